@@ -1,0 +1,43 @@
+"""What can go wrong, each kind with its exit status; only the command line prints them."""
+
+
+class ProcrunError(Exception):
+    """A fault told to the user in one line: what, where, and what to do.
+
+    Raise a subclass; `exit_status` is what the command ends with.
+    """
+
+    exit_status = 1
+
+
+class ConfigError(ProcrunError):
+    """Bad input (Procfile, .env, option, argument): nothing was started, exit 2.
+
+    `where` is the place (`Procfile:7`, `.env:3`, `-e`), put before the text where it is given.
+    """
+
+    exit_status = 2
+
+    def __init__(self, text: str, where: str | None = None) -> None:
+        super().__init__(f"{where}: {text}" if where else text)
+        self.where = where
+
+
+class NoRunError(ProcrunError):
+    """A control command found no running procrun to talk to."""
+
+
+class ControlError(ProcrunError):
+    """A running procrun refused or could not do what a control command asked."""
+
+    def __init__(self, text: str, exit_status: int = 1) -> None:
+        super().__init__(text)
+        self.exit_status = exit_status
+
+
+class CommandError(ProcrunError):
+    """A program could not be started: not found (127) or not executable (126), as a shell has it."""
+
+    def __init__(self, text: str, exit_status: int) -> None:
+        super().__init__(text)
+        self.exit_status = exit_status
