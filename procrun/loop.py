@@ -1,0 +1,116 @@
+"""One small event loop: descriptors, deadlines and signals, each turned into one plain call; it never polls."""
+
+import heapq
+import os
+import selectors
+import signal
+from collections.abc import Callable, Mapping
+from time import monotonic
+
+Callback = Callable[[], None]
+
+
+class Timer:
+    """A deadline on the monotonic clock (seconds); `cancel` takes it back at no cost."""
+
+    __slots__ = ("callback", "when")
+
+    def __init__(self, when: float, callback: Callback) -> None:
+        self.when = when
+        self.callback: Callback | None = callback
+
+    def __lt__(self, other: "Timer") -> bool:
+        return self.when < other.when
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class Loop:
+    """Calls back when a descriptor is ready, a deadline is due or a signal has come.
+
+    Due deadlines are looked at between any two descriptors, so that no amount of input can delay a KILL.
+    """
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[Timer] = []
+        self._running = False
+        self._handlers: Mapping[int, Callback] = {}
+
+    def read(self, fd: int, callback: Callback) -> None:
+        """Call `callback` whenever `fd` can be read (or has ended), until `forget`."""
+        self._selector.register(fd, selectors.EVENT_READ, callback)
+
+    def write(self, fd: int, callback: Callback) -> None:
+        """Call `callback` whenever `fd` can be written, until `forget`."""
+        self._selector.register(fd, selectors.EVENT_WRITE, callback)
+
+    def forget(self, fd: int) -> None:
+        """Stop watching `fd`; one that is not watched is no fault."""
+        try:
+            self._selector.unregister(fd)
+        except KeyError:
+            pass
+
+    def at(self, when: float, callback: Callback) -> Timer:
+        """Call `callback` once, at `when` on the monotonic clock."""
+        timer = Timer(when, callback)
+        heapq.heappush(self._timers, timer)
+        return timer
+
+    def after(self, seconds: float, callback: Callback) -> Timer:
+        """Call `callback` once, `seconds` from now."""
+        return self.at(monotonic() + seconds, callback)
+
+    def signals(self, handlers: Mapping[int, Callback]) -> None:
+        """Call a handler of `handlers` (by signal number) from the loop when its signal comes.
+
+        The Python-level handler only notes the signal, so nothing is ever done inside a signal handler; a handler
+        rather than SIG_IGN also means that a started program gets the default action back (execve(2)).
+        """
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.set_blocking(writer, False)
+        self._handlers = handlers
+        for number in handlers:
+            signal.signal(number, _noted)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self.read(reader, lambda: self._dispatch(reader))
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        self._running = True
+        while self._running:
+            for key, _ in self._selector.select(self._patience()):
+                if key.fd in self._selector.get_map():  # an earlier call of this round may have forgotten it
+                    key.data()
+                self._fire()
+            self._fire()
+
+    def stop(self) -> None:
+        """Leave `run` after the present call."""
+        self._running = False
+
+    def _patience(self) -> float | None:
+        while self._timers and self._timers[0].callback is None:
+            heapq.heappop(self._timers)
+        return max(0.0, self._timers[0].when - monotonic()) if self._timers else None
+
+    def _fire(self) -> None:
+        while self._timers and self._timers[0].when <= monotonic():
+            callback = heapq.heappop(self._timers).callback
+            if callback is not None:
+                callback()
+
+    def _dispatch(self, reader: int) -> None:
+        for number in os.read(reader, 4096):
+            self._handlers.get(number, _nothing)()
+
+
+def _noted(number: int, frame: object) -> None:
+    """The signal's number is in the wakeup pipe; the loop acts on it."""
+
+
+def _nothing() -> None:
+    pass
