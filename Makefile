@@ -1,0 +1,33 @@
+# What one types in this checkout. Everything lives in .venv, which is made when needed.
+
+PATH_WITH_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
+
+.PHONY: help demo test check bench clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/demo ## run the example (a page, a worker, a Redis) until Ctrl-C
+	@$(PATH_WITH_VENV) exec procrun start -f Procfile.example -e .env.example
+
+test: ## install what the tests need, then run all checks
+	@tests/install-packages
+	@$(MAKE) --no-print-directory check
+
+check: .venv/dev ## lint, types, import rules, tests
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PATH_WITH_VENV) pytest
+
+bench: .venv/dev ## measure: start-up, output, restart
+	$(PATH_WITH_VENV) python benchmarks/run.py
+
+clean: ## remove .venv, caches and the example's data
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf examples/first/data
+	find procrun tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/demo .venv/dev: pyproject.toml tests/make-venv
+	@tests/make-venv $(@F)
