@@ -23,8 +23,9 @@ PAGE = """<!doctype html>
 <h1>Jobs</h1>
 <form method="post" action="/jobs"><button>Add a job</button></form>
 <div id="jobs">%s</div>
-<p>Try <code>procrun restart worker</code> in another terminal while a job runs: the job goes back to the
-queue, and on from the step it had reached.</p>
+<p>Try <code>procrun restart worker</code> in another terminal (after <code>make demo</code> it is
+<code>.venv/bin/procrun</code>) while a job runs: the job goes back to the queue, and on from the step it had
+reached.</p>
 <script>
   setInterval(async () => {
     try {
