@@ -1,0 +1,174 @@
+"""The app's environment: the shell's variables and the `.env` files, read in python-dotenv's dialect."""
+
+import io
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from procrun.errors import ConfigError
+from procrun.model import Finding, Variable
+
+_SECRET_NAME = re.compile(
+    r"SECRET|PASSW|PASSPHRASE|CREDENTIAL"
+    r"|(?<![A-Z])(?:API|ACCESS|AUTH|PRIVATE)?(?:TOKEN|PASS|PW|KEY|PRIVATE|AUTH|SALT|COOKIE)S?(?![A-Z])"
+    r"|[^A-Z]PWD(?![A-Z])",  # not the shell's own PWD
+    re.IGNORECASE,
+)
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY")
+# The last `@` before the path ends the password; without one, a `/` in the password was not escaped.
+_URL_PASSWORD = re.compile(r"(://[^\s/:@?#]*):(?:[^\s/]*|(?!\d{1,5}/)(?:(?!://)\S)*)@")
+_URL_TOKEN = re.compile(r"(https?://)[^\s/:@?#]+@", re.IGNORECASE)
+_PASSWORD_FIELD = re.compile(
+    r"((?:^|[?&;\s])(?:password|passwd|pwd|secret|token|api_?key|access_?key|auth_?token)=)[^&;\s]+",
+    re.IGNORECASE,
+)
+_HIDDEN = "****"
+
+_UPPER_CASE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+_URL_NAME = re.compile(r"[A-Z][A-Z0-9_]*_(?:URL|URI|DSN)")
+
+
+class Environment(NamedTuple):
+    """Every variable with its place, and what was odd in the files."""
+
+    variables: Mapping[str, Variable]
+    findings: tuple[Finding, ...]
+
+
+def load(files: Sequence[str], shell: Mapping[str, str], root: str, required: bool) -> Environment:
+    """Read `files` (paths from `root`) over `shell`; a later file wins over an earlier, each over the shell.
+
+    `required` says that they were named with `-e` and must exist; others may be missing. Raises ConfigError
+    for what cannot be read or cannot be in an environment. A line that the dialect drops is a finding.
+    """
+    variables = {name: Variable(value, "shell") for name, value in shell.items()}
+    findings: list[Finding] = []
+    for name in files:
+        data = _read(name, root, required)
+        if data is not None:
+            findings += _merge(_decoded(data, name), name, variables)
+    return Environment(variables, tuple(findings))
+
+
+def resolve_providers(environment: Environment, sidekiq: bool) -> Environment:
+    """Set `X_URL` where `X_PROVIDER` names the variable that holds the URL, for programs without providers.
+
+    An `X_URL` that is set already stays. Other values (`LLM_PROVIDER=openai`) mean nothing here. Raises
+    ConfigError for a REDIS_PROVIDER that names a URL variable which is not set, and for one that is a URL
+    where `sidekiq` says that a Sidekiq is in the plan: it refuses to boot (its `redis_connection.rb`).
+    """
+    given = environment.variables
+    variables = dict(given)
+    findings = list(environment.findings)
+    for provider, (value, where) in given.items():
+        prefix = provider.removesuffix("_PROVIDER")
+        if not prefix or prefix == provider or value == provider:
+            continue
+        if value not in given or not _UPPER_CASE_NAME.fullmatch(value):
+            findings += _unresolved(provider, value, where, sidekiq)
+            continue
+        wanted = Variable(given[value].value, f"{provider}={value} ({where})")
+        actual = variables.setdefault(f"{prefix}_URL", wanted)
+        if actual.value != wanted.value and (prefix == "REDIS" or _URL_NAME.fullmatch(value)):
+            text = f"{provider} names {value}, but {prefix}_URL ({actual.source}) differs from it and is kept"
+            findings.append(Finding(where, text))
+    return Environment(variables, tuple(findings))
+
+
+def mask(name: str, value: str) -> str:
+    """The value as it may be shown: `****` for a secret's name, without passwords in URLs and fields."""
+    if not value:
+        return value
+    if _SECRET_NAME.search(name) or _PRIVATE_KEY.search(value):
+        return _HIDDEN
+    value = _URL_PASSWORD.sub(rf"\1:{_HIDDEN}@", value)
+    value = _URL_TOKEN.sub(rf"\1{_HIDDEN}@", value)
+    return _PASSWORD_FIELD.sub(rf"\1{_HIDDEN}", value)
+
+
+def _read(name: str, root: str, required: bool) -> bytes | None:
+    """The file's bytes; None for one that is missing and need not be there."""
+    path = os.path.join(root, name)
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        if required:
+            raise ConfigError(f"{name} does not exist (looked for {os.path.abspath(path)})", "-e") from None
+        return None
+    except IsADirectoryError:
+        text = "is a directory, not a file of variables; name the right one with -e"
+    except (OSError, ValueError) as error:
+        text = f"cannot be read ({getattr(error, 'strerror', None) or error}); -e names another file"
+    raise ConfigError(text, name)
+
+
+def _decoded(data: bytes, name: str) -> str:
+    """The text with plain newlines, as a text file is read, and without a byte order mark."""
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    try:
+        return data.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        what = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else f"byte 0x{data[error.start]:02x}"
+        raise ConfigError(f"this is not UTF-8 ({what}); save the file as UTF-8", f"{name}:{line}") from None
+
+
+def _merge(text: str, name: str, variables: dict[str, Variable]) -> list[Finding]:
+    """Put a file's variables over those that are there, and return what its lines lost."""
+    from dotenv.parser import parse_stream  # 13 ms, so only where there is a file
+    from dotenv.variables import parse_variables
+
+    findings: list[Finding] = []
+    values = {key: variable.value for key, variable in variables.items()}
+    for key, raw, original, dropped in parse_stream(io.StringIO(text)):
+        body = original.string.lstrip()
+        blank_lines = original.string[: len(original.string) - len(body)].count("\n")
+        where = f"{name}:{original.line + blank_lines}"
+        if dropped:
+            findings.append(Finding(where, _why_dropped(body)))
+        elif key is not None and raw is None:
+            findings.append(
+                Finding(where, f'ignored: "{key}" has no `=`; write `{key}=` to set it to nothing')
+            )
+        elif key is not None and raw is not None:
+            values[key] = "".join(atom.resolve(values) for atom in parse_variables(raw))
+            variables[key] = Variable(_possible(key, values[key], where), where)
+    return findings
+
+
+def _possible(key: str, value: str, where: str) -> str:
+    """The value; raises ConfigError where the system cannot hold it in an environment."""
+    if "\0" in key + value:
+        raise ConfigError("a NUL character cannot be in an environment; remove it", where)
+    if "=" in key:
+        raise ConfigError(f'"{key}" cannot be a name, it holds a `=`; remove the quotes around it', where)
+    return value
+
+
+def _why_dropped(body: str) -> str:
+    """What is wrong with a line that the dialect drops; never its value, which may be a secret."""
+    quoted = re.match(r"(?:export[^\S\n]+)?([^=#\s]+)[^\S\n]*=[^\S\n]*['\"]", body)
+    if not quoted:
+        return "ignored: not `NAME=value`"
+    more = body.rstrip("\n").count("\n")
+    lost = f", and the {more} after it" if more else ""
+    return f'ignored{lost}: the quotes of "{quoted[1]}" do not match, or something stands behind them'
+
+
+def _unresolved(provider: str, value: str, where: str, sidekiq: bool) -> list[Finding]:
+    """What to say of a provider that names no variable; raises ConfigError where a program would not boot."""
+    redis = provider == "REDIS_PROVIDER"
+    if redis and ":" in value:
+        fatal = sidekiq
+        text = f"{provider} must name the variable that holds the URL, but is a URL; put it in REDIS_URL"
+        text += ", without this Sidekiq refuses to boot" if sidekiq else " (Sidekiq would refuse to boot)"
+    elif _URL_NAME.fullmatch(value):
+        fatal = redis
+        text = f"{provider} names {value}, which is not set; set {value} or remove {provider}"
+    else:
+        return []
+    if fatal:
+        raise ConfigError(text, where)
+    return [Finding(where, text)]
