@@ -1,0 +1,21 @@
+"""The one place where an error becomes a line on stderr and an exit status."""
+
+import sys
+from collections.abc import Callable
+
+from procrun.errors import ProcrunError
+
+
+def told(work: Callable[[], int]) -> int:
+    """Do `work`; its exit status, or that of its fault, which is told in one line."""
+    try:
+        return work()
+    except ProcrunError as error:
+        warn(str(error))
+        return error.exit_status
+
+
+def warn(text: str) -> None:
+    """A line on stderr, in procrun's name."""
+    sys.stderr.write(f"procrun: {text}\n")
+    sys.stderr.flush()

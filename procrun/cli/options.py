@@ -1,0 +1,59 @@
+"""Every option that commands share, once, as data: the command line is built from this table."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Option(NamedTuple):
+    """One option: `metavar` is None for a plain flag; `many` may be given several times."""
+
+    name: str
+    flags: tuple[str, ...]
+    metavar: str | None
+    kind: Callable[[str], object]
+    help: str
+    many: bool = False
+
+
+APP = (
+    Option("procfile", ("-f", "--procfile"), "FILE", str, "The Procfile; - reads it from standard input."),
+    Option(
+        "env_files",
+        ("-e", "--env"),
+        "FILE",
+        str,
+        "An environment file instead of .env; several (or a,b): later ones win.",
+        many=True,
+    ),
+    Option("app_root", ("-d", "--app-root", "--root"), "DIR", str, "Run there instead of in the Procfile's folder."),
+)
+PORT = (Option("port", ("-p", "--port"), "PORT", int, "The base port, 5000 otherwise; +100 a type, +1 an instance."),)
+FORMATION = (
+    Option("formation", ("-m", "--formation"), "TYPE=N,…", str, "How many of each; types not named: none. all=N."),
+    Option("concurrency", ("-c", "--concurrency"), "TYPE=N,…", str, "How many of each; types not named: one."),
+)
+TIMEOUT = (
+    Option("timeout", ("-t", "--timeout"), "SECONDS", float, "The budget from TERM to gone, 10 otherwise; KILL then."),
+)
+CHOICE = (
+    Option("exclude", ("-x", "--except"), "NAME,…", str, "Leave these types or instances out.", many=True),
+    Option("quiet", ("-q", "--quiet"), "NAME,…", str, "Do not show the output of these.", many=True),
+)
+LOOK = (
+    Option("no_prefix", ("--no-prefix",), None, bool, "Lines as they come, without time and name."),
+    Option("no_colour", ("--no-colour", "--no-color"), None, bool, "No colours; NO_COLOR does the same."),
+    Option("no_timestamp", ("--no-timestamp",), None, bool, "No time before the name."),
+)
+START = (*APP, *PORT, *FORMATION, *CHOICE, *TIMEOUT, *LOOK)
+EVERY = START
+"""All that take a value or are a flag somewhere: what may stand before the command."""
+
+
+def by_flag(options: tuple[Option, ...]) -> dict[str, Option]:
+    """The options by each of their spellings."""
+    return {flag: option for option in options for flag in option.flags}
+
+
+def nothing_given(options: tuple[Option, ...]) -> dict[str, object]:
+    """The values when none of the options is given."""
+    return {o.name: False if o.metavar is None else () if o.many else None for o in options}

@@ -1,0 +1,205 @@
+"""The tiny first process: it keeps the pid, the terminal's signals and the exit status, and outlives the supervisor.
+
+It is forked before the heavy imports. The supervisor, its child, does everything else in a session of its own, so
+that neither the terminal nor a signal to the process group reaches it except through here. When the supervisor dies,
+its orphans come here (a subreaper) and are stopped; when the front dies, the supervisor sees its pipe end.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from time import monotonic
+from typing import NamedTuple, NoReturn
+
+from procrun import proc
+from procrun.loop import Loop, Timer
+from procrun.model import Stat
+from procrun.stopping import DEFAULT_BUDGET, UNKILLABLE_AFTER, signal_name
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+"""The signals that stop everything."""
+
+FORWARDED = (*STOPPING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGCONT)
+
+GONE = 0
+"""Read in place of a signal number: the front is dead."""
+
+
+class Link(NamedTuple):
+    """The supervisor's ends of its two pipes: `orders` brings signal numbers, `news` takes lines for the front."""
+
+    orders: int
+    news: int
+
+    def listen(self, loop: Loop, obey: Callable[[int], None]) -> None:
+        """Call `obey` with each signal number the front passes on, and with GONE when the front is dead."""
+
+        def read() -> None:
+            numbers = os.read(self.orders, 4096)
+            if not numbers:
+                loop.forget(self.orders)
+            for number in numbers or (GONE,):
+                obey(number)
+
+        loop.read(self.orders, read)
+
+    def tell(self, line: str) -> None:
+        """Send the front a line; a dead front is no fault here."""
+        try:
+            os.write(self.news, line.encode() + b"\n")
+        except OSError:
+            pass
+
+    def budget(self, seconds: float) -> None:
+        """What the front shall grant if it has to stop everything."""
+        self.tell(f"budget {seconds}")
+
+    def suspended(self) -> None:
+        """The dynos stand still: the front may stop too."""
+        self.tell("suspended")
+
+    def die_of(self, number: int) -> None:
+        """The front shall end by this signal."""
+        self.tell(f"die {number}")
+
+
+def lead(supervise: Callable[[Link], int]) -> NoReturn:
+    """Fork: the child runs `supervise` and exits with its status, this process becomes the front."""
+    orders, orders_writer = os.pipe()
+    news, news_writer = os.pipe()
+    # A signal that comes before its handler is there waits; `listen_to` lets it through.
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    supervisor = os.fork()
+    if supervisor == 0:
+        os.close(orders_writer)
+        os.close(news)
+        os.setsid()
+        sys.exit(supervise(Link(orders, news_writer)))
+    os.close(orders)
+    os.close(news_writer)
+    _Front(supervisor, orders_writer, news).run()
+
+
+def listen_to(loop: Loop, act: Callable[[int], None], reap: Callable[[], None]) -> None:
+    """Have the loop act on every signal that procrun knows, and reap on SIGCHLD.
+
+    INT and QUIT are taken even where the shell's `&` had them ignored; an ignored HUP (nohup) stays ignored.
+    """
+    handlers: dict[int, Callable[[], None]] = {signal.SIGCHLD: reap}
+    for number in FORWARDED:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            handlers[number] = lambda number=number: act(number)  # type: ignore[misc]
+    loop.signals(handlers)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+
+
+class _Front:
+    def __init__(self, supervisor: int, orders: int, news: int) -> None:
+        self._supervisor = supervisor
+        self._orders = orders
+        self._news = news
+        self._loop = Loop()
+        self._budget = DEFAULT_BUDGET
+        self._status = 0
+        self._fatal = 0
+        self._begun = 0.0
+        self._deadline: Timer | None = None
+        self._killing = False
+
+    def run(self) -> NoReturn:
+        listen_to(self._loop, self._pass_on, self._reap)
+        self._loop.read(self._news, self._hear)
+        proc.become_subreaper()
+        self._reap()  # it may have ended before SIGCHLD had its handler
+        self._loop.run()
+        self._leave()
+
+    def _pass_on(self, number: int) -> None:
+        if self._begun:
+            if number in STOPPING:
+                self._kill()
+            return
+        try:
+            os.write(self._orders, bytes([number]))
+        except OSError:
+            pass  # it has just died: SIGCHLD comes next
+
+    def _hear(self) -> None:
+        lines = os.read(self._news, 4096).decode().splitlines()
+        if not lines:
+            self._loop.forget(self._news)
+        for line in lines:
+            word, _, value = line.partition(" ")
+            if word == "budget":
+                self._budget = float(value)
+            elif word == "die":
+                self._fatal = int(value)
+            elif word == "suspended":
+                os.kill(os.getpid(), signal.SIGSTOP)  # the shell shows the job as stopped; `fg` sends CONT
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid == self._supervisor:
+                self._supervisor = 0
+                self._hear()  # its last words
+                self._status = os.waitstatus_to_exitcode(status)
+        if not self._supervisor:
+            self._stop_orphans()
+
+    def _stop_orphans(self) -> None:
+        """The supervisor is dead: stop what it left, by TERM and, at the budget, KILL."""
+        left = proc.descendants(os.getpid(), proc.snapshot())
+        if not left:
+            if self._begun:
+                self._say(f"everything gone {monotonic() - self._begun:.2f} s after TERM")
+            self._loop.stop()
+        elif not self._begun:
+            self._say(f"the supervisor ended ({self._how()}); stopping {len(left)} processes it left")
+            self._signal(left, signal.SIGTERM)
+            self._begun = monotonic()
+            self._deadline = self._loop.at(self._begun + self._budget, self._kill)
+        elif self._killing:
+            self._signal(left, signal.SIGKILL)
+
+    def _kill(self) -> None:
+        if self._killing:
+            return
+        self._killing = True
+        left = proc.descendants(os.getpid(), proc.snapshot())
+        for row in left:
+            self._say(f"KILL after {monotonic() - self._begun:.2f} s: pid {row.pid} ({proc.title(row.pid)})")
+        self._signal(left, signal.SIGKILL)
+        self._loop.after(UNKILLABLE_AFTER, self._loop.stop)
+
+    def _signal(self, rows: list[Stat], number: int) -> None:
+        for row in rows:
+            try:
+                proc.send(number, row)
+                if number == signal.SIGTERM:
+                    proc.send(signal.SIGCONT, row)
+            except PermissionError:
+                self._say(f"pid {row.pid} ({proc.title(row.pid)}) is another user's, left alone")
+
+    def _how(self) -> str:
+        return f"killed by {signal_name(-self._status)}" if self._status < 0 else f"exit {self._status}"
+
+    def _say(self, text: str) -> None:
+        try:
+            os.write(2, f"procrun: {text}\n".encode())
+        except OSError:
+            pass
+
+    def _leave(self) -> NoReturn:
+        """End as the supervisor did, or of the signal that procrun was told to stop with, so that a shell sees it."""
+        if self._fatal:
+            signal.signal(self._fatal, signal.SIG_DFL)
+            os.kill(os.getpid(), self._fatal)
+            os._exit(128 + self._fatal)  # pid 1 does not die of a signal
+        os._exit(self._status if self._status >= 0 else 128 - self._status)

@@ -1,0 +1,130 @@
+"""The wire: one JSON line asks; lines of progress, if any, and one final line answer."""
+
+from typing import Any
+
+import msgspec
+
+from procrun.errors import ControlError
+
+LONGEST = 64 * 1024
+"""Bytes a request may have."""
+
+
+class Hello(msgspec.Struct, tag="hello", frozen=True):
+    """Who are you? Answered by Welcome."""
+
+
+class Ps(msgspec.Struct, tag="ps", frozen=True):
+    """How is everything? Answered by Status."""
+
+
+class Start(msgspec.Struct, tag="start", frozen=True):
+    """Start these types or instances that are down."""
+
+    names: list[str]
+
+
+class Stop(msgspec.Struct, tag="stop", frozen=True):
+    """Stop these; none named: everything, and the run ends. `timeout` is a budget in seconds instead of their own."""
+
+    names: list[str]
+    timeout: float | None = None
+
+
+class Restart(msgspec.Struct, tag="restart", frozen=True):
+    """Restart these, all when none is named."""
+
+    names: list[str]
+    timeout: float | None = None
+
+
+class Scale(msgspec.Struct, tag="scale", frozen=True):
+    """Have so many instances of each type."""
+
+    formation: dict[str, int]
+
+
+Request = Hello | Ps | Start | Stop | Restart | Scale
+
+
+class Progress(msgspec.Struct, tag="progress", frozen=True):
+    """A step of what was asked: `at` is seconds since the request, the rest a Happening."""
+
+    at: float
+    name: str
+    what: str
+    seconds: float
+    detail: str
+    pid: int
+
+
+class Welcome(msgspec.Struct, tag="welcome", frozen=True):
+    """The run: its pid, the Unix time it began, and the state of each of its instances."""
+
+    pid: int
+    since: float
+    states: dict[str, str]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One instance. Times in seconds, memory in bytes; `cpu_percent` is the average since it was started."""
+
+    name: str
+    state: str
+    pid: int | None
+    port: int
+    uptime: float | None
+    restarts: int
+    cpu_seconds: float
+    cpu_percent: float
+    memory: int
+    last_exit: str | None
+    command: str
+
+
+class Status(msgspec.Struct, tag="status", frozen=True):
+    """The answer to Ps."""
+
+    rows: list[Row]
+
+
+class Done(msgspec.Struct, tag="done", frozen=True):
+    """It has happened. `failed` names the instances that did not come up; `notes` are lines to show."""
+
+    failed: list[str]
+    notes: list[str]
+
+
+class Refused(msgspec.Struct, tag="refused", frozen=True):
+    """It cannot be done, and nothing was."""
+
+    text: str
+    exit_status: int = 2
+
+
+Final = Welcome | Status | Done | Refused
+Answer = Progress | Final
+
+_request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_answer: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
+
+
+def encode(message: Any) -> bytes:
+    """A message as one line."""
+    return msgspec.json.encode(message) + b"\n"
+
+
+def decode_request(line: bytes) -> Request:
+    """Raises ControlError for what is no request."""
+    try:
+        return _request.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ControlError(f"not understood: {error}", 2) from None
+
+
+def decode_answer(line: bytes) -> Answer:
+    """Raises ControlError for what is no answer."""
+    try:
+        return _answer.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ControlError(f"the running procrun answered something else: {error}") from None

@@ -1,0 +1,117 @@
+"""Tells the run in the stream: what started, what ended and why, who is still waited for."""
+
+import re
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from procrun import proc
+from procrun.lifecycle import State
+from procrun.loop import Loop, Timer
+from procrun.model import Happening
+from procrun.plan import port_holder
+from procrun.process import Process
+from procrun.stopping import describe
+from procrun.supervisor import Supervisor
+from procrun.wording import Timeline, duration, exit_timeout, explain
+
+REMIND_AFTER = 2.0
+"""Seconds of a stop after which those still alive are named, and again at the same distance."""
+
+DOUBLE_TAP = 0.3
+"""Seconds in which a second INT is the same key press: npm and make pass on what the terminal has sent already."""
+
+_PORT = re.compile(r"(?<![\w.])(?:-p|--port|--bind|-b|-l)?[= :]*(?:[\w.*]*:)?([1-9][0-9]{1,4})(?![\w.])")
+
+
+class Narrator:
+    """Turns happenings into lines for `say`."""
+
+    def __init__(self, loop: Loop, say: Callable[[str], None]) -> None:
+        self.say = say
+        self._loop = loop
+        self._timeline = Timeline()
+        self._reminder: Timer | None = None
+
+    def hear(self, process: Process, happening: Happening) -> None:
+        """Something happened to an instance."""
+        line = self._timeline.add(happening)
+        name = happening.name
+        match happening.what:
+            case "started":
+                self.say(f"{name} started, pid {happening.pid}, port {process.spec.port}")
+            case "exited" if process.state is State.UP:
+                self.say(f"{name} ended by itself: {explain(happening.detail)}, after {duration(happening.seconds)}")
+                self._hint(process)
+            case "exited":
+                self.say(f"{name} {happening.detail}")
+            case "ends":
+                self.say(f"{name} ended ({happening.detail}), which ends the run")
+            case "timeout":
+                self.say(f"{name} KILL after {happening.seconds:.2f} s; {exit_timeout(happening.seconds)}")
+            case "failed":
+                self.say(f"{name} could not be started: {happening.detail}")
+            case "stuck":
+                self.say(f"{name} is not waited for: {happening.detail}")
+        if line:
+            self.say(line)
+
+    def ending(self, supervisor: Supervisor, why: str) -> float:
+        """Everything is about to be stopped; the moment of it."""
+        up = [process for process in supervisor.processes.values() if process.state is not State.DOWN]
+        budget = max((p.spec.stop_sequence[0].wait for p in up), default=0.0)
+        names = ", ".join(process.spec.name for process in up) or "nothing"
+        self.say(f"{why}; stopping {names}: TERM now, KILL after {budget:g} s")
+        self.watch(supervisor)
+        return monotonic()
+
+    def watch(self, supervisor: Supervisor) -> None:
+        """Name those still alive every few seconds, as long as anything is being stopped."""
+
+        def remind() -> None:
+            self._reminder = None
+            waiting = [p for p in supervisor.processes.values() if p.state is State.STOPPING]
+            for process in waiting:
+                who = ", ".join(f"pid {row.pid} ({proc.title(row.pid)})" for row in process.alive()[:3])
+                self.say(f"still waiting for {process.spec.name}: {who}; {process.next_step()}")
+            if waiting:
+                self.watch(supervisor)
+
+        if self._reminder is None:
+            self._reminder = self._loop.after(REMIND_AFTER, remind)
+
+    def patience_ended(self, last: float) -> bool:
+        """Whether a further Ctrl-C is meant as one, and not a copy of the first; says what comes now."""
+        if monotonic() - last < DOUBLE_TAP:
+            return False
+        self.say("once more: the next step now (KILL)")
+        return True
+
+    def sum_up(self, processes: Iterable[Process]) -> None:
+        """The summary at the end."""
+        for line in summary(processes):
+            self.say(line)
+
+    def _hint(self, process: Process) -> None:
+        """A port in its command that another process listens on is the likely reason of a crash."""
+        if process.last_exit is None or process.last_exit.status == 0:
+            return
+        listening = proc.listening()
+        for port in {int(found) for found in _PORT.findall(process.spec.command)} & set(listening):
+            self.say(f"{process.spec.name}: port {port} is taken by {port_holder(listening[port])}")
+
+
+def summary(processes: Iterable[Process]) -> list[str]:
+    """Who ran, how it ended, how long it lived, how often it was restarted and killed: a line each."""
+    from tabulate import tabulate
+
+    cells = [
+        (
+            process.spec.name,
+            describe(process.last_exit) if process.last_exit else "never ran",
+            f"ran {duration(process.lived)}",
+            f"restarts {process.restarts}",
+            f"forced kills {process.forced}",
+        )
+        for process in processes
+    ]
+    return str(tabulate(cells, tablefmt="plain", disable_numparse=True)).splitlines()
