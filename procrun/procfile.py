@@ -1,0 +1,181 @@
+"""The Procfile: honcho's grammar, with each line that it would pass over in silence named and explained."""
+
+import itertools
+import re
+
+from honcho.environ import PROCFILE_LINE
+
+from procrun.errors import ConfigError
+from procrun.model import Entry, Finding
+
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_YAML_HEADING = re.compile(r"[^\s#:][^:]*:\s*(?:[|>][+-]?)?\s*(?:\s#.*)?")
+_VARIABLE = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=")
+_MARKUP = re.compile(r"\{\{|\{%|<%|\$\{|@@")
+_PART_OF_A_COMMAND = re.compile(r"""\s-|["'=$/]""")
+# Where str.splitlines() cuts (and honcho with it), blanks that are none to a shell, and marks without width.
+_ODD = re.compile(r"[\x0b\x0c\x1c-\x1e\x85\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]")
+_NOT_AN_ENTRY = "ignored: not `name: command`"
+_MOST_SHOWN = 40
+
+
+def parse(data: bytes, name: str) -> tuple[tuple[Entry, ...], tuple[Finding, ...]]:
+    """The entries of a Procfile, at least one, in their order, and a finding for each line that is odd.
+
+    `name` is what places are called by (`Procfile` gives `Procfile:7`). Bytes that are no UTF-8 are kept in the
+    command (surrogateescape). Raises ConfigError for a line that was surely meant as an entry and is none, for
+    two of one name, for YAML, and for a file without an entry.
+    """
+    lines = _lines(data, name)
+    _refuse_yaml(lines, name)
+    entries: dict[str, Entry] = {}
+    findings: list[Finding] = []
+    continued = False
+    for number, line in enumerate(lines, 1):
+        where = f"{name}:{number}"
+        match = PROCFILE_LINE.match(line)
+        if match and not _is_empty(match[2]):
+            entry = Entry(match[1], _command(match[2]), where)
+            first = entries.setdefault(entry.name, entry)
+            if first is not entry:
+                raise ConfigError(f'"{entry.name}" is in {first.where} already; rename one of the two', where)
+            findings += [Finding(where, text) for text in _oddities(entry.command)]
+        elif continued:
+            findings.append(Finding(where, "ignored: the line above cannot go on here; make it one line"))
+        elif line.strip() and not line.lstrip().startswith("#"):
+            findings.append(Finding(where, _why_no_entry(line, where)))
+        continued = _ends_in_backslash(line) and (continued or match is not None)
+    if not entries:
+        raise _no_entry(lines, findings, name)
+    return tuple(entries.values()), (*findings, *_strange_names(entries))
+
+
+def _lines(data: bytes, name: str) -> list[str]:
+    """The lines without their ends; only \\n, \\r\\n and \\r end one."""
+    text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    before, nul, _ = text.partition("\0")
+    if nul:
+        number = len(_LINE_END.split(before))
+        raise ConfigError("a NUL character is in this line; save the file as plain UTF-8", f"{name}:{number}")
+    return _LINE_END.split(text)
+
+
+def _refuse_yaml(lines: list[str], name: str) -> None:
+    """Raise where lines are nested under a heading, or the file begins with `---`."""
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    relevant = [(number, line) for number, line in numbered if not line.lstrip().startswith("#")]
+    marker = [number for number, line in relevant[:1] if line.rstrip() == "---"]
+    headings = [
+        number
+        for (number, line), (_, following) in itertools.pairwise(relevant)
+        if _YAML_HEADING.fullmatch(line) and (following[0].isspace() or following.startswith("- "))
+    ]
+    for number in marker + headings:
+        text = "this is YAML, not a Procfile; a Procfile has lines like `web: bin/server`, none of them indented"
+        raise ConfigError(text, f"{name}:{number}")
+
+
+def _command(text: str) -> str:
+    """The command without trailing blanks, unless the first of these is escaped."""
+    stripped = text.rstrip(" \t")
+    return text if stripped.endswith("\\") else stripped
+
+
+def _is_empty(command: str) -> bool:
+    """Whether the shell would find nothing to do."""
+    return command.lstrip()[:1] in ("", "#")
+
+
+def _ends_in_backslash(line: str) -> bool:
+    stripped = line.rstrip(" \t")
+    return (len(stripped) - len(stripped.rstrip("\\"))) % 2 == 1
+
+
+def _oddities(command: str) -> list[str]:
+    """What a reader of the file cannot see or may take for something else."""
+    found = []
+    if _ends_in_backslash(command):
+        found.append("the `\\` at its end does not continue the line; write the command in one line")
+    odd = dict.fromkeys(f"U+{ord(char):04X}" for char in _ODD.findall(command))
+    if odd:
+        found.append(f"the command holds {', '.join(odd)}, which is no blank to the shell; it is left there")
+    return found
+
+
+def _why_no_entry(line: str, where: str) -> str:
+    """The text of a finding; raises ConfigError where the line was surely meant as an entry."""
+    body = line.strip()
+    head, colon, rest = body.partition(":")
+    head = head.rstrip()
+    if colon and line[0].isspace() and _NAME.fullmatch(head):
+        raise ConfigError(f'an entry begins in the first column; remove the blanks before "{head}"', where)
+    if body.startswith(("//", ";", "--")):
+        return f"{_NOT_AN_ENTRY}; a comment begins with `#`"
+    if colon and _NAME.fullmatch(head):
+        raise ConfigError(_fault_of_named(head, rest), where)
+    if _VARIABLE.match(body):
+        return f"{_NOT_AN_ENTRY}; variables are set in .env"
+    if colon and _is_meant_as_name(head, rest):
+        raise ConfigError(_fault_of_name(head), where)
+    return f"{_NOT_AN_ENTRY}{_guess(body)}"
+
+
+def _fault_of_named(name: str, rest: str) -> str:
+    if _is_empty(rest):
+        return f'no command after "{name}:"; write one, or remove the line'
+    return f'a blank stands before the colon; write "{name}:"'
+
+
+def _is_meant_as_name(head: str, rest: str) -> bool:
+    """Whether what stands before the first colon is a bad name, and not a command that happens to hold one."""
+    if _MARKUP.search(head) or not re.search(r"\s", head):
+        return True
+    return (not rest or rest[0].isspace()) and not _PART_OF_A_COMMAND.search(head)
+
+
+def _fault_of_name(name: str) -> str:
+    if not name:
+        return "no name before the colon; write one, as in `web: bin/server`"
+    if _MARKUP.search(name):
+        return f'"{_shown(name)}" is template markup, no name; render the template first'
+    fault = f'"{_shown(name)}" is no name: letters, digits, `_` and `-` make one'
+    last = name.split()[-1]
+    if last != name:
+        return f'{fault}; did you mean "{_shown(last)}"?'
+    better = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")
+    return f'{fault}; "{better[:_MOST_SHOWN]}" would do' if better else fault
+
+
+def _guess(body: str) -> str:
+    """What may be missing in a line without a name."""
+    first, _, rest = body.partition(" ")
+    if _MARKUP.search(body):
+        return "; template markup? render the template first"
+    if not _NAME.fullmatch(first) or first.startswith("-") or rest.lstrip().startswith("-"):
+        return f'; missing name before "{_shown(first)}"?'
+    return f'; missing colon after "{_shown(first)}"?'
+
+
+def _no_entry(lines: list[str], findings: list[Finding], name: str) -> ConfigError:
+    if findings:
+        return ConfigError(f"no entry in the whole file; this line is {findings[0].text}", findings[0].where)
+    state = "holds only comments" if any(map(str.strip, lines)) else "is empty"
+    return ConfigError(f"the file {state}; write a line like `web: bin/server`", name)
+
+
+def _strange_names(entries: dict[str, Entry]) -> list[Finding]:
+    """`Procfileweb:`, which comes of pasting a file's name before its first line."""
+    if "web" in entries:
+        return []
+    return [
+        Finding(entry.where, f'is "{entry.name}" meant to be "{match[1]}"? there is no "web" in the file')
+        for entry in entries.values()
+        if (match := re.fullmatch(r"(?i:procfile)(.+)", entry.name))
+    ]
+
+
+def _shown(text: str) -> str:
+    """The text for a message: what cannot be printed is spelt out, and what is long is cut."""
+    spelt = "".join(char if char.isprintable() else f"<U+{ord(char):04X}>" for char in text)
+    return spelt if len(spelt) <= _MOST_SHOWN else f"{spelt[:_MOST_SHOWN]}…"
