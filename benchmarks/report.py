@@ -1,0 +1,93 @@
+"""What a measure hands back, and how it is printed: tables with a row a runner, and goals."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+
+from runners import PROCRUN
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The samples of each runner in one unit, smaller being better; a note is a last cell for that runner."""
+
+    title: str
+    unit: str
+    samples: dict[str, list[float]]
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def median(self, runner: str) -> float | None:
+        """None for a runner without samples."""
+        samples = self.samples.get(runner)
+        return statistics.median(samples) if samples else None
+
+    def ratio(self, runner: str) -> float | None:
+        """procrun's median as a part of this runner's; None where one is missing or the runner's is zero."""
+        ours, theirs = self.median(PROCRUN), self.median(runner)
+        return ours / theirs if ours is not None and theirs else None
+
+    def lines(self) -> list[str]:
+        """The table as text."""
+        counts = max((len(samples) for samples in self.samples.values()), default=0)
+        rows = [["runner", "median", "min", "max", "procrun / it", ""]]
+        rows += [self._row(name, samples) for name, samples in self.samples.items()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return [f"{self.title} ({self.unit}; medians of {counts})", *(_line(row, widths) for row in rows)]
+
+    def _row(self, name: str, samples: list[float]) -> list[str]:
+        note = self.notes.get(name, "")
+        if not samples:
+            return [name, "-", "-", "-", "-", note]
+        ratio = self.ratio(name)
+        figures = [_figure(value) for value in (statistics.median(samples), min(samples), max(samples))]
+        return [name, *figures, "-" if ratio is None else f"{ratio:.2f}", note]
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Something procrun promises; `met` is None where nothing could be measured."""
+
+    text: str
+    value: str
+    met: bool | None
+
+    def line(self) -> str:
+        """The goal as text."""
+        verdict = "not measured" if self.met is None else "met" if self.met else "MISSED"
+        return f"  {verdict:12}  {self.text}: {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that one measure has to say."""
+
+    tables: list[Table]
+    goals: list[Goal]
+    broken: dict[str, str]
+
+
+def ratio_goal(what: str, table: Table, peer: str, limit: float) -> Goal:
+    """procrun's median is at most `limit` of the peer's."""
+    text, ratio = f"{what} <= {limit:g} x {peer}", table.ratio(peer)
+    if ratio is None:
+        return Goal(text, "-", None)
+    return Goal(text, f"{ratio:.2f} x", ratio <= limit)
+
+
+def zero_goal(what: str, table: Table) -> Goal:
+    """Not one of procrun's samples is above zero."""
+    samples = table.samples.get(PROCRUN)
+    if not samples:
+        return Goal(f"{what} = 0", "-", None)
+    return Goal(f"{what} = 0", f"at most {_figure(max(samples))} {table.unit}", max(samples) == 0)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) or value >= 1000 else f"{value:.3g}"
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    """A row: the name and the note to the left, figures to the right."""
+    figures = [cell.rjust(width) for cell, width in zip(cells[1:-1], widths[1:-1], strict=True)]
+    return "  " + "  ".join([cells[0].ljust(widths[0]), *figures, cells[-1]]).rstrip()
