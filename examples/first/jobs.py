@@ -9,6 +9,8 @@ import time
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 QUEUE = "queue"
 RECENT = "recent"
@@ -25,7 +27,8 @@ def redis_url() -> str:
 def connect() -> Any:
     """A connection to Redis; waits until Redis answers, and says so once."""
     url = redis_url()
-    store = redis.Redis.from_url(url, decode_responses=True)
+    at_once = Retry(NoBackoff(), 0)  # by default redis-py tries for seconds, and a stop would take as long
+    store = redis.Redis.from_url(url, decode_responses=True, retry=at_once)
     patience = 0.05
     while True:
         try:
