@@ -1,6 +1,7 @@
 """Asks a running procrun: finds the runs of a folder, sends one request, hears its progress, returns its reply."""
 
 import os
+import select
 import socket
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -89,3 +90,15 @@ def _clear(path: str) -> None:
         os.unlink(path)
     except OSError:
         pass
+
+
+def ended(run: Run) -> None:
+    """Wait until the procrun of `run` is gone."""
+    try:
+        handle = os.pidfd_open(run.pid)
+    except ProcessLookupError:
+        return
+    poller = select.poll()
+    poller.register(handle, select.POLLIN)
+    poller.poll()
+    os.close(handle)

@@ -129,9 +129,7 @@ def _merge(text: str, name: str, variables: dict[str, Variable]) -> list[Finding
         if dropped:
             findings.append(Finding(where, _why_dropped(body)))
         elif key is not None and raw is None:
-            findings.append(
-                Finding(where, f'ignored: "{key}" has no `=`; write `{key}=` to set it to nothing')
-            )
+            findings.append(Finding(where, f'ignored: "{key}" has no `=`; write `{key}=` to set it to nothing'))
         elif key is not None and raw is not None:
             values[key] = "".join(atom.resolve(values) for atom in parse_variables(raw))
             variables[key] = Variable(_possible(key, values[key], where), where)

@@ -15,11 +15,11 @@ _EXPANSION = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?-([^{}]*))?\}|([A-Za-z_]\w*)
 
 def lint(plan: Plan) -> list[Finding]:
     """Every finding, in the order of the files: first those of reading, then those of each command."""
-    return [*plan.findings, *(finding for entry in plan.entries for finding in _command(plan, entry))]
+    return [*plan.sources.findings, *(finding for entry in plan.sources.entries for finding in _command(plan, entry))]
 
 
 def _command(plan: Plan, entry: Entry) -> Iterator[Finding]:
-    variables = plan.environment.variables
+    variables = plan.sources.environment.variables
     for name in shell.variables(entry.command):
         if name not in variables and name not in _GIVEN:
             hint = f"set it in .env, or give a default: ${{{name}:-…}}"
@@ -32,8 +32,8 @@ def _program(plan: Plan, entry: Entry) -> Iterator[Finding]:
     program = shell.program(entry.command)
     if program is None:
         return
-    path = plan.environment.variables.get("PATH")
-    where = os.path.join(plan.root, os.path.expanduser(program)) if "/" in program else program
+    path = plan.sources.environment.variables.get("PATH")
+    where = os.path.join(plan.sources.root, os.path.expanduser(program)) if "/" in program else program
     if shutil.which(where, path=path.value if path else None):
         return
     if "/" not in program:
@@ -55,7 +55,8 @@ def _budget(plan: Plan, entry: Entry) -> Iterator[Finding]:
         return
     option = profile.options[0]
     given = f"waits {timeout:g} s for its jobs after TERM ({option} {timeout:g})"
-    cure = f"use {option} {max(1, plan.budget - profile.margin - 1):g}, or a longer budget: start -t {timeout + profile.margin:g}"
+    fitting = max(1, plan.budget - profile.margin - 1)
+    cure = f"use {option} {fitting:g}, or a longer budget: start -t {timeout + profile.margin:g}"
     if timeout >= plan.budget:
         loss = f"KILL comes at {plan.budget:g} s and every job in flight is lost"
     else:
@@ -67,7 +68,7 @@ def _expand(plan: Plan, word: str) -> str:
     """`${SIDEKIQ_TIMEOUT:-8}` as the shell would see it, as far as that is simple."""
 
     def value(match: re.Match[str]) -> str:
-        variable = plan.environment.variables.get(match[1] or match[3])
+        variable = plan.sources.environment.variables.get(match[1] or match[3])
         return variable.value if variable else match[2] or ""
 
     return _EXPANSION.sub(value, word)

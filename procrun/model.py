@@ -72,7 +72,7 @@ class Stat(NamedTuple):
 class Happening(NamedTuple):
     """Something that happened to an instance, for the stream, for clients and for the report.
 
-    `what` is one of started, running, exited, ends (the run), signal, timeout (KILL at the budget), gone, failed,
+    `what` is one of started, running, exited, signal, timeout (KILL at the budget), gone, failed,
     stuck; `detail` says more: the signal's name, the exit, the error. `seconds` counts from the first signal of
     a stop sequence (for `exited` and `gone` outside of one: from the start of the process).
     """

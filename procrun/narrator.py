@@ -1,8 +1,7 @@
 """Tells the run in the stream: what started, what ended and why, who is still waited for."""
 
 import re
-from collections.abc import Callable, Iterable
-from time import monotonic
+from collections.abc import Callable, Iterable, Sequence
 
 from procrun import proc
 from procrun.lifecycle import State
@@ -11,14 +10,10 @@ from procrun.model import Happening
 from procrun.plan import port_holder
 from procrun.process import Process
 from procrun.stopping import describe
-from procrun.supervisor import Supervisor
 from procrun.wording import Timeline, duration, exit_timeout, explain
 
 REMIND_AFTER = 2.0
 """Seconds of a stop after which those still alive are named, and again at the same distance."""
-
-DOUBLE_TAP = 0.3
-"""Seconds in which a second INT is the same key press: npm and make pass on what the terminal has sent already."""
 
 _PORT = re.compile(r"(?<![\w.])(?:-p|--port|--bind|-b|-l)?[= :]*(?:[\w.*]*:)?([1-9][0-9]{1,4})(?![\w.])")
 
@@ -31,6 +26,7 @@ class Narrator:
         self._loop = loop
         self._timeline = Timeline()
         self._reminder: Timer | None = None
+        self._stopping: set[Process] = set()
 
     def hear(self, process: Process, happening: Happening) -> None:
         """Something happened to an instance."""
@@ -40,12 +36,12 @@ class Narrator:
             case "started":
                 self.say(f"{name} started, pid {happening.pid}, port {process.spec.port}")
             case "exited" if process.state is State.UP:
-                self.say(f"{name} ended by itself: {explain(happening.detail)}, after {duration(happening.seconds)}")
+                self.say(f"{name} ended by itself after {duration(happening.seconds)}: {explain(happening.detail)}")
                 self._hint(process)
-            case "exited":
-                self.say(f"{name} {happening.detail}")
-            case "ends":
-                self.say(f"{name} ended ({happening.detail}), which ends the run")
+            case "exited" if process.alive():
+                self.say(f"{name} {explain(happening.detail)}, but some of it is still alive: {_who(process)}")
+            case "signal":
+                self._wait_for(process)
             case "timeout":
                 self.say(f"{name} KILL after {happening.seconds:.2f} s; {exit_timeout(happening.seconds)}")
             case "failed":
@@ -55,36 +51,25 @@ class Narrator:
         if line:
             self.say(line)
 
-    def ending(self, supervisor: Supervisor, why: str) -> float:
-        """Everything is about to be stopped; the moment of it."""
-        up = [process for process in supervisor.processes.values() if process.state is not State.DOWN]
-        budget = max((p.spec.stop_sequence[0].wait for p in up), default=0.0)
-        names = ", ".join(process.spec.name for process in up) or "nothing"
-        self.say(f"{why}; stopping {names}: TERM now, KILL after {budget:g} s")
-        self.watch(supervisor)
-        return monotonic()
+    def ending(self, why: str, up: Sequence[Process]) -> None:
+        """Everything of `up` is about to be stopped."""
+        names = ", ".join(process.spec.name for process in up)
+        budget = max((process.spec.stop_sequence[0].wait for process in up), default=0.0)
+        self.say(f"{why}; stopping {names}: TERM now, KILL after {budget:g} s" if up else why)
 
-    def watch(self, supervisor: Supervisor) -> None:
-        """Name those still alive every few seconds, as long as anything is being stopped."""
-
-        def remind() -> None:
-            self._reminder = None
-            waiting = [p for p in supervisor.processes.values() if p.state is State.STOPPING]
-            for process in waiting:
-                who = ", ".join(f"pid {row.pid} ({proc.title(row.pid)})" for row in process.alive()[:3])
-                self.say(f"still waiting for {process.spec.name}: {who}; {process.next_step()}")
-            if waiting:
-                self.watch(supervisor)
-
+    def _wait_for(self, process: Process) -> None:
+        """Name it every few seconds for as long as it is being stopped."""
+        self._stopping.add(process)
         if self._reminder is None:
-            self._reminder = self._loop.after(REMIND_AFTER, remind)
+            self._reminder = self._loop.after(REMIND_AFTER, self._remind)
 
-    def patience_ended(self, last: float) -> bool:
-        """Whether a further Ctrl-C is meant as one, and not a copy of the first; says what comes now."""
-        if monotonic() - last < DOUBLE_TAP:
-            return False
-        self.say("once more: the next step now (KILL)")
-        return True
+    def _remind(self) -> None:
+        self._reminder = None
+        self._stopping = {process for process in self._stopping if process.state is State.STOPPING}
+        for process in self._stopping:
+            self.say(f"still waiting for {process.spec.name}: {_who(process)}; {process.next_step()}")
+        if self._stopping:
+            self._reminder = self._loop.after(REMIND_AFTER, self._remind)
 
     def sum_up(self, processes: Iterable[Process]) -> None:
         """The summary at the end."""
@@ -98,6 +83,10 @@ class Narrator:
         listening = proc.listening()
         for port in {int(found) for found in _PORT.findall(process.spec.command)} & set(listening):
             self.say(f"{process.spec.name}: port {port} is taken by {port_holder(listening[port])}")
+
+
+def _who(process: Process) -> str:
+    return ", ".join(f"pid {row.pid} ({proc.title(row.pid)})" for row in process.alive()[:3])
 
 
 def summary(processes: Iterable[Process]) -> list[str]:

@@ -39,48 +39,64 @@ class Wishes(NamedTuple):
     defaults: Mapping[str, str] = {}
 
 
-class Plan(NamedTuple):
-    """Everything that is to run, and what it was read from. `types` has each type with its index for ports."""
+class Sources(NamedTuple):
+    """What was read: the app's folder, its entries and its environment, and the files with their state then."""
 
     root: str
     procfile: str
     entries: tuple[Entry, ...]
     environment: Environment
     findings: tuple[Finding, ...]
-    base_port: int
-    budget: float
-    quiet: frozenset[str]
-    single: str | None
-    specs: tuple[Spec, ...]
     files: tuple[tuple[str, tuple[int, int] | None], ...]
 
-    @property
-    def types(self) -> tuple[Entry, ...]:
-        """The entries that make up the formation: all but `release`."""
-        return tuple(entry for entry in self.entries if entry.name != RELEASE or entry.name == self.single)
+
+class Plan(NamedTuple):
+    """Everything that is to run. `types` are the entries of the formation, in the order that gives them ports."""
+
+    sources: Sources
+    types: tuple[Entry, ...]
+    specs: tuple[Spec, ...]
+    base_port: int
+    single: str | None
+    quiet: frozenset[str]
+    budget: float
 
 
-def build(wishes: Wishes, environ: Mapping[str, str]) -> Plan:
-    """Read everything and lay out every instance. Raises ConfigError for the first fault; nothing is started."""
+def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True) -> Sources:
+    """Read Procfile and environment. Raises ConfigError for the first fault.
+
+    A Procfile that does not exist is a fault only where it is `required`.
+    """
     wishes = _with_foreman_defaults(wishes)
     home = os.path.abspath(wishes.app_root or os.path.dirname(_given_file(wishes)) or ".")
-    loaded = _load_environment(wishes, home, environ)
+    env_files, loaded = _load_environment(wishes, home, environ)
     name, path = _procfile_place(wishes, home, loaded)
-    entries, findings = procfile.parse(_read_procfile(path), name)
+    text = _read_procfile(path) if required or path is None or os.path.exists(path) else None
+    entries, findings = procfile.parse(text, name) if text is not None else ((), ())
     sidekiq = any(profiles.recognise(shell.words(entry.command)) is profiles.SIDEKIQ for entry in entries)
     loaded = _with_defaults(environment.resolve_providers(loaded, sidekiq), wishes.defaults)
-    plan = Plan(
+    return Sources(
         root=home if wishes.app_root or path is None else os.path.dirname(path),
         procfile=name,
         entries=entries,
         environment=loaded,
         findings=(*findings, *loaded.findings),
-        base_port=_base_port(wishes, loaded),
-        budget=DEFAULT_BUDGET if wishes.timeout is None else wishes.timeout,
-        quiet=frozenset(_split(wishes.quiet)),
-        single=_single(wishes),
+        files=tuple((file, _stamp(file)) for file in (path, *env_files) if file is not None),
+    )
+
+
+def build(wishes: Wishes, environ: Mapping[str, str]) -> Plan:
+    """Read everything and lay out every instance. Raises ConfigError for the first fault; nothing is started."""
+    sources = read(wishes, environ)
+    wishes = _with_foreman_defaults(wishes)
+    plan = Plan(
+        sources=sources,
+        types=tuple(entry for entry in sources.entries if entry.name != RELEASE or RELEASE in wishes.names),
         specs=(),
-        files=tuple((file, _stamp(file)) for file in (path, *_env_files(wishes, home)) if file is not None),
+        base_port=_base_port(wishes, sources.environment),
+        single=_single(wishes),
+        quiet=frozenset(_split(wishes.quiet)),
+        budget=DEFAULT_BUDGET if wishes.timeout is None else wishes.timeout,
     )
     return plan._replace(specs=tuple(_choose(plan, wishes)))
 
@@ -94,29 +110,30 @@ def instances(plan: Plan, type_: str, count: int) -> tuple[Spec, ...]:
 
     names = [entry.name for entry in plan.types]
     if type_ not in names:
-        raise ConfigError(f'no process type "{type_}"; there are: {", ".join(names)}', plan.procfile)
+        raise ConfigError(f'no process type "{type_}"; there are: {", ".join(names)}', plan.sources.procfile)
     index = names.index(type_)
+    entry = plan.types[index]
     port = plan.base_port + (0 if type_ == plan.single else PORTS_PER_TYPE * index)
     if count and port + count - 1 > LAST_PORT:
-        raise ConfigError(
-            f"{type_} would get port {port + count - 1}, the last there is is {LAST_PORT}; choose a lower base with -p",
-            plan.entries[index].where,
-        )
-    command = plan.types[index].command
-    base = {key: variable.value for key, variable in plan.environment.variables.items() if key != "PORT"}
+        wanted = port + count - 1
+        text = f"{type_}.{count} would get port {wanted}, and {LAST_PORT} is the last; choose a lower base: -p"
+        raise ConfigError(text, entry.where)
+    variables = plan.sources.environment.variables
+    base = {key: variable.value for key, variable in variables.items() if key != "PORT"}
+    line = shell.exec_line(entry.command)
     return tuple(
         Spec(
             name=params.name,
             type=type_,
-            command=command,
-            shell_line=shell.exec_line(command),
+            command=entry.command,
+            shell_line=line,
             env={**params.env, "PS": params.name},
-            root=plan.root,
+            root=plan.sources.root,
             port=int(params.env["PORT"]),
             quiet=params.name in plan.quiet or type_ in plan.quiet,
             stop_sequence=dyno_sequence(plan.budget),
         )
-        for params in expand_processes({type_: command}, {type_: count}, base, [], port)
+        for params in expand_processes({type_: entry.command}, {type_: count}, base, [], port)
     )
 
 
@@ -126,10 +143,8 @@ def taken_ports(specs: Iterable[Spec]) -> None:
     listening = proc.listening() if users else {}
     for spec in users:
         if spec.port in listening:
-            raise ConfigError(
-                f"port {spec.port} is taken by {port_holder(listening[spec.port])}; stop it, or choose another base with -p",
-                spec.name,
-            )
+            holder = port_holder(listening[spec.port])
+            raise ConfigError(f"port {spec.port} is taken by {holder}; stop it, or choose another base: -p", spec.name)
 
 
 def port_holder(inode: str) -> str:
@@ -140,7 +155,7 @@ def port_holder(inode: str) -> str:
 
 def changed_files(plan: Plan) -> list[str]:
     """The files of the plan that are not what they were when it was read."""
-    return [file for file, stamp in plan.files if _stamp(file) != stamp]
+    return [file for file, stamp in plan.sources.files if _stamp(file) != stamp]
 
 
 def parse_formation(text: str, types: Sequence[str], option: str) -> dict[str, int]:
@@ -164,32 +179,36 @@ def parse_formation(text: str, types: Sequence[str], option: str) -> dict[str, i
     return counts
 
 
-def _choose(plan: Plan, wishes: Wishes) -> Iterable[Spec]:
-    """The instances that the names, the exclusions and the formation leave."""
+def _choose(plan: Plan, wishes: Wishes) -> list[Spec]:
+    """The instances that the formation, the names and the exclusions leave."""
     types = [entry.name for entry in plan.types]
     counts = _counts(wishes, types)
-    names, excluded = set(wishes.names), set(_split(wishes.exclude))
-    specs = []
-    for type_ in types:
-        numbers = [
-            int(n.rpartition(".")[2]) for n in names if re.fullmatch(rf"{re.escape(type_)}\.[1-9][0-9]{{0,4}}", n)
-        ]
-        for spec in instances(plan, type_, max([counts[type_], *numbers])):
-            number = int(spec.name.rpartition(".")[2])
-            if (
-                (not names and number <= counts[type_])
-                or (type_ in names and number <= max(1, counts[type_]))
-                or spec.name in names
-            ):
-                specs.append(spec)
-    known = {*types, *(spec.name for spec in specs)}
-    for name in [*wishes.names, *sorted(excluded), *sorted(plan.quiet)]:
-        if name not in known and name != RELEASE:
-            raise ConfigError(f'no process "{name}"; there are: {", ".join(types)}', plan.procfile)
-    chosen = [spec for spec in specs if spec.type not in excluded and spec.name not in excluded]
+    every = [spec for type_ in types for spec in instances(plan, type_, _reach(type_, counts[type_], wishes.names))]
+    excluded = set(_split(wishes.exclude))
+    known = {*types, RELEASE, *(spec.name for spec in every)}
+    for name in (*wishes.names, *sorted(excluded | plan.quiet)):
+        if name not in known:
+            raise ConfigError(f'no process "{name}"; there are: {", ".join(types)}', plan.sources.procfile)
+    named = set(wishes.names or types)
+    chosen = [
+        spec
+        for spec in every
+        if (spec.name in named or (spec.type in named and _number(spec.name) <= counts[spec.type]))
+        and not {spec.type, spec.name} & excluded
+    ]
     if not chosen:
-        raise ConfigError("nothing is left to start: every process type is excluded or scaled to 0", plan.procfile)
+        raise ConfigError("nothing is left to start: all is excluded or scaled to 0", plan.sources.procfile)
     return chosen
+
+
+def _reach(type_: str, count: int, names: Iterable[str]) -> int:
+    """How many instances to lay out so that `worker.3`, given by name, is among them."""
+    numbers = [_number(name) for name in names if re.fullmatch(rf"{type_}\.[1-9][0-9]{{0,4}}", name)]
+    return max([count, *numbers])
+
+
+def _number(instance: str) -> int:
+    return int(instance.rpartition(".")[2])
 
 
 def _counts(wishes: Wishes, types: Sequence[str]) -> dict[str, int]:
@@ -220,21 +239,17 @@ def _base_port(wishes: Wishes, loaded: Environment) -> int:
     return int(port)
 
 
-def _load_environment(wishes: Wishes, home: str, environ: Mapping[str, str]) -> Environment:
-    if wishes.env_files:
-        base = home if wishes.app_root else os.getcwd()
-        return environment.load(_split(wishes.env_files), environ, base, required=True)
-    return environment.load([".env"], environ, home, required=False)
+def _load_environment(wishes: Wishes, home: str, environ: Mapping[str, str]) -> tuple[list[str], Environment]:
+    """The environment, and the paths of its files: `-e` as one typed it, `.env` beside the Procfile."""
+    named = _split(wishes.env_files)
+    base = os.getcwd() if named and not wishes.app_root else home
+    loaded = environment.load(named or [".env"], environ, base, required=bool(named))
+    return [os.path.join(base, file) for file in named or [".env"]], loaded
 
 
 def _with_defaults(loaded: Environment, defaults: Mapping[str, str]) -> Environment:
     ours = {name: Variable(value, "procrun") for name, value in defaults.items()}
     return loaded._replace(variables={**ours, **loaded.variables})
-
-
-def _env_files(wishes: Wishes, home: str) -> list[str]:
-    base = home if wishes.app_root or not wishes.env_files else os.getcwd()
-    return [os.path.join(base, file) for file in _split(wishes.env_files) or [".env"]]
 
 
 def _given_file(wishes: Wishes) -> str:

@@ -1,4 +1,4 @@
-"""The control socket's end in the supervisor: a request comes in, the supervisor acts, the reply goes out when it has."""
+"""The control socket's end in the supervisor: it acts on a request, and replies once that has happened."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ from procrun.messages import (
     encode,
 )
 from procrun.messages import Refused as RefusedReply
-from procrun.model import Happening, Spec
+from procrun.model import Happening, Spec, Step
 from procrun.process import Process
 from procrun.stopping import describe, dyno_sequence
 from procrun.supervisor import Errand, Supervisor, Verdict
@@ -219,24 +219,20 @@ class Desk:
 
     def _start(self, request: Start, send: Send) -> Callable[[], None]:
         chosen = self._choose(request.names)
-        return self._errand(chosen, send, lambda: [process.start() for process in chosen])
+        return self._errand(chosen, send, Process.start)
 
     def _restart(self, request: Restart, send: Send) -> Callable[[], None]:
         chosen = self._choose(request.names)
-        sequence = dyno_sequence(request.timeout) if request.timeout is not None else None
-        return self._errand(chosen, send, lambda: [process.restart(sequence) for process in chosen], self._notes())
+        sequence = _sequence(request.timeout)
+        return self._errand(chosen, send, lambda process: process.restart(sequence), self._notes())
 
     def _stop(self, request: Stop, send: Send) -> Callable[[], None]:
         chosen = self._choose(request.names)
-        sequence = dyno_sequence(request.timeout) if request.timeout is not None else None
-
-        def act() -> None:
-            for process in chosen:
-                process.stop(sequence)
-            if not request.names:
-                self._supervisor.end(Verdict(0))
-
-        return self._errand(chosen, send, act, up=False)
+        sequence = _sequence(request.timeout)
+        cancel = self._errand(chosen, send, lambda process: process.stop(sequence), up=False)
+        if not request.names:
+            self._supervisor.on_end("`procrun stop` was called", Verdict(0))
+        return cancel
 
     def _scale(self, request: Scale, send: Send) -> Callable[[], None]:
         wanted = [spec for type_, count in request.formation.items() for spec in self._expand(type_, count)]
@@ -260,10 +256,19 @@ class Desk:
         )
 
     def _errand(
-        self, chosen: list[Process], send: Send, act: Callable[[], object], notes: Iterable[str] = (), up: bool = True
+        self,
+        chosen: list[Process],
+        send: Send,
+        act: Callable[[Process], None],
+        notes: Iterable[str] = (),
+        up: bool = True,
     ) -> Callable[[], None]:
+        def act_on_all() -> None:
+            for process in chosen:
+                act(process)
+
         names = {process.spec.name for process in chosen}
-        return self._errand_names(names, names if up else set(), send, act, notes)
+        return self._errand_names(names, names if up else set(), send, act_on_all, notes)
 
     def _errand_names(
         self, names: set[str], up: set[str], send: Send, act: Callable[[], object], notes: Iterable[str] = ()
@@ -296,6 +301,11 @@ class Desk:
                 there = ", ".join(sorted({p.spec.type for p in running} | {p.spec.name for p in running}))
                 raise ControlError(f'no process "{name}" here; there are: {there}', 2)
         return [p for p in running if not names or p.spec.name in names or p.spec.type in names]
+
+
+def _sequence(timeout: float | None) -> tuple[Step, ...] | None:
+    """The stop sequence of a budget given with the request; None for each process's own."""
+    return dyno_sequence(timeout) if timeout is not None else None
 
 
 def _state(process: Process) -> str:

@@ -12,9 +12,10 @@ from procrun.lifecycle import State
 from procrun.loop import Loop
 from procrun.model import Exit, Happening, Spec, Stat
 from procrun.process import Output, Process, Surroundings
-from procrun.stopping import describe, exit_status
+from procrun.stopping import exit_status
 
 Listener = Callable[[Process, Happening], None]
+OnEnd = Callable[[str, "Verdict"], None]
 
 
 class Verdict(NamedTuple):
@@ -27,16 +28,17 @@ class Verdict(NamedTuple):
 class Supervisor:
     """Starts, stops and restarts instances, and knows when the run is over.
 
-    `listener` hears of everything that happens. Signals go in through `end` and `hurry`; nothing here writes or asks.
+    `listener` hears of everything that happens, and `on_end` why the run should end; it answers by `end`.
     """
 
-    def __init__(self, run: str, loop: Loop, output: Output, listener: Listener) -> None:
+    def __init__(self, run: str, loop: Loop, output: Output, listener: Listener, on_end: OnEnd) -> None:
         self.since = time()
         self.processes: dict[str, Process] = {}
         self.verdict: Verdict | None = None
         self.family = Family(run)
         self._loop = loop
         self._listener = listener
+        self.on_end = on_end
         self._errands: list[Errand] = []
         stdin, self._stdin_writer = os.pipe()  # stays open and silent: watchers quit at end of file
         self._around = Surroundings(loop, self.family, output, stdin, self._told)
@@ -72,6 +74,10 @@ class Supervisor:
             for process in list(self.processes.values()):
                 process.stop()
             self._check_over()
+
+    def alive(self) -> list[Process]:
+        """The instances of which something is alive."""
+        return [process for process in self.processes.values() if process.state is not State.DOWN]
 
     def hurry(self) -> None:
         """Go one step on in every stop sequence that is under way."""
@@ -125,12 +131,7 @@ class Supervisor:
         self._loop.after(0, self._check_errands)
 
     def _ended_by_itself(self, process: Process, end: Exit) -> None:
-        def end_run() -> None:
-            if self.verdict is None:
-                self._listener(process, Happening(process.spec.name, "ends", process.lived, describe(end), 0))
-                self.end(Verdict(exit_status(end)))
-
-        self._loop.after(0, end_run)
+        self._loop.after(0, lambda: self.on_end(f"{process.spec.name} ended the run", Verdict(exit_status(end))))
 
     def _check_errands(self) -> None:
         for errand in list(self._errands):
@@ -139,7 +140,7 @@ class Supervisor:
                 errand.done()
 
     def _check_over(self) -> None:
-        if self.verdict is not None and all(p.state is State.DOWN for p in self.processes.values()):
+        if self.verdict is not None and not self.alive():
             self._loop.stop()
 
 

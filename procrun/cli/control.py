@@ -1,0 +1,107 @@
+"""The verbs for a running procrun: restart, stop, scale, ps."""
+
+import os
+from typing import Any
+
+import click
+
+from procrun.cli.click_options import takes
+from procrun.cli.follow import follow
+from procrun.cli.options import APP, TIMEOUT
+from procrun.client import Run, ask, ended, find
+from procrun.errors import ConfigError, ControlError
+from procrun.messages import Ps, Restart, Row, Scale, Status, Stop
+from procrun.plan import Wishes, read
+
+_names = click.argument("names", nargs=-1, metavar="[NAME]…")
+
+
+def _root(where: dict[str, Any]) -> str:
+    """The folder whose runs are meant: that of the Procfile."""
+    return read(Wishes(**where), os.environ, required=False).root
+
+
+@click.command("restart")
+@takes(*APP, *TIMEOUT)
+@_names
+def restart_command(names: tuple[str, ...], timeout: float | None, **where: Any) -> int:
+    """Restart a process type, an instance (worker.2), or everything, as a Heroku dyno is.
+
+    TERM at once, KILL when the budget is over (10 seconds, or start's or this -t), then start again; all named
+    instances in parallel. Prints each step with its time and returns when the new processes run.
+    """
+    return _each(where, names, lambda chosen: Restart(chosen, timeout))
+
+
+@click.command("stop")
+@takes(*APP, *TIMEOUT)
+@_names
+def stop_command(names: tuple[str, ...], timeout: float | None, **where: Any) -> int:
+    """Stop a process type or an instance; without a NAME everything, which ends the run.
+
+    What is stopped by hand stays down until `procrun start NAME` or `procrun restart NAME`.
+    """
+    meant = find(_root(where), names)
+    status = _all([follow(run, Stop(chosen, timeout)) for run, chosen in meant])
+    if not names:
+        for run, _ in meant:
+            ended(run)
+    return status
+
+
+@click.command("scale")
+@takes(*APP)
+@click.argument("counts", nargs=-1, required=True, metavar="TYPE=N…")
+def scale_command(counts: tuple[str, ...], **where: Any) -> int:
+    """Have N instances of a type: the missing ones are started, those with the highest numbers stopped."""
+    formation: dict[str, int] = {}
+    for item in ",".join(counts).split(","):
+        type_, equals, number = item.partition("=")
+        if not equals or not number.isdecimal() or len(number) > 5:
+            raise ConfigError(f'"{item}" is not TYPE=NUMBER, as in web=2', "scale")
+        formation[type_] = int(number)
+    run, _ = _one(where, tuple(formation))
+    return follow(run, Scale(formation))
+
+
+@click.command("ps")
+@takes(*APP)
+@click.option("--json", "as_json", is_flag=True, help="As JSON: times in seconds, memory in bytes.")
+def ps_command(as_json: bool, **where: Any) -> int:
+    """List the instances: state, pid, port, uptime, restarts, CPU, memory, last exit.
+
+    CPU is the average since the start, as in ps(1); memory is resident, with all descendants.
+    """
+    rows = [row for run, _ in find(_root(where), ()) for row in _rows(run)]
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(rows)))
+    else:
+        from procrun.report import status_table
+
+        click.echo(status_table(rows))
+    return 0
+
+
+def _rows(run: Run) -> list[Row]:
+    status = ask(run.path, Ps())
+    if not isinstance(status, Status):
+        raise ControlError(f"the running procrun answered something else: {type(status).__name__}")
+    return status.rows
+
+
+def _each(where: dict[str, Any], names: tuple[str, ...], request: Any) -> int:
+    meant = find(_root(where), names)
+    return _all([follow(run, request(chosen)) for run, chosen in meant])
+
+
+def _one(where: dict[str, Any], names: tuple[str, ...]) -> tuple[Run, list[str]]:
+    meant = find(_root(where), names)
+    if len(meant) > 1:
+        raise ConfigError(f"{', '.join(names)} belong to different runs; scale them one after the other", "scale")
+    return meant[0]
+
+
+def _all(statuses: list[int]) -> int:
+    return max(statuses, default=0)

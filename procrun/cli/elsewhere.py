@@ -1,0 +1,38 @@
+"""Other runs in the folder: what a `start` may not start twice, and what it starts over there."""
+
+import time
+
+from procrun.cli.follow import follow
+from procrun.client import Run, runs
+from procrun.errors import ConfigError
+from procrun.messages import Start
+from procrun.plan import Plan, Wishes
+
+
+def take_part(plan: Plan, wishes: Wishes) -> int | None:
+    """None when no other run has one of the plan's instances; else start those that are down in their run.
+
+    Raises ConfigError that says who runs them, and since when.
+    """
+    wanted = {spec.name for spec in plan.specs}
+    overlapping = [(run, sorted(wanted & set(run.states))) for run in runs(plan.sources.root)]
+    overlapping = [(run, names) for run, names in overlapping if names]
+    if not overlapping:
+        return None
+    for run, names in overlapping:
+        running = [name for name in names if run.states[name] != "down"]
+        if running or not wishes.names or len(overlapping) > 1:
+            raise ConfigError(_taken(run, running or names))
+    run, names = overlapping[0]
+    if set(names) != wanted:
+        raise ConfigError(_taken(run, names))
+    return follow(run, Start(names))
+
+
+def _taken(run: Run, names: list[str]) -> str:
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.since))
+    verb = "belongs" if len(names) == 1 else "belong"
+    return (
+        f"{', '.join(names)} {verb} to the procrun with pid {run.pid}, which runs here since {since}; "
+        "stop it with `procrun stop`, or start other names"
+    )

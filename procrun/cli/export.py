@@ -1,0 +1,61 @@
+"""`procrun export`: renders by an exporter, and writes what came of it."""
+
+import os
+from typing import Any
+
+import click
+
+from procrun.cli.click_options import takes
+from procrun.cli.faults import warn
+from procrun.cli.options import APP, FORMATION, PORT
+from procrun.errors import ConfigError
+from procrun.export.plugins import Context, File, formats, render
+from procrun.plan import Wishes, build
+
+
+@click.command("export")
+@takes(*APP, *PORT, *FORMATION)
+@click.option("-a", "--app", help="The app's name; its folder's name otherwise.")
+@click.option("-l", "--log", metavar="DIR", help="Where logs go; /var/log/APP otherwise.")
+@click.option("-u", "--user", help="The user it runs as; the app's name otherwise.")
+@click.option("-s", "--shell", default="/bin/sh", show_default=True, help="The shell that runs the commands.")
+@click.option("-t", "--template-dir", metavar="DIR", help="Templates instead of the packaged ones.")
+@click.argument("format_", metavar="FORMAT")
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+def export_command(
+    format_: str,
+    folder: str,
+    app: str | None,
+    log: str | None,
+    user: str | None,
+    shell: str,
+    template_dir: str | None,
+    **wishes: Any,
+) -> int:
+    """Write the formation as systemd, upstart, supervisord or runit files into DIR.
+
+    honcho's exporters do it, with honcho's options, and any other exporter that is installed for honcho.
+    """
+    plan = build(Wishes(**wishes), os.environ)
+    name = app or os.path.basename(plan.sources.root) or "app"
+    context = Context(name, log or f"/var/log/{name}", user or name, shell, template_dir)
+    for file in render(plan, format_, context):
+        click.echo(_write(folder, file))
+    warn("stop sequences and budgets are not carried over to the exported files yet; set them there by hand")
+    return 0
+
+
+export_command.epilog = f"Formats: {', '.join(formats())}"
+
+
+def _write(folder: str, file: File) -> str:
+    path = os.path.join(folder, file.name)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as target:
+            target.write(file.content)
+        if file.executable:
+            os.chmod(path, 0o755)
+    except OSError as error:
+        raise ConfigError(f"cannot be written: {error.strerror}", path) from None
+    return path

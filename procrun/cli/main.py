@@ -1,0 +1,109 @@
+"""The command group: commands load when they are used, options stand before or after them."""
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from procrun import __version__
+from procrun.cli.click_options import parameters
+from procrun.cli.faults import told
+from procrun.cli.options import EVERY, START, by_flag
+from procrun.cli.start import start
+
+COMMANDS = {
+    "start": "main",
+    "restart": "control",
+    "stop": "control",
+    "scale": "control",
+    "ps": "control",
+    "run": "run",
+    "release": "run",
+    "check": "look",
+    "env": "look",
+    "export": "export",
+    "version": "main",
+    "help": "main",
+}
+"""Each command, in the order `--help` shows them, with the module of procrun.cli that has it."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"procrun.cli.{COMMANDS[cmd_name]}")
+        found: click.Command = getattr(module, f"{cmd_name}_command")
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS:
+            ctx.fail(f'No such command "{args[0]}". There are: {", ".join(COMMANDS)}.')
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _command_first(args))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        def work() -> int:
+            return int(super(_Commands, self).invoke(ctx) or 0)
+
+        ctx.exit(told(work))
+
+
+def _command_first(args: Sequence[str]) -> list[str]:
+    """`-f FILE start web` as `start -f FILE web`: options may stand before the command."""
+    known = by_flag(EVERY)
+    index = 0
+    while index < len(args) and args[index].startswith("-"):
+        option = known.get(args[index])
+        if option is None and "=" not in args[index] and args[index][:2] not in known:
+            return list(args)  # --help, --version, or a mistake: click knows
+        index += 2 if option is not None and option.metavar is not None else 1
+    return [*args[index : index + 1], *args[:index], *args[index + 1 :]]
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="procrun", message="%(prog)s %(version)s")
+def procrun() -> None:
+    """Run the processes of a Procfile: one prefixed stream, every stop inside a hard budget.
+
+    \b
+    procrun start              run everything in the foreground
+    procrun restart worker     from another terminal: TERM, KILL after 10 s, start again
+
+    Options may stand before or after the command. `procrun COMMAND --help` tells more.
+    """
+
+
+start_command = click.Command(
+    "start",
+    params=[*parameters(START), click.Argument(["names"], nargs=-1, metavar="[NAME]…")],
+    callback=start,
+    help=start.__doc__,
+)
+
+
+@click.command("version")
+def version_command() -> None:
+    """Print the version."""
+    click.echo(__version__)
+
+
+@click.command("help")
+@click.argument("command", required=False)
+@click.pass_context
+def help_command(ctx: click.Context, command: str | None) -> None:
+    """Print the help of a command."""
+    group = ctx.find_root()
+    found = procrun.get_command(ctx, command) if command else procrun
+    if found is None:
+        ctx.fail(f'No such command "{command}".')
+    with click.Context(found, info_name=command, parent=group) if command else group as shown:
+        click.echo(found.get_help(shown))

@@ -1,0 +1,75 @@
+"""One command in the app's environment, on this terminal: run, release."""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from procrun import shell
+from procrun.cli.click_options import takes
+from procrun.cli.faults import warn
+from procrun.cli.options import APP, PORT
+from procrun.errors import CommandError, ConfigError
+from procrun.plan import RELEASE, Sources, Wishes, build, read
+
+_FOR_A_SHELL = re.compile(r"[\s$&|;<>()`\"'*?~]")
+
+
+@click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@takes(*APP, *PORT)
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="CMD|NAME [ARG]…")
+def run_command(words: tuple[str, ...], **wishes: Any) -> int:
+    """Run a command, or one entry of the Procfile by its NAME, in the app's environment and on this terminal.
+
+    Everything after the first word belongs to the command. A single word with blanks or shell signs is given to
+    sh: procrun run 'echo $HOME'. The exit status is the command's; 127 when it is not found, 126 when it cannot be
+    executed.
+    """
+    sources = read(Wishes(**wishes), os.environ, required=False)
+    if len(words) == 1 and words[0] in [entry.name for entry in sources.entries]:
+        _entry(words[0], wishes)
+    _warn(sources)
+    env = {name: variable.value for name, variable in sources.environment.variables.items()}
+    if wishes["port"] is not None:
+        env["PORT"] = str(wishes["port"])
+    argv = ["/bin/sh", "-c", words[0]] if len(words) == 1 and _FOR_A_SHELL.search(words[0]) else words
+    if wishes["app_root"]:
+        os.chdir(sources.root)
+    _become(argv, {**env, "PS": "run.1"})
+
+
+@click.command("release")
+@takes(*APP)
+def release_command(**wishes: Any) -> int:
+    """Run the release entry (migrations …) once, on this terminal, as Heroku does at each release."""
+    sources = read(Wishes(**wishes), os.environ)
+    if RELEASE not in [entry.name for entry in sources.entries]:
+        raise ConfigError("there is no release entry; add one, as in `release: bin/migrate`", sources.procfile)
+    _entry(RELEASE, wishes)
+
+
+def _entry(name: str, wishes: dict[str, Any]) -> NoReturn:
+    plan = build(Wishes(**wishes, names=(name,)), os.environ)
+    _warn(plan.sources)
+    spec = plan.specs[0]
+    os.chdir(spec.root)
+    _become(["/bin/sh", "-c", shell.exec_line(spec.command)], spec.env)
+
+
+def _warn(sources: Sources) -> None:
+    for finding in sources.findings:
+        warn(f"{finding.where}: {finding.text}")
+
+
+def _become(argv: Sequence[str], env: Any) -> NoReturn:
+    """Hand the terminal, the pid and the signals over. Raises CommandError (127, 126) when that cannot be."""
+    sys.stdout.flush()
+    try:
+        os.execvpe(argv[0], list(argv), dict(env))
+    except FileNotFoundError:
+        raise CommandError(f"{argv[0]}: command not found", 127) from None
+    except OSError as error:
+        raise CommandError(f"{argv[0]}: cannot be executed: {error.strerror}", 126) from None

@@ -1,0 +1,147 @@
+"""One run: plan, supervisor, stream, front and socket wired to each other."""
+
+import os
+import signal
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from procrun import front, plan, proc, rundir
+from procrun.cli.faults import warn
+from procrun.loop import Loop
+from procrun.narrator import Narrator
+from procrun.output import Look, Sink, Stream, wants_colour
+from procrun.supervisor import Supervisor, Verdict
+
+if TYPE_CHECKING:
+    from procrun.server import Server
+
+DOUBLE_TAP = 0.3
+"""Seconds in which a second INT is the same key press: npm and make pass on what the terminal has sent already."""
+
+
+def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) -> int:
+    """Read the plan, start it and serve until everything is over; the exit status.
+
+    Raises ConfigError, with nothing started, for bad input and for names that run already.
+    """
+    colour = not values["no_colour"] and wants_colour(os.environ, 1)
+    wishes = plan.Wishes(
+        **{name: value for name, value in values.items() if name in plan.Wishes._fields},
+        names=names,
+        defaults={"PYTHONUNBUFFERED": "1"} | ({"FORCE_COLOR": "1"} if colour else {}),
+    )
+    made = plan.build(wishes, os.environ)
+    for finding in made.sources.findings:
+        warn(f"{finding.where}: {finding.text}")
+    folder = rundir.make(made.sources.root)
+    with rundir.lock(folder):
+        if rundir.sockets(made.sources.root):
+            from procrun.cli.elsewhere import take_part
+
+            status = take_part(made, wishes)
+            if status is not None:
+                return status
+        plan.taken_ports(made.specs)
+        session = Session(link, made, values, colour)
+        session.begin(rundir.socket_path(folder))
+    return session.run()
+
+
+class Session:
+    """Wires the floors below to each other for one run; what the front passes on is obeyed here."""
+
+    def __init__(self, link: front.Link, made: plan.Plan, values: dict[str, Any], colour: bool) -> None:
+        self._link = link
+        self._plan = made
+        self._server: Server | None = None
+        self._suspended = False
+        self._interrupted = 0.0
+        self._loop = Loop()
+        self._sink = Sink(self._loop, 1, lambda: self._supervisor.resume_reading())
+        width = max(len("procrun"), *(len(spec.name) for spec in made.specs))
+        look = Look(width, colour, not values["no_timestamp"], not values["no_prefix"])
+        stream = Stream(self._sink, look, terminal=os.isatty(1))
+        self._narrator = Narrator(self._loop, stream.say)
+        self._supervisor = Supervisor(f"{os.getpid()}", self._loop, stream, self._narrator.hear, self._end)
+
+    def begin(self, path: str) -> None:
+        """Start everything, then what is not needed to start: the socket, the watch over orphans."""
+        made = self._plan
+        front.listen_to(self._loop, self.obey, self._supervisor.reap)
+        self._link.listen(self._loop, self.obey)
+        self._link.budget(made.budget)
+        self._supervisor.start(made.specs)
+
+        from procrun.server import Server
+
+        proc.become_subreaper()
+        self._server = Server(
+            path,
+            self._loop,
+            self._supervisor,
+            expand=lambda type_, count: plan.instances(made, type_, count),
+            notes=self._changes,
+        )
+        if len(made.types) < len(made.sources.entries):
+            self._narrator.say("the release entry is left out; `procrun release` runs it")
+
+    def run(self) -> int:
+        """Serve until everything is over; the exit status."""
+        self._loop.run()
+        supervisor = self._supervisor
+        self._narrator.sum_up(supervisor.processes.values())
+        if self._server is not None:
+            self._server.close()
+        supervisor.sweep()
+        self._sink.close()
+        if self._sink.dropped:
+            warn(f"{self._sink.dropped} bytes of output could not be shown")
+        verdict = supervisor.verdict
+        if verdict is not None and verdict.signal is not None:
+            self._link.die_of(verdict.signal)
+        return verdict.status if verdict is not None else 1
+
+    def _changes(self) -> list[str]:
+        names = [os.path.relpath(file, self._plan.sources.root) for file in plan.changed_files(self._plan)]
+        return [f"{name} has changed since the start; restart keeps the old plan" for name in names]
+
+    def obey(self, number: int) -> None:
+        """Do what a signal to procrun means; GONE when the front is dead."""
+        if number == front.GONE:
+            self._end("the front process is gone", Verdict(128 + signal.SIGKILL))
+        elif number in front.STOPPING:
+            self._stop_by(number)
+        elif number == signal.SIGTSTP:
+            self._suspend()
+        elif number == signal.SIGCONT:
+            if self._suspended:
+                self._suspended = False
+                self._supervisor.freeze(signal.SIGCONT)
+        else:
+            name = signal.Signals(number).name.removeprefix("SIG")
+            self._narrator.say(
+                f"{name} is not passed on: a dyno has no {name}, and most programs die of it; "
+                "`procrun restart` restarts, INT and TERM stop"
+            )
+
+    def _stop_by(self, number: int) -> None:
+        """The first signal stops everything; a further Ctrl-C goes one step on."""
+        if self._supervisor.verdict is None:
+            self._interrupted = monotonic()
+            self._end(f"{signal.Signals(number).name} received", Verdict(128 + number, number))
+        elif number == signal.SIGINT and monotonic() - self._interrupted > DOUBLE_TAP:
+            self._narrator.say("Ctrl-C again: the next step now")
+            self._supervisor.hurry()
+
+    def _end(self, why: str, verdict: Verdict) -> None:
+        if self._supervisor.verdict is None:
+            self._narrator.ending(why, self._supervisor.alive())
+            self._supervisor.end(verdict)
+
+    def _suspend(self) -> None:
+        if self._supervisor.verdict is not None:
+            self._narrator.say("Ctrl-Z is ignored during a stop")
+            return
+        self._suspended = True
+        self._supervisor.freeze(signal.SIGSTOP)
+        self._link.suspended()

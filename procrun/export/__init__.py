@@ -1,0 +1,1 @@
+"""Formats that a plan can be exported to."""

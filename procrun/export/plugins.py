@@ -1,0 +1,65 @@
+"""honcho's exporters, its own and any third party's, found by their entry point and handed a plan."""
+
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NamedTuple
+
+from procrun.errors import ConfigError
+from procrun.plan import Plan
+
+GROUP = "honcho_exporters"
+
+
+class File(NamedTuple):
+    """A file to write: its name in the folder, its text, and whether it is to be executable."""
+
+    name: str
+    content: str
+    executable: bool
+
+
+class Context(NamedTuple):
+    """What honcho's exporters know besides the processes; `template_dir` replaces their own templates."""
+
+    app: str
+    log: str
+    user: str
+    shell: str
+    template_dir: str | None = None
+
+
+def formats() -> dict[str, EntryPoint]:
+    """Every exporter that is installed, by the name of its format."""
+    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+
+
+def render(plan: Plan, format_: str, context: Context) -> Iterable[File]:
+    """The files of the plan in a format; nothing is written.
+
+    Raises ConfigError for an unknown format or an exporter that fails (a template that is missing, say).
+    """
+    found = formats()
+    if format_ not in found:
+        raise ConfigError(f'no format "{format_}"; there are: {", ".join(found)}', "export")
+    try:
+        exporter = found[format_].load()(template_dir=context.template_dir)
+        given = {**context._asdict(), "app_root": plan.sources.root}
+        return [File(file.name, file.content, file.executable) for file in exporter.render(_processes(plan), given)]
+    except Exception as error:  # third-party code: whatever it raises is a fault of the export, not a crash of ours
+        raise ConfigError(f"the {format_} exporter failed: {type(error).__name__}: {error}", "export") from error
+
+
+def _processes(plan: Plan) -> list[Any]:
+    """The specs as honcho's exporters expect them: with what the files set, not with this shell's variables."""
+    from honcho.environ import ProcessParams
+
+    shell_only = {key for key, v in plan.sources.environment.variables.items() if v.source == "shell"}
+    return [
+        ProcessParams(
+            spec.name,
+            spec.command,
+            spec.quiet,
+            {key: value for key, value in spec.env.items() if key not in shell_only or key == "PORT"},
+        )
+        for spec in plan.specs
+    ]
