@@ -60,9 +60,7 @@ def read(root: Path, data: bytes | str, shell: dict[str, str] | None = None) -> 
         ("", {}),
     ],
 )
-def test_file_is_read_in_the_dialect_of_python_dotenv(
-    line: str, expected: dict[str, str], tmp_path: Path
-) -> None:
+def test_file_is_read_in_the_dialect_of_python_dotenv(line: str, expected: dict[str, str], tmp_path: Path) -> None:
     found = values(read(tmp_path, line, {"HOME": "/root"}))
     assert found == {"HOME": "/root"} | expected
 
@@ -102,10 +100,7 @@ def test_place_is_the_line_of_the_variable(tmp_path: Path) -> None:
 def test_file_is_shown_by_the_name_given(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "x.env").write_text("A=1")
-    assert (
-        load(["sub/../sub/x.env"], {}, str(tmp_path), required=True).variables["A"].source
-        == "sub/../sub/x.env:1"
-    )
+    assert load(["sub/../sub/x.env"], {}, str(tmp_path), required=True).variables["A"].source == "sub/../sub/x.env:1"
 
 
 @pytest.mark.parametrize(
@@ -121,9 +116,7 @@ def test_file_is_shown_by_the_name_given(tmp_path: Path) -> None:
         ('A="geheim\nB=geheim\nC="x"\n', ".env:1", "ignored, and the 2 after it:"),
     ],
 )
-def test_dropped_line_is_a_finding_that_shows_no_value(
-    text: str, where: str, words: str, tmp_path: Path
-) -> None:
+def test_dropped_line_is_a_finding_that_shows_no_value(text: str, where: str, words: str, tmp_path: Path) -> None:
     [finding] = read(tmp_path, text).findings
     assert finding.where == where
     assert words in finding.text
@@ -149,9 +142,7 @@ def test_directory_is_an_error(required: bool, tmp_path: Path) -> None:
 @pytest.mark.parametrize("required", [True, False])
 def test_unreadable_file_is_an_error(required: bool, tmp_path: Path) -> None:
     (tmp_path / ".env").symlink_to(".env")
-    with pytest.raises(
-        ConfigError, match=r"^\.env: cannot be read \(Too many levels of symbolic links\); -e"
-    ):
+    with pytest.raises(ConfigError, match=r"^\.env: cannot be read \(Too many levels of symbolic links\); -e"):
         load([".env"], {}, str(tmp_path), required)
 
 
@@ -165,23 +156,17 @@ def test_unreadable_file_is_an_error(required: bool, tmp_path: Path) -> None:
         (b"'A=B'=x", r'^\.env:1: "A=B" cannot be a name'),
     ],
 )
-def test_what_no_environment_can_hold_is_an_error_with_its_place(
-    data: bytes, message: str, tmp_path: Path
-) -> None:
+def test_what_no_environment_can_hold_is_an_error_with_its_place(data: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         read(tmp_path, data)
 
 
-FILE_TEXT = st.text(
-    st.sampled_from("AB=\"'# \t\n\r\\${}:-\0\ufeff\x85\u2028é") | st.characters(), max_size=60
-)
+FILE_TEXT = st.text(st.sampled_from("AB=\"'# \t\n\r\\${}:-\0\ufeff\x85\u2028é") | st.characters(), max_size=60)
 
 
 @settings(deadline=None)
 @given(data=FILE_TEXT.map(lambda text: text.encode("utf-8", "replace")) | st.binary(max_size=30))
-def test_any_file_is_read_or_is_a_configuration_error(
-    data: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_any_file_is_read_or_is_a_configuration_error(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     try:
         environment = read(tmp_path_factory.getbasetemp(), data)
     except ConfigError as error:

@@ -51,6 +51,8 @@ def outcome(shell: str, line: str, app: Path) -> tuple[int, str, str]:
         argv, cwd=app, env=environment(app), stdin=subprocess.DEVNULL, capture_output=True, timeout=60
     )
     text = written.read_bytes() if written.exists() else b""
+    for word in (b"exec: ", b"command "):  # how the shells say that there is no such program
+        text = text.replace(word, b"")
     return done.returncode, done.stdout.decode(errors="replace"), text.decode(errors="replace")
 
 
@@ -234,9 +236,7 @@ def test_unclear_line_stays_as_written(command: str) -> None:
 )
 def test_program_becomes_the_leader(shell: str, command: str, app: Path) -> None:
     argv = [shell, "sh", "-c"] if shell.endswith("busybox") else [shell, "-c"]
-    with subprocess.Popen(
-        [*argv, exec_line(command)], cwd=app, env=environment(app), stdout=subprocess.PIPE
-    ) as leader:
+    with subprocess.Popen([*argv, exec_line(command)], cwd=app, env=environment(app), stdout=subprocess.PIPE) as leader:
         assert leader.stdout
         assert int(leader.stdout.read()) == leader.pid
 
@@ -447,7 +447,7 @@ EARLIER = PROGRAMS | st.sampled_from(
 )
 LINES = st.builds(
     lambda members, last, end: "".join(f"{member} {operator} " for member, operator in members) + last + end,
-    st.lists(st.tuples(EARLIER, st.sampled_from(["&&", ";", ";", "||", "|"])), max_size=2),
+    st.lists(st.tuples(EARLIER, st.sampled_from(["&&", ";", ";", "||"])), max_size=2),
     PROGRAMS,
     st.sampled_from(["", "", ";", " # it's", " "]),
 )
