@@ -1,0 +1,150 @@
+"""Runs the real procrun in a folder, and waits for what it prints instead of for a clock."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, sleep
+
+PROCRUN = [sys.executable, "-m", "procrun"]
+PATIENCE = 30.0
+"""Seconds after which something that should happen is said not to; generous, for slow machines."""
+
+PROGRAMS = Path(__file__).parent / "children"
+PYTHON = sys.executable
+
+
+class Run:
+    """One `procrun start`, its output read all the time."""
+
+    def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
+        self.popen = popen
+        self.pid = popen.pid
+        self._output = b""
+        self._news = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    @property
+    def output(self) -> str:
+        """Everything so far, stdout and stderr."""
+        return self._output.decode(errors="surrogateescape")
+
+    @property
+    def raw(self) -> bytes:
+        """The same as bytes."""
+        return self._output
+
+    def wait_for(self, pattern: str, count: int = 1) -> re.Match[str]:
+        """Wait until a line matches `pattern` for the `count`th time."""
+
+        def found() -> bool:
+            return len(re.findall(pattern, self.output, re.MULTILINE)) >= count or self._ended
+
+        with self._news:
+            self._news.wait_for(found, PATIENCE)
+        matches = list(re.finditer(pattern, self.output, re.MULTILINE))
+        assert len(matches) >= count, f"no {pattern!r} ({count}) in:\n{self.output}"
+        return matches[count - 1]
+
+    def signal(self, number: int) -> None:
+        """Send procrun, and it alone, a signal."""
+        self.popen.send_signal(number)
+
+    def finish(self, number: int | None = None) -> int:
+        """Wait for its end, after a signal if one is given; the exit status, -n for a death by signal n."""
+        if number is not None and self.popen.poll() is None:
+            self.popen.send_signal(number)
+        status = self.popen.wait(PATIENCE)
+        self._thread.join(PATIENCE)
+        return status
+
+    def _read(self) -> None:
+        assert self.popen.stdout is not None
+        with self.popen.stdout as stream:
+            while data := os.read(stream.fileno(), 65536):
+                with self._news:
+                    self._output += data
+                    self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+
+class Folder:
+    """An app's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.runs: list[Run] = []
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """Write a file of the app."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    def procfile(self, *lines: str) -> None:
+        """Write the Procfile."""
+        self.write("Procfile", "\n".join(lines) + "\n")
+
+    def start(self, *arguments: str, env: dict[str, str] | None = None) -> Run:
+        """`procrun start` in the background."""
+        popen = subprocess.Popen(
+            [*PROCRUN, "start", *arguments],
+            cwd=self.path,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        run = Run(popen)
+        self.runs.append(run)
+        return run
+
+    def procrun(
+        self, *arguments: str, env: dict[str, str] | None = None, text: str | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Any command, to its end."""
+        return subprocess.run(
+            [*PROCRUN, *arguments],
+            cwd=self.path,
+            env={**os.environ, **(env or {})},
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=PATIENCE * 2,
+            check=False,
+        )
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    """Wait for something that announces itself to nobody (a process's end seen in /proc)."""
+    deadline = monotonic() + PATIENCE
+    while not true():
+        assert monotonic() < deadline, f"never: {what}"
+        sleep(0.01)
+
+
+def child(name: str, *arguments: str) -> str:
+    """A Procfile command that runs one of tests/children."""
+    return " ".join([PYTHON, str(PROGRAMS / name), *arguments])
+
+
+def alive(pid: int) -> bool:
+    """Whether `pid` lives; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+TERM, INT, HUP, QUIT = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT
