@@ -20,6 +20,7 @@ from pathlib import Path
 from errors import BenchError
 
 HERE = Path(__file__).parent
+SLEEP = "sleep 3600"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,11 @@ class Child:
         """The command line of a child that reports to `fifo`."""
         if self.program:
             return f"{self.program} {fifo}"
-        return f"echo > {fifo}; exec sleep 3600"
+        return f"echo > {fifo}; exec {SLEEP}"
+
+    def is_one(self, words: str, fifo: Path) -> bool:
+        """Whether the process with this command line is such a child, or a shell around it."""
+        return str(fifo) in words or words.strip() == SLEEP
 
     def describe(self) -> str:
         """For the machine lines at the top."""

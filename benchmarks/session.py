@@ -46,6 +46,7 @@ class Session:
     """A runner with `count` children of one type; a context manager that leaves nothing behind."""
 
     def __init__(self, runner: Runner, child: Child, count: int) -> None:
+        self._child = child
         self._count = count
         self._temporary = tempfile.TemporaryDirectory(prefix="procrun-bench-")
         folder = Path(self._temporary.name)
@@ -92,9 +93,11 @@ class Session:
 
     def own_processes(self) -> list[int]:
         """The runner and its helper processes; the children and the shells around them are left out."""
-        fifo = str(self._marks.fifo)
-        below = proctree.descendants(self._process.pid)
-        return [self._process.pid, *(pid for pid in below if fifo not in proctree.command_line(pid))]
+        own = [self._process.pid]
+        for pid in proctree.descendants(self._process.pid):
+            if not self._child.is_one(proctree.command_line(pid), self._marks.fifo):
+                own.append(pid)
+        return own
 
     def stop(self) -> Stopped:
         """Send TERM to the runner alone and wait until it is gone; then count what it left."""
