@@ -29,6 +29,26 @@ class Variable(NamedTuple):
     source: str
 
 
+class Wishes(NamedTuple):
+    """What the command line asked for; None and () where it said nothing.
+
+    `formation` is foreman's `-m` (types not named get none), `concurrency` honcho's `-c` (they get one); `defaults` are
+    variables of procrun's own, for where neither a file nor the shell sets them.
+    """
+
+    procfile: str | None = None
+    env_files: tuple[str, ...] = ()
+    app_root: str | None = None
+    port: int | None = None
+    formation: str | None = None
+    concurrency: str | None = None
+    names: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
+    timeout: float | None = None
+    defaults: Mapping[str, str] = {}
+
+
 class Step(NamedTuple):
     """One step of a stop sequence: a signal number, and the seconds to wait after it before the next."""
 

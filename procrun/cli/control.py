@@ -11,14 +11,15 @@ from procrun.cli.options import APP, TIMEOUT
 from procrun.client import Run, ask, ended, find
 from procrun.errors import ConfigError, ControlError
 from procrun.messages import Ps, Restart, Row, Scale, Status, Stop
-from procrun.plan import Wishes, read
+from procrun.model import Wishes
+from procrun.sources import folder
 
 _names = click.argument("names", nargs=-1, metavar="[NAME]…")
 
 
 def _root(where: dict[str, Any]) -> str:
     """The folder whose runs are meant: that of the Procfile."""
-    return read(Wishes(**where), os.environ, required=False).root
+    return folder(Wishes(**where), os.environ)
 
 
 @click.command("restart")

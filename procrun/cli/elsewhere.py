@@ -6,7 +6,8 @@ from procrun.cli.follow import follow
 from procrun.client import Run, runs
 from procrun.errors import ConfigError
 from procrun.messages import Start
-from procrun.plan import Plan, Wishes
+from procrun.model import Wishes
+from procrun.plan import Plan
 
 
 def take_part(plan: Plan, wishes: Wishes) -> int | None:

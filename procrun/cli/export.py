@@ -10,7 +10,8 @@ from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PORT
 from procrun.errors import ConfigError
 from procrun.export.plugins import Context, File, formats, render
-from procrun.plan import Wishes, build
+from procrun.model import Wishes
+from procrun.plan import build
 
 
 @click.command("export")

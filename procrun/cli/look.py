@@ -10,8 +10,8 @@ from procrun.cli.click_options import takes
 from procrun.cli.options import APP, FORMATION, PORT, TIMEOUT
 from procrun.environment import mask
 from procrun.lint import lint
-from procrun.model import Variable
-from procrun.plan import Plan, Wishes, build
+from procrun.model import Variable, Wishes
+from procrun.plan import Plan, build
 
 
 @click.command("check")

@@ -13,7 +13,9 @@ from procrun.cli.click_options import takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, PORT
 from procrun.errors import CommandError, ConfigError
-from procrun.plan import RELEASE, Sources, Wishes, build, read
+from procrun.model import Wishes
+from procrun.plan import RELEASE, build
+from procrun.sources import Sources, read
 
 _FOR_A_SHELL = re.compile(r"[\s$&|;<>()`\"'*?~]")
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from procrun import front, plan, proc, rundir
 from procrun.cli.faults import warn
 from procrun.loop import Loop
+from procrun.model import Wishes
 from procrun.narrator import Narrator
 from procrun.output import Look, Sink, Stream, wants_colour
+from procrun.sources import changed_files
 from procrun.supervisor import Supervisor, Verdict
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
     Raises ConfigError, with nothing started, for bad input and for names that run already.
     """
     colour = not values["no_colour"] and wants_colour(os.environ, 1)
-    wishes = plan.Wishes(
-        **{name: value for name, value in values.items() if name in plan.Wishes._fields},
+    wishes = Wishes(
+        **{name: value for name, value in values.items() if name in Wishes._fields},
         names=names,
         defaults={"PYTHONUNBUFFERED": "1"} | ({"FORCE_COLOR": "1"} if colour else {}),
     )
@@ -102,7 +104,7 @@ class Session:
         return verdict.status if verdict is not None else 1
 
     def _changes(self) -> list[str]:
-        names = [os.path.relpath(file, self._plan.sources.root) for file in plan.changed_files(self._plan)]
+        names = [os.path.relpath(file, self._plan.sources.root) for file in changed_files(self._plan.sources)]
         return [f"{name} has changed since the start; restart keeps the old plan" for name in names]
 
     def obey(self, number: int) -> None:

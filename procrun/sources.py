@@ -1,0 +1,125 @@
+"""What is read before anything is planned: the Procfile, the environment, and the state of their files."""
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from procrun import environment, procfile, profiles, shell, values
+from procrun.environment import Environment
+from procrun.errors import ConfigError
+from procrun.model import Entry, Finding, Variable, Wishes
+
+
+class Sources(NamedTuple):
+    """What was read: the app's folder, its entries and its environment, and the files with their state then."""
+
+    root: str
+    procfile: str
+    entries: tuple[Entry, ...]
+    environment: Environment
+    findings: tuple[Finding, ...]
+    files: tuple[tuple[str, tuple[int, int] | None], ...]
+
+
+def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True) -> Sources:
+    """Read Procfile and environment. Raises ConfigError for the first fault.
+
+    A Procfile that does not exist is a fault only where it is `required`. Places are told as paths from the
+    current folder, as one would open them.
+    """
+    wishes = with_foreman_defaults(wishes)
+    if wishes.app_root is not None and not os.path.isdir(wishes.app_root):
+        raise ConfigError(f'"{wishes.app_root}" is no folder; name the one that the app is in', "-d")
+    env_files, loaded = _load_environment(wishes, environ)
+    path = _procfile_path(wishes, loaded)
+    name = path or "stdin"
+    text = _read_procfile(path) if required or path is None or os.path.exists(path) else None
+    entries, findings = procfile.parse(text, name) if text is not None else ((), ())
+    sidekiq = any(profiles.recognise(shell.words(entry.command)) is profiles.SIDEKIQ for entry in entries)
+    loaded = _with_defaults(environment.resolve_providers(loaded, sidekiq), wishes.defaults)
+    return Sources(
+        root=_root(wishes, path),
+        procfile=name,
+        entries=entries,
+        environment=loaded,
+        findings=(*findings, *loaded.findings),
+        files=tuple((os.path.abspath(file), _stamp(file)) for file in (path, *env_files) if file is not None),
+    )
+
+
+def folder(wishes: Wishes, environ: Mapping[str, str]) -> str:
+    """The app's folder, for who talks to what runs there: faults that its files have by now do not matter."""
+    wishes = with_foreman_defaults(wishes)
+    try:
+        loaded = _load_environment(wishes, environ)[1]
+    except ConfigError:
+        loaded = Environment({}, ())
+    return _root(wishes, _procfile_path(wishes, loaded))
+
+
+def changed_files(sources: Sources) -> list[str]:
+    """The files that are not what they were when it was read."""
+    return [file for file, stamp in sources.files if _stamp(file) != stamp]
+
+
+def _load_environment(wishes: Wishes, environ: Mapping[str, str]) -> tuple[list[str], Environment]:
+    """The environment, and the paths of its files: `-e` as one typed it (from `-d`), `.env` beside the Procfile."""
+    named = [os.path.join(wishes.app_root or "", file) for file in values.split(wishes.env_files)]
+    files = named or [os.path.join(_home(wishes), ".env")]
+    return files, environment.load(files, environ, "", required=bool(named))
+
+
+def _with_defaults(loaded: Environment, defaults: Mapping[str, str]) -> Environment:
+    ours = {name: Variable(value, "procrun") for name, value in defaults.items()}
+    return loaded._replace(variables={**ours, **loaded.variables})
+
+
+def _home(wishes: Wishes) -> str:
+    """The folder that `.env`, and a Procfile not named with `-f`, are in; empty for the current one."""
+    return wishes.app_root or ("" if wishes.procfile in (None, "-") else os.path.dirname(str(wishes.procfile)))
+
+
+def _procfile_path(wishes: Wishes, loaded: Environment) -> str | None:
+    """`-f` beats PROCFILE beats `Procfile`; None for standard input."""
+    if wishes.procfile == "-":
+        return None
+    if wishes.procfile:
+        return os.path.join(wishes.app_root or "", wishes.procfile)
+    return os.path.join(_home(wishes), loaded.variables.get("PROCFILE", Variable("", "")).value or "Procfile")
+
+
+def _root(wishes: Wishes, path: str | None) -> str:
+    """Where the processes run: `-d`, else the Procfile's folder."""
+    return os.path.abspath(wishes.app_root or os.path.dirname(path or ""))
+
+
+def _read_procfile(path: str | None) -> bytes:
+    try:
+        with open(0 if path is None else path, "rb", closefd=path is not None) as file:
+            return file.read()
+    except FileNotFoundError:
+        hint = "make one, as in `web: python app.py`, or name one with -f"
+        raise ConfigError(f"does not exist; {hint}", path) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", path or "stdin") from None
+
+
+def with_foreman_defaults(wishes: Wishes) -> Wishes:
+    """Options from `.foreman` where the command line does not give them."""
+    place = os.path.join(wishes.app_root or "", ".foreman")
+    if not os.path.isfile(place):
+        return wishes
+    from procrun.foreman import defaults  # YAML, so only where it is used
+
+    given = defaults(place)
+    if wishes.formation is not None or wishes.concurrency is not None:
+        given = {name: value for name, value in given.items() if name not in ("formation", "concurrency")}
+    return wishes._replace(**{name: value for name, value in given.items() if getattr(wishes, name) in (None, ())})
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

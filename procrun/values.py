@@ -1,0 +1,54 @@
+"""Values as people type them: ports, seconds, formations, lists of names."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from procrun.errors import ConfigError
+
+LAST_PORT = 65535
+LONGEST = 1_000_000
+"""Seconds that a budget may have, eleven days: the system's timers take no number whatever."""
+
+
+def port(text: str) -> int:
+    """A TCP port that a process can listen on. Raises ValueError that says what to give."""
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) <= LAST_PORT:
+        raise ValueError(f'"{text}" is no port; give a number from 1 to {LAST_PORT}')
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A budget in seconds. Raises ValueError that says what to give."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= LONGEST:  # never true of nan
+        raise ValueError(f'"{text}" is no budget; give seconds from above 0 to {LONGEST}, as in 8 or 0.5')
+    return value
+
+
+def formation(text: str, types: Sequence[str], option: str) -> dict[str, int]:
+    """`web=2,worker=1` as counts; `all=N` stands for every type not named.
+
+    Raises ConfigError for an unknown type, a count that is none, or a type named twice.
+    """
+    counts: dict[str, int] = {}
+    for item in split([text]):
+        name, equals, number = (part.strip() for part in item.partition("="))
+        if not equals or not re.fullmatch(r"[0-9]{1,5}", number):
+            raise ConfigError(f'"{item}" is not TYPE=NUMBER, as in web=2,worker=1', option)
+        if name not in types and name != "all":
+            raise ConfigError(f'no process type "{name}"; there are: {", ".join(types)}', option)
+        if name in counts:
+            raise ConfigError(f'"{name}" is given twice', option)
+        counts[name] = int(number)
+    everything = counts.pop("all", None)
+    if everything is not None:
+        counts = {type_: counts.get(type_, everything) for type_ in types}
+    return counts
+
+
+def split(values: Iterable[str]) -> list[str]:
+    """`a,b` and `c` as a, b, c: options that may be given several times take lists, too."""
+    return [item.strip() for value in values for item in value.split(",") if item.strip()]
