@@ -13,9 +13,9 @@ def main() -> None:
 
         start(**plain_start)
 
-    from procrun.cli.main import procrun
+    from procrun.cli.main import run
 
-    procrun()
+    sys.exit(run())
 
 
 if __name__ == "__main__":

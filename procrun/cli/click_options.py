@@ -1,11 +1,15 @@
 """The table of options as click's parameters."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from procrun.cli.options import Option
+from procrun.errors import ProcrunError
+from procrun.model import Wishes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,6 +30,30 @@ def takes(*options: Option) -> Callable[[Function], Function]:
     return decorate
 
 
+def process_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The process types of the Procfile that begin so, for the shell's completion."""
+    from procrun.sources import read
+
+    wishes = Wishes(**{name: value for name, value in ctx.params.items() if name in ("procfile", "app_root")})
+    try:
+        entries = read(wishes, os.environ, required=False).entries if wishes.procfile != "-" else ()
+    except ProcrunError:
+        return []
+    return [CompletionItem(entry.name, help=entry.command) for entry in entries if entry.name.startswith(incomplete)]
+
+
+def _reader(kind: Callable[[str], object]) -> Callable[[str], object]:
+    """The same, with the fault as click wants it."""
+
+    def read(text: str) -> object:
+        try:
+            return kind(text)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return read
+
+
 def _parameter(option: Option) -> click.Option:
     return click.Option([*option.flags, option.name], **_settings(option))
 
@@ -33,4 +61,4 @@ def _parameter(option: Option) -> click.Option:
 def _settings(option: Option) -> dict[str, Any]:
     if option.metavar is None:
         return {"is_flag": True, "help": option.help}
-    return {"metavar": option.metavar, "type": option.kind, "multiple": option.many, "help": option.help}
+    return {"metavar": option.metavar, "type": _reader(option.kind), "multiple": option.many, "help": option.help}

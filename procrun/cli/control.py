@@ -5,16 +5,16 @@ from typing import Any
 
 import click
 
-from procrun.cli.click_options import takes
+from procrun.cli.click_options import process_names, takes
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, TIMEOUT
-from procrun.client import Run, ask, ended, find
+from procrun.client import Run, ask, ended, find, runs
 from procrun.errors import ConfigError, ControlError
 from procrun.messages import Ps, Restart, Row, Scale, Status, Stop
 from procrun.model import Wishes
 from procrun.sources import folder
 
-_names = click.argument("names", nargs=-1, metavar="[NAME]…")
+_names = click.argument("names", nargs=-1, metavar="[NAME]…", shell_complete=process_names)
 
 
 def _root(where: dict[str, Any]) -> str:
@@ -61,8 +61,7 @@ def scale_command(counts: tuple[str, ...], **where: Any) -> int:
         if not equals or not number.isdecimal() or len(number) > 5:
             raise ConfigError(f'"{item}" is not TYPE=NUMBER, as in web=2', "scale")
         formation[type_] = int(number)
-    run, _ = _one(where, tuple(formation))
-    return follow(run, Scale(formation))
+    return follow(_holder(_root(where), list(formation)), Scale(formation))
 
 
 @click.command("ps")
@@ -97,11 +96,15 @@ def _each(where: dict[str, Any], names: tuple[str, ...], request: Any) -> int:
     return _all([follow(run, request(chosen)) for run, chosen in meant])
 
 
-def _one(where: dict[str, Any], names: tuple[str, ...]) -> tuple[Run, list[str]]:
-    meant = find(_root(where), names)
+def _holder(root: str, types: list[str]) -> Run:
+    """The run that has these types; the only one there is may be given new ones."""
+    there = runs(root)
+    if len(there) == 1:
+        return there[0]
+    meant = find(root, types)
     if len(meant) > 1:
-        raise ConfigError(f"{', '.join(names)} belong to different runs; scale them one after the other", "scale")
-    return meant[0]
+        raise ConfigError(f"{', '.join(types)} belong to different runs; scale them one after the other", "scale")
+    return meant[0][0]
 
 
 def _all(statuses: list[int]) -> int:

@@ -1,17 +1,18 @@
 """Look without touching: check, env."""
 
 import os
-import sys
 from typing import Any
 
 import click
 
-from procrun.cli.click_options import takes
+from procrun.cli.click_options import process_names, takes
+from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PORT, TIMEOUT
 from procrun.environment import mask
 from procrun.lint import lint
-from procrun.model import Variable, Wishes
-from procrun.plan import Plan, build
+from procrun.model import Spec, Variable, Wishes
+from procrun.plan import DEFAULTS, Plan, build, instances
+from procrun.sources import Sources, read
 
 
 @click.command("check")
@@ -36,36 +37,45 @@ def check_command(strict: bool, **wishes: Any) -> int:
 @takes(*APP, *PORT)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--reveal", is_flag=True, help="Show secrets as they are.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=process_names)
 def env_command(as_json: bool, reveal: bool, name: str | None, **wishes: Any) -> int:
     """Show each variable and where it comes from: file:line, "shell", or "procrun"; secrets are masked.
 
-    With NAME (web, worker.2) as that instance gets it, PORT and PS included.
+    With NAME (web, worker.2) as `procrun start` gives it to that instance, PORT and PS included.
     """
-    plan = build(Wishes(**wishes, names=(name,) if name else ()), os.environ)
-    shown = _variables(plan, instance=name is not None)
+    if name is None:
+        sources = read(Wishes(**wishes), os.environ, required=False)
+        shown = dict(sources.environment.variables)
+    else:
+        plan = build(Wishes(**wishes, names=(name,), defaults=DEFAULTS), os.environ)
+        sources, shown = plan.sources, _of_instance(_in_formation(plan), plan.sources)
+    for finding in sources.environment.findings:
+        warn(f"{finding.where}: {finding.text}")
     if not reveal:
         shown = {key: Variable(mask(key, variable.value), variable.source) for key, variable in shown.items()}
     if as_json:
         import json
 
-        rows = {key: variable._asdict() for key, variable in sorted(shown.items())}
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=not sys.stdout.encoding.lower().startswith("utf")))
+        click.echo(json.dumps({key: variable._asdict() for key, variable in sorted(shown.items())}, indent=2))
     else:
         for key, variable in sorted(shown.items()):
-            click.echo(f"{key}={_one_line(variable.value)}  # {variable.source}")
+            click.echo(f"{_printable(key)}={_printable(variable.value)}  # {variable.source}")
     return 0
 
 
-def _variables(plan: Plan, instance: bool) -> dict[str, Variable]:
-    given = dict(plan.sources.environment.variables)
-    if not instance:
-        return given
-    return {key: given.get(key) or Variable(value, "procrun") for key, value in plan.specs[0].env.items()} | {
-        "PORT": Variable(str(plan.specs[0].port), "procrun")
-    }
+def _in_formation(plan: Plan) -> Spec:
+    """The instance that was named, with the port it has when everything is started, not it alone."""
+    first = plan.specs[0]
+    return instances(plan._replace(single=None), first.type, int(first.name.rpartition(".")[2]))[-1]
 
 
-def _one_line(value: str) -> str:
-    """Line ends spelt out, and what the terminal cannot print replaced."""
-    return value.replace("\n", "\\n").encode(errors="replace").decode()
+def _of_instance(spec: Spec, sources: Sources) -> dict[str, Variable]:
+    """What an instance gets; what procrun sets itself (PORT, PS) is so called, whatever had the name before."""
+    given = sources.environment.variables
+    ours = {"PORT", "PS"} | (set(spec.env) - set(given))
+    return {key: Variable(value, "procrun") if key in ours else given[key] for key, value in spec.env.items()}
+
+
+def _printable(text: str) -> str:
+    """The text on one line, with what would move the cursor or cannot be printed spelt out."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,15 +1,16 @@
 """The command group: commands load when they are used, options stand before or after them."""
 
 import importlib
+import signal
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from procrun import __version__
-from procrun.cli.click_options import parameters
-from procrun.cli.faults import told
-from procrun.cli.options import EVERY, START, by_flag
+from procrun.cli.click_options import parameters, process_names
+from procrun.cli.faults import told, warn
+from procrun.cli.options import START, by_flag
 from procrun.cli.start import start
 
 COMMANDS = {
@@ -48,25 +49,41 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _command_first(args))
+        return super().parse_args(ctx, _command_first(args) or ["--help"])
 
     def invoke(self, ctx: click.Context) -> Any:
-        def work() -> int:
-            return int(super(_Commands, self).invoke(ctx) or 0)
+        return told(lambda: int(super(_Commands, self).invoke(ctx) or 0))
 
-        ctx.exit(told(work))
+
+def run() -> int:
+    """Run the command line; the exit status. A fault of usage is one line."""
+    try:
+        return int(procrun.main(prog_name="procrun", standalone_mode=False) or 0)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx is not None else "procrun"
+        text = error.format_message().removesuffix(".")
+        warn(f"{text}; `{path} --help` tells more")
+        return error.exit_code
+    except click.ClickException as error:
+        warn(error.format_message())
+        return error.exit_code
+    except click.Abort:
+        return 128 + signal.SIGINT
 
 
 def _command_first(args: Sequence[str]) -> list[str]:
-    """`-f FILE start web` as `start -f FILE web`: options may stand before the command."""
-    known = by_flag(EVERY)
-    index = 0
-    while index < len(args) and args[index].startswith("-"):
-        option = known.get(args[index])
-        if option is None and "=" not in args[index] and args[index][:2] not in known:
-            return list(args)  # --help, --version, or a mistake: click knows
+    """`-f FILE start web` as `start -f FILE web`: options may stand before the command, its own included."""
+    known = by_flag(START)
+    index, unknown = 0, False
+    while index < len(args):
+        argument = args[index]
+        if argument in COMMANDS or not (argument.startswith("-") or unknown):
+            return [argument, *args[:index], *args[index + 1 :]]
+        option = known.get(argument)
+        # What stands behind an option that start has not may be its value, as in `-a myapp export`.
+        unknown = option is None and "=" not in argument and argument[:2] not in known
         index += 2 if option is not None and option.metavar is not None else 1
-    return [*args[index : index + 1], *args[:index], *args[index + 1 :]]
+    return list(args)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -84,7 +101,7 @@ def procrun() -> None:
 
 start_command = click.Command(
     "start",
-    params=[*parameters(START), click.Argument(["names"], nargs=-1, metavar="[NAME]…")],
+    params=[*parameters(START), click.Argument(["names"], nargs=-1, metavar="[NAME]…", shell_complete=process_names)],
     callback=start,
     help=start.__doc__,
 )

@@ -3,9 +3,14 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from procrun import values
+
 
 class Option(NamedTuple):
-    """One option: `metavar` is None for a plain flag; `many` may be given several times."""
+    """One option: `metavar` is None for a plain flag; `many` may be given several times.
+
+    `kind` reads the value, and raises ValueError that says what to give.
+    """
 
     name: str
     flags: tuple[str, ...]
@@ -27,13 +32,21 @@ APP = (
     ),
     Option("app_root", ("-d", "--app-root", "--root"), "DIR", str, "Run there instead of in the Procfile's folder."),
 )
-PORT = (Option("port", ("-p", "--port"), "PORT", int, "The base port, 5000 otherwise; +100 a type, +1 an instance."),)
+PORT = (
+    Option("port", ("-p", "--port"), "PORT", values.port, "The base port, else 5000; +100 a type, +1 an instance."),
+)
 FORMATION = (
     Option("formation", ("-m", "--formation"), "TYPE=N,…", str, "How many of each; types not named: none. all=N."),
     Option("concurrency", ("-c", "--concurrency"), "TYPE=N,…", str, "How many of each; types not named: one."),
 )
 TIMEOUT = (
-    Option("timeout", ("-t", "--timeout"), "SECONDS", float, "The budget from TERM to gone, 10 otherwise; KILL then."),
+    Option(
+        "timeout",
+        ("-t", "--timeout"),
+        "SECONDS",
+        values.seconds,
+        "The budget from TERM to gone, else 10; KILL then.",
+    ),
 )
 CHOICE = (
     Option("exclude", ("-x", "--except"), "NAME,…", str, "Leave these types or instances out.", many=True),
@@ -45,8 +58,6 @@ LOOK = (
     Option("no_timestamp", ("--no-timestamp",), None, bool, "No time before the name."),
 )
 START = (*APP, *PORT, *FORMATION, *CHOICE, *TIMEOUT, *LOOK)
-EVERY = START
-"""All that take a value or are a flag somewhere: what may stand before the command."""
 
 
 def by_flag(options: tuple[Option, ...]) -> dict[str, Option]:

@@ -1,15 +1,17 @@
 """One command in the app's environment, on this terminal: run, release."""
 
+import errno
 import os
 import re
-import sys
-from collections.abc import Sequence
+import shutil
+import signal
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import click
 
 from procrun import shell
-from procrun.cli.click_options import takes
+from procrun.cli.click_options import process_names, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, PORT
 from procrun.errors import CommandError, ConfigError
@@ -20,9 +22,11 @@ from procrun.sources import Sources, read
 _FOR_A_SHELL = re.compile(r"[\s$&|;<>()`\"'*?~]")
 
 
-@click.command("run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command("run", context_settings={"allow_interspersed_args": False})
 @takes(*APP, *PORT)
-@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="CMD|NAME [ARG]…")
+@click.argument(
+    "words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="CMD|NAME [ARG]…", shell_complete=process_names
+)
 def run_command(words: tuple[str, ...], **wishes: Any) -> int:
     """Run a command, or one entry of the Procfile by its NAME, in the app's environment and on this terminal.
 
@@ -37,7 +41,8 @@ def run_command(words: tuple[str, ...], **wishes: Any) -> int:
     env = {name: variable.value for name, variable in sources.environment.variables.items()}
     if wishes["port"] is not None:
         env["PORT"] = str(wishes["port"])
-    argv = ["/bin/sh", "-c", words[0]] if len(words) == 1 and _FOR_A_SHELL.search(words[0]) else words
+    in_shell = len(words) == 1 and _FOR_A_SHELL.search(words[0])
+    argv = ["/bin/sh", "-c", shell.exec_line(words[0])] if in_shell else list(words)
     if wishes["app_root"]:
         os.chdir(sources.root)
     _become(argv, {**env, "PS": "run.1"})
@@ -66,12 +71,17 @@ def _warn(sources: Sources) -> None:
         warn(f"{finding.where}: {finding.text}")
 
 
-def _become(argv: Sequence[str], env: Any) -> NoReturn:
+def _become(argv: list[str], env: Mapping[str, str]) -> NoReturn:
     """Hand the terminal, the pid and the signals over. Raises CommandError (127, 126) when that cannot be."""
-    sys.stdout.flush()
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and exec passes that on
     try:
-        os.execvpe(argv[0], list(argv), dict(env))
-    except FileNotFoundError:
-        raise CommandError(f"{argv[0]}: command not found", 127) from None
+        os.execvpe(argv[0], argv, env)
     except OSError as error:
-        raise CommandError(f"{argv[0]}: cannot be executed: {error.strerror}", 126) from None
+        if error.errno == errno.ENOEXEC:  # a script without #!, which execvp(3) and the shells give to sh
+            os.execve("/bin/sh", ["/bin/sh", "-c", 'exec "$0" "$@"', *argv], env)
+        missing = isinstance(error, FileNotFoundError)
+        if missing and not shutil.which(argv[0], os.F_OK, env.get("PATH")):
+            raise CommandError(f"{argv[0]}: command not found", 127) from None
+        why = "the interpreter in its first line does not exist" if missing else error.strerror
+        raise CommandError(f"{argv[0]}: cannot be executed: {why}", 126) from None
