@@ -1,23 +1,16 @@
 """What a command line says without being run: where `exec` may stand, its words, its variables.
 
-Just enough of the shell's grammar is read to know what is not known: an unclear line stays as written.
+An unclear line stays as written.
 """
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
-_MOST_DOLLARS = 100  # each may nest in the one before: recursion must end, and nobody writes so many
+from procrun import grammar
+from procrun.grammar import ASSIGNMENT, Command, UnclearError
 
-_REDIRECTION = re.compile(r"\d*(?:<<<|<<|<&|>&|<>|>>|>\||<|>)")
-_OPERATOR = re.compile(r"&&|\|\||;;|[;&|()\n]")
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_DOLLAR = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])")
 _BRACED = re.compile(r"\$\{[#!]?([A-Za-z_][A-Za-z0-9_]*)(:?[-=+?])?")
-_BACKTICKS = re.compile(r"`[^`\\'\"]*`")
-# In `$( )` an unpaired parenthesis may hide in a comment or a `case`.
-_HIDES_PARENTHESES = re.compile(r"(?:^|[\s;&|(])#|\bcase\b|<<")
 
 
 def _set(text: str) -> frozenset[str]:
@@ -40,27 +33,6 @@ _ASSIGNING = _set("declare export local read readonly typeset")
 _SET_BY_THE_SHELL = _set("IFS LINENO OPTIND PPID PWD _")
 
 
-class _UnclearError(Exception):
-    """The line holds something that is not read here."""
-
-
-class _Token(NamedTuple):
-    """A `word`, an `operator`, or the `target` of a redirection, and where it starts."""
-
-    kind: str
-    text: str
-    start: int
-
-
-class _Command(NamedTuple):
-    """One simple command, and the operator behind it (empty at the end of the line)."""
-
-    assignments: tuple[_Token, ...]
-    words: tuple[_Token, ...]
-    targets: tuple[_Token, ...]
-    operator: str
-
-
 def exec_line(command: str) -> str:
     """The line to give `/bin/sh -c`: `command` with `exec` before its last simple command where that is safe.
 
@@ -71,7 +43,7 @@ def exec_line(command: str) -> str:
     """
     try:
         commands = _list(command)
-    except _UnclearError:
+    except UnclearError:
         return command
     last = commands[-1]
     if not (last.words and _is_program(last.words[0].text) and all(map(_is_harmless, commands[:-1]))):
@@ -86,8 +58,8 @@ def words(command: str) -> tuple[str, ...]:
     Expansions stay as written (`$PORT`). Empty when the line is no `&&` or `;` list of simple commands.
     """
     try:
-        found = [_unquoted(token.text) for token in _list(command)[-1].words]
-    except _UnclearError:
+        found = [grammar.unquoted(token.text) for token in _list(command)[-1].words]
+    except UnclearError:
         return ()
     if found[:1] == ["exec"] and not "".join(found[1:2]).startswith("-"):
         del found[0]
@@ -117,37 +89,37 @@ def variables(command: str) -> tuple[str, ...]:
     """
     try:
         return _unset_uses(command)
-    except _UnclearError:
+    except UnclearError:
         return ()
 
 
-def _list(line: str) -> list[_Command]:
+def _list(line: str) -> list[Command]:
     """The commands of a `&&` or `;` list, at least one; raises for any other line."""
     if "<<" in line or "\n" in line:
-        raise _UnclearError
-    commands = _commands(_tokens(line))
+        raise UnclearError
+    commands = grammar.parse(line)
     if len(commands) > 1 and commands[-2].operator == ";" and not any(commands[-1]):
         del commands[-1]
     if commands[-1].operator == "&&" or any(_is_no_member(command) for command in commands):
-        raise _UnclearError
+        raise UnclearError
     return commands
 
 
-def _is_no_member(command: _Command) -> bool:
+def _is_no_member(command: Command) -> bool:
     return command.operator not in ("", "&&", ";") or not any(command[:3])
 
 
-def _is_harmless(command: _Command) -> bool:
+def _is_harmless(command: Command) -> bool:
     """Whether the words after this command mean what they would mean without it."""
     if not command.words:
         return True
     first = command.words[0].text
-    return _unquoted(first) in _HARMLESS or _is_program(first)
+    return grammar.unquoted(first) in _HARMLESS or _is_program(first)
 
 
 def _is_program(word: str) -> bool:
     """Whether this first word of a command surely names a program: no builtin, keyword, option or job."""
-    parts = list(_parts(word))
+    parts = list(grammar.parts(word))
     bare = "".join(text for kind, text in parts if kind == "bare")
     known = "".join(text for kind, text in parts if kind != "expansion")
     if re.search(r"[*?\[{}]", bare) or re.match(r"\w+\+=", word):
@@ -161,7 +133,7 @@ def _unset_uses(line: str) -> tuple[str, ...]:
     """See `variables`; raises where that is empty."""
     known = set(_SET_BY_THE_SHELL)
     found: dict[str, None] = {}
-    for command in _commands(_tokens(line)):
+    for command in grammar.parse(line):
         with_prefix = set(known)  # in `A=1 B=$A` the second sees the first, the command's own words do not
         for token in command.assignments:
             found.update(dict.fromkeys(_uses(token.text, with_prefix)))
@@ -172,7 +144,7 @@ def _unset_uses(line: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _assigned(command: _Command) -> set[str]:
+def _assigned(command: Command) -> set[str]:
     """The variables that this command sets for the commands after it."""
     given = [token.text for token in command.words]
     if given[:1] == ["for"]:
@@ -181,14 +153,14 @@ def _assigned(command: _Command) -> set[str]:
         del given[0]
     if given and given[0] in _ASSIGNING:
         return {text.partition("=")[0] for text in given[1:]}
-    if any(not _ASSIGNMENT.match(text) for text in given):
+    if any(not ASSIGNMENT.match(text) for text in given):
         return set()
     return {text.partition("=")[0] for text in [token.text for token in command.assignments] + given}
 
 
 def _uses(text: str, known: set[str]) -> Iterator[str]:
     """The variables used in a word and not known; `${V:=d}` makes V known."""
-    for kind, part in _parts(text):
+    for kind, part in grammar.parts(text):
         braced = _BRACED.match(part)
         if kind != "expansion":
             continue
@@ -203,148 +175,3 @@ def _uses(text: str, known: set[str]) -> Iterator[str]:
             yield from _uses(part[braced.end() : -1], known)
         elif _VARIABLE.fullmatch(part, 1) and part[1:] not in known:
             yield part[1:]
-
-
-def _commands(tokens: list[_Token]) -> list[_Command]:
-    """The simple commands, at least one; one before, between or behind operators may be empty."""
-    found: list[_Command] = []
-    assignments: list[_Token] = []
-    words: list[_Token] = []
-    targets: list[_Token] = []
-    for token in [*tokens, _Token("operator", "", -1)]:
-        if token.kind == "operator":
-            found.append(_Command(tuple(assignments), tuple(words), tuple(targets), token.text))
-            assignments, words, targets = [], [], []
-        elif token.kind == "target":
-            targets.append(token)
-        elif not words and _ASSIGNMENT.match(token.text):
-            assignments.append(token)
-        else:
-            words.append(token)
-    return found
-
-
-def _tokens(line: str) -> list[_Token]:
-    """The line cut into words, operators and the targets of redirections; comments are left out."""
-    if line.count("$") > _MOST_DOLLARS:
-        raise _UnclearError
-    tokens: list[_Token] = []
-    kind, index = "word", 0
-    while index < len(line):
-        start = index
-        redirection = _REDIRECTION.match(line, index)
-        operator = _OPERATOR.match(line, index)
-        if line[index] in " \t":
-            index += 1
-        elif line[index] == "#":
-            index = (line + "\n").index("\n", index)
-        elif kind == "target" and (redirection or operator):
-            raise _UnclearError
-        elif redirection:
-            kind, index = "target", redirection.end()
-        elif operator:
-            index = operator.end()
-            tokens.append(_Token("operator", operator[0], start))
-        else:
-            index = _word_end(line, index)
-            tokens.append(_Token(kind, line[start:index], start))
-            kind = "word"
-    if kind == "target":
-        raise _UnclearError
-    return tokens
-
-
-def _word_end(line: str, index: int) -> int:
-    while index < len(line) and line[index] not in " \t\n;&|()<>":
-        index = _element_end(line, index, "")
-    return index
-
-
-def _parts(text: str, inside: str = "") -> Iterator[tuple[str, str]]:
-    """The parts of a word: `bare` and `quoted` ones with the quotes removed, `expansion`s as written."""
-    index = 0
-    while index < len(text):
-        end = _element_end(text, index, inside)
-        part, index = text[index:end], end
-        if part[0] == '"':
-            yield "quoted", ""
-            yield from _parts(part[1:-1], '"')
-        elif part[0] == "'" and not inside:
-            yield "quoted", part[1:-1]
-        elif part[0] == "\\":
-            yield "quoted", part if inside and part[1] not in '$`"\\' else part[1]
-        elif part[0] == "`" or (part[0] == "$" and len(part) > 1):
-            yield "expansion", part
-        else:
-            yield "quoted" if inside else "bare", part
-
-
-def _unquoted(word: str) -> str:
-    return "".join(text for _, text in _parts(word))
-
-
-def _element_end(line: str, index: int, inside: str) -> int:
-    """The index behind a quoted string, an expansion, an escaped or a plain character.
-
-    `inside` is what is open around it and changes how it is read: nothing, `"`, `}`, `"}` or `)`.
-    """
-    char = line[index]
-    if char == "\\":
-        if index + 1 == len(line):
-            raise _UnclearError
-        return index + 2
-    if char == "'" and '"' not in inside:
-        return _behind(line, index + 1, "'")
-    if char == '"':
-        return _closing(line, index + 1, '"', '"')
-    if char == "`" and (backticks := _BACKTICKS.match(line, index)):
-        return backticks.end()
-    if char == "`":
-        raise _UnclearError
-    if char == "$":
-        return _dollar_end(line, index, inside)
-    if char == "'" and "}" in inside:  # the shells do not agree on `"${X:-'}'}"`
-        raise _UnclearError
-    return index + 1
-
-
-def _dollar_end(line: str, index: int, inside: str) -> int:
-    """The index behind the expansion that starts here, or behind a plain `$`."""
-    following = line[index + 1 : index + 2]
-    quoted = '"' in inside
-    if following == "{":
-        return _closing(line, index + 2, "}", '"}' if quoted else "}")
-    if following == "(":
-        return _parenthesis_end(line, index + 2)
-    if following == "'" and not quoted:  # bash has C strings here, dash has not
-        raise _UnclearError
-    name = _DOLLAR.match(line, index)
-    return name.end() if name else index + 1
-
-
-def _closing(line: str, index: int, closing: str, inside: str) -> int:
-    """The index behind `closing`, which is looked for behind the quotes and expansions before it."""
-    while index < len(line) and line[index] != closing:
-        if line[index] == '"' and '"' in inside:  # quotes in `"${ }"`
-            raise _UnclearError
-        index = _element_end(line, index, inside)
-    return _behind(line, index, closing)
-
-
-def _parenthesis_end(line: str, start: int) -> int:
-    """The index behind the `)` that belongs to a `$(` before `start`."""
-    index, depth = start, 1
-    while index < len(line) and depth:
-        depth += {"(": 1, ")": -1}.get(line[index], 0)
-        index = index + 1 if line[index] in "()" else _element_end(line, index, ")")
-    if depth or _HIDES_PARENTHESES.search(line, start, index):
-        raise _UnclearError
-    return index
-
-
-def _behind(line: str, index: int, closing: str) -> int:
-    """The index behind the next `closing`; raises where there is none."""
-    found = line.find(closing, index)
-    if found < 0:
-        raise _UnclearError
-    return found + 1
