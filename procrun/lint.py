@@ -30,38 +30,45 @@ def _command(plan: Plan, entry: Entry) -> Iterator[Finding]:
 
 def _program(plan: Plan, entry: Entry) -> Iterator[Finding]:
     program = shell.program(entry.command)
-    if program is None:
+    if program is None or (_changes_folder(entry.command) and "/" in program and program[0] not in "/~"):
         return
+    root = plan.sources.root
     path = plan.sources.environment.variables.get("PATH")
-    where = os.path.join(plan.sources.root, os.path.expanduser(program)) if "/" in program else program
-    if shutil.which(where, path=path.value if path else None):
+    folders = os.pathsep.join(os.path.join(root, part) for part in path.value.split(os.pathsep)) if path else None
+    where = os.path.join(root, os.path.expanduser(program)) if "/" in program else program
+    if shutil.which(where, path=folders):
         return
     if "/" not in program:
-        yield Finding(entry.where, f"{entry.name}: {program} is not found on PATH; install it, or correct the name")
+        fault = "is not found on PATH; install it, or correct the name"
+    elif os.path.isdir(where):
+        fault = "is a directory; name the program in it"
     elif os.path.exists(where):
-        yield Finding(entry.where, f"{entry.name}: {program} is not executable; chmod +x it")
+        fault = f"is not executable; chmod +x {program}"
     else:
-        yield Finding(entry.where, f"{entry.name}: {program} does not exist")
+        fault = f"does not exist in {root}; correct the name" if program[0] not in "/~" else "does not exist"
+    yield Finding(entry.where, f"{entry.name}: {program} {fault}")
+
+
+def _changes_folder(command: str) -> bool:
+    return re.search(r"(?:^|[;&\s])(?:cd|chdir)\s", command) is not None
 
 
 def _budget(plan: Plan, entry: Entry) -> Iterator[Finding]:
     """A worker's own wait for its jobs, and what it needs after it, must fit between TERM and KILL."""
     words = [_expand(plan, word) for word in shell.words(entry.command)]
     profile = profiles.recognise(words)
-    if profile is None:
+    wait = profiles.shutdown_wait(profile, words, plan.sources.root) if profile is not None else None
+    if profile is None or wait is None or wait.seconds + profile.margin <= plan.budget:
         return
-    timeout = profiles.shutdown_timeout(profile, words)
-    if timeout is None or timeout + profile.margin <= plan.budget:
-        return
-    option = profile.options[0]
-    given = f"waits {timeout:g} s for its jobs after TERM ({option} {timeout:g})"
-    fitting = max(1, plan.budget - profile.margin - 1)
-    cure = f"use {option} {fitting:g}, or a longer budget: start -t {timeout + profile.margin:g}"
-    if timeout >= plan.budget:
+    longer = f"procrun start -t {wait.seconds + profile.margin:g}"
+    fitting = int(plan.budget - profile.margin - 1)  # one second to spare
+    cure = f"use {profile.options[0]} {fitting}, or a longer budget: {longer}"
+    if wait.seconds >= plan.budget:
         loss = f"KILL comes at {plan.budget:g} s and every job in flight is lost"
     else:
         loss = f"it may need {profile.margin:g} s more, and KILL comes at {plan.budget:g} s"
-    yield Finding(entry.where, f"{entry.name}: {profile.name} {given}; {loss}; {cure}")
+    text = f"{entry.name}: {profile.name} waits {wait.seconds:g} s for its jobs after TERM ({wait.said_by}); {loss}"
+    yield Finding(entry.where, f"{text}; {cure if fitting > 0 else f'use a longer budget: {longer}'}")
 
 
 def _expand(plan: Plan, word: str) -> str:

@@ -1,5 +1,6 @@
 """What procrun knows of programs: one table, told from the words of a command behind its wrappers."""
 
+import os
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,16 +9,35 @@ from typing import NamedTuple
 class Profile(NamedTuple):
     """A known worker: how it takes its own shutdown time-out, in seconds, and how long it may need beyond it.
 
-    `timeout` is what it waits for its jobs when no option says otherwise; what still runs then it pushes back.
+    `timeout` is what it waits for its jobs when neither an option nor the file `config`, which another option can
+    name, says otherwise; what still runs then it pushes back.
     """
 
     name: str
     options: tuple[str, ...]
     timeout: float
     margin: float
+    config_options: tuple[str, ...]
+    config: str
+    config_line: str
 
 
-SIDEKIQ = Profile("sidekiq", ("-t", "--timeout"), 25, 3)
+class Wait(NamedTuple):
+    """How long a worker waits for its jobs after TERM, and what says so (`-t 25`, `config/sidekiq.yml`)."""
+
+    seconds: float
+    said_by: str
+
+
+SIDEKIQ = Profile(
+    name="sidekiq",
+    options=("-t", "--timeout"),
+    timeout=25,
+    margin=3,
+    config_options=("-C", "--config"),
+    config="config/sidekiq.yml",
+    config_line=r"(?m)^(\s*):?timeout:\s*(\S+)",
+)
 """Sidekiq 6.4.1: `-t` defaults to 25 (sidekiq.rb:26); jobs that swallow Shutdown take up to 3 s more (measured)."""
 
 _PROFILES = {SIDEKIQ.name: SIDEKIQ}
@@ -43,16 +63,41 @@ def recognise(words: Sequence[str]) -> Profile | None:
     return _PROFILES.get(rest[0].rpartition("/")[2]) if rest else None
 
 
-def shutdown_timeout(profile: Profile, words: Sequence[str]) -> float | None:
-    """The seconds this worker waits for its jobs after TERM; None where the option's value cannot be read."""
-    for index, word in enumerate(words):
-        for option in profile.options:
-            if word == option and index + 1 < len(words):
-                return _number(words[index + 1])
-            joined = word.removeprefix(option).removeprefix("=")
-            if word.startswith(option) and word != option and _number(joined) is not None:
-                return _number(joined)
-    return profile.timeout
+def shutdown_wait(profile: Profile, words: Sequence[str], root: str) -> Wait | None:
+    """How long this worker waits for its jobs after TERM; None where that cannot be read. `root` is its folder."""
+    given = _option(words, profile.options)
+    if given is not None:
+        seconds = _number(given)
+        return None if seconds is None else Wait(seconds, f"{profile.options[0]} {given}")
+    name = _option(words, profile.config_options) or profile.config
+    lines = re.findall(profile.config_line, _text(os.path.join(root, name)))
+    if not lines:
+        return Wait(profile.timeout, "its default")
+    indent, value = lines[-1]
+    seconds = _number(value)
+    # An indented one holds for one environment only, and which that is is not known here.
+    return None if indent or len(lines) > 1 or seconds is None else Wait(seconds, name)
+
+
+def _option(words: Sequence[str], options: Sequence[str]) -> str | None:
+    """The value of an option: `-t 8`, `-t8`, `--timeout=8`."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        for option in options:
+            if word == option:
+                return following
+            if option.startswith("--") and word.startswith(f"{option}="):
+                return word.partition("=")[2]
+            if not option.startswith("--") and word.startswith(option):
+                return word.removeprefix(option).removeprefix("=")
+    return None
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def _number(text: str) -> float | None:
