@@ -4,7 +4,9 @@ import io
 import os
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from importlib.machinery import PathFinder
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from procrun.errors import ConfigError
 from procrun.model import Finding, Variable
@@ -98,6 +100,8 @@ def _read(name: str, root: str, required: bool) -> bytes | None:
             raise ConfigError(f"{name} does not exist (looked for {os.path.abspath(path)})", "-e") from None
         return None
     except IsADirectoryError:
+        if not required and os.path.exists(os.path.join(path, "pyvenv.cfg")):
+            return None  # a virtualenv called .env, a custom older than the file
         text = "is a directory, not a file of variables; name the right one with -e"
     except (OSError, ValueError) as error:
         text = f"cannot be read ({getattr(error, 'strerror', None) or error}); -e names another file"
@@ -117,9 +121,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 def _merge(text: str, name: str, variables: dict[str, Variable]) -> list[Finding]:
     """Put a file's variables over those that are there, and return what its lines lost."""
-    from dotenv.parser import parse_stream  # 13 ms, so only where there is a file
-    from dotenv.variables import parse_variables
-
+    parse_stream, parse_variables = _dotenv("parser").parse_stream, _dotenv("variables").parse_variables
     findings: list[Finding] = []
     values = {key: variable.value for key, variable in variables.items()}
     for key, raw, original, dropped in parse_stream(io.StringIO(text)):
@@ -134,6 +136,17 @@ def _merge(text: str, name: str, variables: dict[str, Variable]) -> list[Finding
             values[key] = "".join(atom.resolve(values) for atom in parse_variables(raw))
             variables[key] = Variable(_possible(key, values[key], where), where)
     return findings
+
+
+def _dotenv(name: str) -> Any:
+    """A part of python-dotenv, without what its `__init__` imports besides: that would be a quarter of a start."""
+    package = PathFinder.find_spec("dotenv")
+    spec = package and PathFinder.find_spec(f"dotenv.{name}", package.submodule_search_locations)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"dotenv.{name}", name=f"dotenv.{name}")
+    module = ModuleType(spec.name)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _possible(key: str, value: str, where: str) -> str:

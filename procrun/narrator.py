@@ -73,8 +73,8 @@ class Narrator:
 
     def sum_up(self, processes: Iterable[Process]) -> None:
         """The summary at the end."""
-        for line in summary(processes):
-            self.say(line)
+        for process in processes:
+            self.say(summary(process))
 
     def _hint(self, process: Process) -> None:
         """A port in its command that another process listens on is the likely reason of a crash."""
@@ -89,18 +89,8 @@ def _who(process: Process) -> str:
     return ", ".join(f"pid {row.pid} ({proc.title(row.pid)})" for row in process.alive()[:3])
 
 
-def summary(processes: Iterable[Process]) -> list[str]:
-    """Who ran, how it ended, how long it lived, how often it was restarted and killed: a line each."""
-    from tabulate import tabulate
-
-    cells = [
-        (
-            process.spec.name,
-            describe(process.last_exit) if process.last_exit else "never ran",
-            f"ran {duration(process.lived)}",
-            f"restarts {process.restarts}",
-            f"forced kills {process.forced}",
-        )
-        for process in processes
-    ]
-    return str(tabulate(cells, tablefmt="plain", disable_numparse=True)).splitlines()
+def summary(process: Process) -> str:
+    """How it ended, how long it lived, how often it was restarted, and how often it had to be killed."""
+    end = describe(process.last_exit) if process.last_exit else "never ran"
+    counts = f"restarts {process.restarts}, forced kills {process.forced}"
+    return f"{process.spec.name}: {end}, ran {duration(process.lived)}, {counts}"

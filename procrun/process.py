@@ -19,7 +19,10 @@ CHUNK = 256 * 1024
 """Bytes read at once."""
 
 PROMPT_AFTER = 0.2
-"""Seconds after which an unfinished line is shown as it stands."""
+"""Seconds after which an unfinished line is shown as it stands, when nobody of the process is running: it waits."""
+
+BUSY_PROMPT_AFTER = 1.0
+"""The same where somebody is running: on a busy machine a writer may be kept from finishing its line for a while."""
 
 SETTLED_AFTER = 0.25
 """Seconds a new process must live to be called running: one whose command cannot start ends sooner."""
@@ -339,14 +342,19 @@ class _Pipe:
 
     def _show_prompt(self) -> None:
         self._prompt = None
+        if self._watched:
+            self._read()  # what waits in the pipe may finish the line
         partial = self._lines.partial()
-        if not partial or self._quiet:
+        if not partial or self._quiet or self._prompt is not None:
             return
-        due = self._touched + PROMPT_AFTER
-        if monotonic() >= due:
+        idle = monotonic() - self._touched
+        if idle >= BUSY_PROMPT_AFTER or (idle >= PROMPT_AFTER and not self._busy()):
             self._around.output.preview(self._name, partial)
         else:
-            self._prompt = self._around.loop.at(due, self._show_prompt)
+            self._prompt = self._around.loop.after(PROMPT_AFTER, self._show_prompt)
+
+    def _busy(self) -> bool:
+        return any(row.state == "R" for row in self._around.family.members(self._name))
 
     def _emit(self, lines: bytes) -> bool:
         return not lines or self._quiet or self._around.output.emit(self._name, lines)

@@ -1,10 +1,10 @@
 """The folder `.procrun/` beside a Procfile: one socket for each run in it, and the lock that makes starting safe."""
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from zlib import crc32
 
 from procrun.errors import ConfigError
 
@@ -20,7 +20,8 @@ def folders(root: str) -> tuple[str, ...]:
     """
     root = os.path.realpath(root)
     base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/procrun-{os.getuid()}"
-    short = os.path.join(base, "procrun", hashlib.sha256(os.fsencode(root)).hexdigest()[:16])
+    name = os.fsencode(root)
+    short = os.path.join(base, "procrun", f"{crc32(name):08x}{crc32(name[::-1]):08x}")  # hashlib costs 3 ms
     beside = os.path.join(root, NAME)
     return (beside, short) if len(os.fsencode(beside)) + 16 <= LONGEST_PATH else (short,)
 

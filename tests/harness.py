@@ -19,12 +19,13 @@ PYTHON = sys.executable
 
 
 class Run:
-    """One `procrun start`, its output read all the time."""
+    """One `procrun start`, its output read all the time; lines with `dropping` in them are not kept."""
 
-    def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
+    def __init__(self, popen: "subprocess.Popen[bytes]", dropping: str | None = None) -> None:
         self.popen = popen
         self.pid = popen.pid
-        self._output = b""
+        self._dropped = re.compile(rb"(?m)^.*%b.*\n" % dropping.encode()) if dropping else None
+        self._output = bytearray()
         self._news = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -38,7 +39,7 @@ class Run:
     @property
     def raw(self) -> bytes:
         """The same as bytes."""
-        return self._output
+        return bytes(self._output)
 
     def wait_for(self, pattern: str, count: int = 1) -> re.Match[str]:
         """Wait until a line matches `pattern` for the `count`th time."""
@@ -67,7 +68,11 @@ class Run:
     def _read(self) -> None:
         assert self.popen.stdout is not None
         with self.popen.stdout as stream:
-            while data := os.read(stream.fileno(), 65536):
+            rest = b""
+            while data := os.read(stream.fileno(), 1024 * 1024):
+                if self._dropped:
+                    data, newline, rest = (rest + data).rpartition(b"\n")
+                    data = self._dropped.sub(b"", data + newline)
                 with self._news:
                     self._output += data
                     self._news.notify_all()
@@ -94,7 +99,7 @@ class Folder:
         """Write the Procfile."""
         self.write("Procfile", "\n".join(lines) + "\n")
 
-    def start(self, *arguments: str, env: dict[str, str] | None = None) -> Run:
+    def start(self, *arguments: str, env: dict[str, str] | None = None, dropping: str | None = None) -> Run:
         """`procrun start` in the background."""
         popen = subprocess.Popen(
             [*PROCRUN, "start", *arguments],
@@ -104,9 +109,20 @@ class Folder:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        run = Run(popen)
+        run = Run(popen, dropping)
         self.runs.append(run)
         return run
+
+    def background(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Any command, running on."""
+        return subprocess.Popen(
+            [*PROCRUN, *arguments],
+            cwd=self.path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def procrun(
         self, *arguments: str, env: dict[str, str] | None = None, text: str | None = None

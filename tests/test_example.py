@@ -16,7 +16,8 @@ from typing import Self
 
 import psutil
 import pytest
-from programs import need_module
+
+from tests.programs import need_module
 
 CHECKOUT = Path(__file__).parent.parent
 DEADLINE = 60.0  # seconds for one test; then the run is told to stop, and the output read so far is shown

@@ -1,6 +1,6 @@
 """The one place where an error becomes a line on stderr and an exit status."""
 
-import sys
+import os
 from collections.abc import Callable
 
 from procrun.errors import ProcrunError
@@ -16,6 +16,8 @@ def told(work: Callable[[], int]) -> int:
 
 
 def warn(text: str) -> None:
-    """A line on stderr, in procrun's name."""
-    sys.stderr.write(f"procrun: {text}\n")
-    sys.stderr.flush()
+    """A line on stderr, in procrun's name; a stderr that is gone (a closed terminal) is no fault."""
+    try:
+        os.write(2, f"procrun: {text}\n".encode(errors="surrogateescape"))
+    except OSError:
+        pass

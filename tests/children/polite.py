@@ -7,7 +7,7 @@ import time
 
 
 def stop(*_: object) -> None:
-    print("TERM received", flush=True)
+    print("asked to stop", flush=True)
     time.sleep(float(sys.argv[1]))
     print("bye", flush=True)
     os._exit(int(sys.argv[2]))

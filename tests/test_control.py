@@ -1,0 +1,302 @@
+"""The control verbs and the socket behind them: ps, scale, several runs in a folder, and what is refused."""
+
+import json
+import os
+import re
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.harness import TERM, Folder, child, until
+from tests.programs import leave_out, need
+
+
+def socket_of(folder: Folder) -> Path:
+    found = list((folder.path / ".procrun").glob("*.sock"))
+    assert len(found) == 1
+    return found[0]
+
+
+def ask_raw(path: Path, data: bytes) -> bytes:
+    """Send bytes to the control socket, and everything that comes back."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(path))
+        connection.sendall(data)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+def test_ps_shows_each_instance_in_a_table(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"), "worker: sleep 60")
+    run = folder.start("-p", "6000")
+    pid = run.wait_for(r"ready pid=(\d+)")[1]
+
+    lines = folder.procrun("ps").stdout.splitlines()
+
+    columns = ["NAME", "STATE", "PID", "PORT", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST", "EXIT"]
+    assert lines[0].split() == columns
+    assert re.fullmatch(rf"web\.1 +up +{pid} +6000 +[\d.]+ s +0 +[\d.]+% +[\d.]+ MB +-", lines[1])
+    assert re.match(r"worker\.1 +up +\d+ +6100 ", lines[2])
+    run.finish(TERM)
+
+
+def test_ps_as_json_has_numbers_in_seconds_and_bytes(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    run = folder.start()
+    pid = int(run.wait_for(r"ready pid=(\d+)")[1])
+
+    [row] = json.loads(folder.procrun("ps", "--json").stdout)
+
+    assert (row["name"], row["state"], row["pid"], row["port"], row["restarts"]) == ("web.1", "up", pid, 5000, 0)
+    assert 0 < row["uptime"] < 60
+    assert row["memory"] > 1_000_000
+    assert row["cpu_seconds"] >= 0
+    assert row["last_exit"] is None
+    run.finish(TERM)
+
+
+def test_ps_counts_the_memory_of_descendants(folder: Folder) -> None:
+    eater = 'x = bytearray(50_000_000); print("ready", flush=True); import time; time.sleep(60)'
+    folder.procfile(f"web: python3 -c '{eater}'; true")  # `; true` keeps the shell as leader
+    run = folder.start()
+    run.wait_for("ready")
+
+    [row] = json.loads(folder.procrun("ps", "--json").stdout)
+
+    assert row["memory"] > 50_000_000
+    run.finish(TERM)
+
+
+def test_ps_shows_the_last_exit_and_the_restarts(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "7"))
+    run = folder.start()
+    run.wait_for("ready")
+    folder.procrun("restart")
+
+    [row] = json.loads(folder.procrun("ps", "--json").stdout)
+
+    assert (row["restarts"], row["last_exit"]) == (1, "exit 7")
+    run.finish(TERM)
+
+
+def test_a_verb_without_a_run_says_how_to_start_one(folder: Folder) -> None:
+    folder.procfile("web: sleep 60")
+
+    result = folder.procrun("restart", "web")
+
+    assert result.returncode == 1
+    assert result.stderr == f"procrun: nothing runs in {folder.path}; start it with `procrun start`\n"
+
+
+@pytest.mark.parametrize("verb", ["restart", "stop"])
+def test_an_unknown_name_lists_the_names_there_are(folder: Folder, verb: str) -> None:
+    folder.procfile("web: sleep 60")
+    run = folder.start()
+    run.wait_for("started")
+
+    result = folder.procrun(verb, "wbe")
+
+    assert result.returncode == 2
+    assert result.stderr == 'procrun: no process "wbe" here; there are: web, web.1\n'
+    run.finish(TERM)
+
+
+def test_scale_starts_the_missing_and_stops_the_highest(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    run = folder.start()
+    run.wait_for("ready")
+
+    assert folder.procrun("scale", "web=3").returncode == 0
+    ports = [row["port"] for row in json.loads(folder.procrun("ps", "--json").stdout)]
+    assert ports == [5000, 5001, 5002]
+    assert folder.procrun("scale", "web=1").returncode == 0
+
+    names = [row["name"] for row in json.loads(folder.procrun("ps", "--json").stdout)]
+    assert names == ["web.1"]
+    assert len(re.findall(r"web\.[23] +\| asked to stop", run.output)) == 2
+    run.finish(TERM)
+
+
+def test_scale_to_0_and_back_does_not_end_the_run(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    run = folder.start()
+    run.wait_for("ready")
+
+    assert folder.procrun("scale", "web=0").returncode == 0
+    assert folder.procrun("scale", "web=1").returncode == 0
+
+    run.wait_for(r"web\.1 +\| ready", count=2)
+    run.finish(TERM)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("web", '"web" is not TYPE=NUMBER, as in web=2'),
+        ("web=-1", '"web=-1" is not TYPE=NUMBER, as in web=2'),
+        ("wbe=2", 'no process type "wbe"; there are: web'),
+    ],
+)
+def test_a_scale_that_makes_no_sense_changes_nothing(folder: Folder, argument: str, message: str) -> None:
+    folder.procfile("web: sleep 60")
+    run = folder.start()
+    run.wait_for("started")
+
+    result = folder.procrun("scale", argument)
+
+    assert result.returncode == 2
+    assert message in result.stderr
+    run.finish(TERM)
+
+
+def test_two_runs_share_a_folder_and_verbs_find_the_right_one(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"), "worker: " + child("polite.py", "0", "0"))
+    web, worker = folder.start("web"), folder.start("worker")
+    web.wait_for("ready")
+    worker.wait_for("ready")
+
+    folder.procrun("restart", "worker")
+
+    worker.wait_for("ready", count=2)
+    assert len(re.findall("ready", web.output)) == 1
+    assert set(re.findall(r"^\w+\.1", folder.procrun("ps").stdout, re.MULTILINE)) == {"web.1", "worker.1"}
+    assert folder.procrun("stop").returncode == 0
+    assert (web.finish(), worker.finish()) == (0, 0)
+
+
+def test_a_start_that_overlaps_says_who_runs_it_and_since_when(folder: Folder) -> None:
+    folder.procfile("web: sleep 60", "worker: sleep 60")
+    first = folder.start("web")
+    first.wait_for("started")
+
+    second = folder.start()
+
+    assert second.finish() == 2
+    assert re.search(
+        rf"web\.1 belongs to the procrun with pid {first.pid}, which runs here since "
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d; stop it with `procrun stop`, or start other names\n$",
+        second.output,
+    )
+    assert "started" not in second.output
+    first.finish(TERM)
+
+
+def test_of_two_starts_at_the_same_instant_one_is_refused(folder: Folder) -> None:
+    folder.procfile("web: sleep 60")
+
+    runs = [folder.start(), folder.start()]
+    until(lambda: any(run.popen.poll() is not None for run in runs), "one is refused")
+
+    refused = [run for run in runs if run.popen.poll() is not None]
+    assert [run.finish() for run in refused] == [2]
+    for run in runs:
+        run.finish(TERM)
+
+
+def test_a_socket_that_nobody_answers_on_is_replaced(folder: Folder) -> None:
+    folder.procfile("web: sleep 60")
+    (folder.path / ".procrun").mkdir(mode=0o700)
+    stale = folder.path / ".procrun" / "1.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(stale))
+
+    run = folder.start()
+    run.wait_for("started")
+
+    assert not stale.exists()
+    run.finish(TERM)
+
+
+def test_the_socket_is_for_its_owner_alone_and_goes_with_the_run(folder: Folder) -> None:
+    folder.procfile("web: sleep 60")
+    run = folder.start()
+    run.wait_for("started")
+    until(lambda: list((folder.path / ".procrun").glob("*.sock")), "the socket is there")
+    path = socket_of(folder)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (folder.path / ".procrun" / ".gitignore").read_text() == "*\n"
+    run.finish(TERM)
+    assert not path.exists()
+
+
+def test_another_user_is_hung_up_on(folder: Folder) -> None:
+    """Even where the modes would let them in: their uid is asked for (unix(7), SO_PEERCRED)."""
+    if os.getuid() != 0:
+        leave_out("becoming another user needs root")
+    folder.procfile("web: sleep 60")
+    run = folder.start()
+    run.wait_for("started")
+    until(lambda: list((folder.path / ".procrun").glob("*.sock")), "the socket is there")
+    path = socket_of(folder)
+    path.chmod(0o777)
+    for above in path.parents[:4]:
+        above.chmod(0o755)
+
+    script = (
+        r'$s = IO::Socket::UNIX->new(Peer => shift) or die $!; print "in"; print $s "{\"type\":\"ps\"}\n"; print <$s>'
+    )
+    perl = [need("perl"), "-MIO::Socket::UNIX", "-e", script, str(path)]
+    result = subprocess.run(perl, user=65534, capture_output=True, text=True, timeout=30, check=False)
+
+    assert (result.stdout, result.stderr) == ("in", "")
+    run.finish(TERM)
+
+
+def test_a_path_too_long_for_a_socket_gets_a_short_one(folder: Folder, tmp_path: Path) -> None:
+    deep = "/".join(["a-rather-long-folder-name"] * 6)
+    folder.write(f"{deep}/Procfile", "web: sleep 60\n")
+    env = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    run = folder.start("-d", deep, env=env)
+    run.wait_for("started")
+
+    assert "web.1" in folder.procrun("ps", "-d", deep, env=env).stdout
+    assert not (folder.path / deep / ".procrun").exists()
+    run.finish(TERM)
+
+
+@pytest.mark.parametrize("line", [b"nonsense\n", b'{"type":"fly"}\n', b'{"type":"stop","names":7}\n', b"\xff\xfe\n"])
+def test_nonsense_on_the_socket_is_refused_and_harms_nothing(folder: Folder, line: bytes) -> None:
+    folder.procfile("web: sleep 60")
+    run = folder.start()
+    run.wait_for("started")
+    until(lambda: list((folder.path / ".procrun").glob("*.sock")), "the socket is there")
+
+    answer = json.loads(ask_raw(socket_of(folder), line))
+
+    assert answer["type"] == "refused"
+    assert "web.1" in folder.procrun("ps").stdout
+    run.finish(TERM)
+
+
+def test_a_start_of_a_stopped_instance_starts_it_in_its_run(folder: Folder) -> None:
+    folder.procfile("web: sleep 60", "worker: " + child("polite.py", "0", "0"))
+    run = folder.start()
+    run.wait_for("ready")
+    folder.procrun("stop", "worker.1")
+
+    result = folder.procrun("start", "worker.1")
+
+    assert result.returncode == 0
+    run.wait_for(r"worker\.1 +\| ready", count=2)
+    run.finish(TERM)
+
+
+def test_a_client_that_leaves_in_the_middle_does_no_harm(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0.5", "0"))
+    run = folder.start()
+    run.wait_for("ready")
+    restart = folder.background("restart")
+    run.wait_for("asked to stop")
+
+    restart.kill()
+    restart.communicate()
+
+    run.wait_for("ready", count=2)
+    run.finish(TERM)

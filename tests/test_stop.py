@@ -1,0 +1,265 @@
+"""Stopping: TERM to the whole session, KILL at exactly the budget, nothing survives, and the report says so."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.harness import HUP, INT, QUIT, TERM, Folder, Run, alive, child, until
+
+IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+def moments(path: Path) -> dict[str, list[float]]:
+    """What stubborn.py wrote, by word: moments on the monotonic clock."""
+    found: dict[str, list[float]] = {}
+    for line in path.read_text().splitlines():
+        word, _, moment = line.partition(" ")
+        found.setdefault(word, []).append(float(moment))
+    return found
+
+
+@pytest.mark.parametrize("number", [INT, TERM, HUP, QUIT])
+def test_a_signal_to_procrun_stops_everything_and_procrun_dies_of_it(folder: Folder, number: signal.Signals) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"), "worker: " + child("polite.py", "0", "0"))
+    run = folder.start()
+    run.wait_for("ready", count=2)
+
+    assert run.finish(number) == -number
+    assert run.output.count("asked to stop") == 2
+    assert re.search(rf"{number.name} received; stopping web\.1, worker\.1: TERM now, KILL after 10 s", run.output)
+
+
+def test_a_signal_to_the_supervisor_does_the_same(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    run = folder.start()
+    run.wait_for("ready")
+    supervisor = int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text())
+
+    os.kill(supervisor, TERM)
+
+    assert run.finish() == -TERM
+    assert "asked to stop" in run.output
+
+
+def test_hangups_that_nohup_had_ignored_stay_ignored(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    before = signal.signal(HUP, signal.SIG_IGN)
+    try:
+        run = folder.start()
+    finally:
+        signal.signal(HUP, before)
+    run.wait_for("ready")
+
+    run.signal(HUP)
+    run.signal(signal.SIGUSR1)
+    run.wait_for("USR1 is not passed on")  # HUP was sent before it, and did nothing
+
+    assert run.finish(TERM) == -TERM
+
+
+def test_a_stop_waits_for_those_who_take_their_time(folder: Folder) -> None:
+    folder.procfile("worker: " + child("polite.py", "1.0", "0"))
+    run = folder.start()
+    run.wait_for("ready")
+
+    run.finish(TERM)
+
+    assert re.search(r"worker\.1 +\| bye", run.output)
+    assert re.search(r"worker\.1 TERM 0\.00 → gone 1\.\d\d s \(exit 0\)", run.output)
+
+
+def killed_at(run: Run, name: str) -> float:
+    """Seconds from TERM to KILL in procrun's own report."""
+    return float(run.wait_for(rf"{re.escape(name)} TERM 0\.00 → KILL (\d+\.\d\d) → gone")[1])
+
+
+@pytest.mark.parametrize(("options", "budget"), [(("-t", "2"), 2.0), ((), 10.0)])
+def test_kill_comes_at_the_budget_and_never_before_while_another_floods(
+    folder: Folder, options: tuple[str, ...], budget: float
+) -> None:
+    folder.procfile("worker: " + child("stubborn.py", "notes"), "noise: " + child("flood.py"))
+    run = folder.start(*options, dropping="flood [0-9]*[1-9] ")
+    run.wait_for("ready")
+    run.wait_for("flood 000000")
+
+    assert run.finish(TERM) == -TERM
+
+    noted = moments(folder.path / "notes")
+    lived = noted["alive"][-1] - noted["TERM"][0]
+    assert budget - 0.1 < lived < budget + 1
+    assert budget <= killed_at(run, "worker.1") < budget + 1
+
+
+def test_a_process_that_needs_kill_is_reported_in_herokus_words(folder: Folder) -> None:
+    folder.procfile(f"worker: {IGNORES_TERM}")
+    run = folder.start("-t", "0.5")
+    run.wait_for("ready")
+
+    run.finish(TERM)
+
+    assert "Error R12 (Exit timeout) -> At least one process failed to exit within 0.5 seconds of SIGTERM" in run.output
+    assert re.search(r"worker\.1: killed by KILL, .* forced kills 1", run.output)
+
+
+def test_all_stubborn_ones_share_one_budget(folder: Folder) -> None:
+    folder.procfile(*(f"p{n}: {IGNORES_TERM}" for n in range(5)))
+    run = folder.start("-t", "1")
+    run.wait_for("ready", count=5)
+
+    run.finish(TERM)
+
+    assert all(1 <= killed_at(run, f"p{n}.1") < 2 for n in range(5))
+
+
+def test_whoever_is_waited_for_is_named(folder: Folder) -> None:
+    folder.procfile(f"worker: {IGNORES_TERM}")
+    run = folder.start("-t", "3")
+    run.wait_for("ready")
+
+    run.signal(TERM)
+
+    run.wait_for(r"still waiting for worker\.1: pid \d+ \(/bin/sh -c trap.*; KILL in 1 s")
+    run.finish()
+
+
+def test_a_second_ctrl_c_goes_on_to_kill(folder: Folder) -> None:
+    folder.procfile(f"worker: {IGNORES_TERM}")
+    run = folder.start("-t", "60")
+    run.wait_for("ready")
+    run.signal(INT)
+    run.wait_for("still waiting for")
+
+    run.signal(INT)
+
+    assert run.finish() == -INT
+    assert "Ctrl-C again: the next step now" in run.output
+    assert "R12" not in run.output
+
+
+def test_an_echo_of_the_first_ctrl_c_is_no_second_one(folder: Folder) -> None:
+    """npm and make pass INT on although the terminal has sent it already."""
+    folder.procfile("worker: " + child("polite.py", "1", "0"))
+    run = folder.start()
+    run.wait_for("ready")
+
+    run.signal(INT)
+    run.wait_for("stopping")
+    run.signal(INT)
+
+    run.finish()
+    assert re.search(r"worker\.1 TERM 0\.00 → gone 1\.\d\d s \(exit 0\)", run.output)
+
+
+def test_a_further_term_does_not_hasten_anything(folder: Folder) -> None:
+    folder.procfile("worker: " + child("polite.py", "1", "0"))
+    run = folder.start()
+    run.wait_for("ready")
+    run.signal(TERM)
+    run.wait_for("asked to stop")
+
+    run.signal(TERM)
+
+    run.finish()
+    assert re.search(r"worker\.1 TERM 0\.00 → gone 1\.\d\d s \(exit 0\)", run.output)
+
+
+def test_a_stopped_process_is_continued_so_that_it_can_die(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    run = folder.start("-t", "60")
+    pid = int(run.wait_for(r"ready pid=(\d+)")[1])
+    os.kill(pid, signal.SIGSTOP)
+
+    run.finish(TERM)
+
+    assert re.search(r"web\.1 TERM 0\.00 → gone \d\.\d\d s \(exit 0\)", run.output)
+
+
+def test_term_reaches_every_process_of_the_session(folder: Folder) -> None:
+    """Also one in a process group of its own, as a shell's job or rq's work horse is."""
+    polite = child("polite.py", "0", "0")
+    folder.procfile(f"web: setsid -w true; set -m; {polite} & {polite} & wait; wait")
+    run = folder.start()
+    run.wait_for("ready", count=2)
+
+    run.finish(TERM)
+
+    assert run.output.count("asked to stop") == 2
+
+
+def test_children_that_outlive_their_leader_get_the_stop_sequence(folder: Folder) -> None:
+    folder.procfile(f"web: ({IGNORES_TERM}) & sleep 0.2; exit 5", "other: sleep 60")
+    run = folder.start("-t", "1")
+
+    assert run.finish() == 5
+    assert re.search(r"web\.1 ended by itself after .* exit 5", run.output)
+    assert re.search(r"web\.1 TERM 0\.00 → KILL 1\.\d\d → gone", run.output)
+
+
+def test_a_daemon_that_left_its_session_is_killed_too(folder: Folder) -> None:
+    folder.procfile("web: (setsid sh -c 'trap \"\" TERM; echo daemon $$; exec sleep 600' &) ; sleep 0.2; exec sleep 60")
+    run = folder.start("-t", "1")
+    daemon = int(run.wait_for(r"daemon (\d+)")[1])
+    run.wait_for(r"started")
+
+    run.finish(TERM)
+
+    assert not alive(daemon)
+
+
+def test_when_the_supervisor_is_killed_the_front_stops_everything(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"), f"worker: {IGNORES_TERM}")
+    run = folder.start("-t", "1")
+    run.wait_for("ready", count=2)
+    pids = [int(pid) for pid in re.findall(r"started, pid (\d+)", run.output)]
+    supervisor = int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text())
+
+    os.kill(supervisor, signal.SIGKILL)
+
+    assert run.finish() == 137
+    assert "the supervisor ended (killed by KILL); stopping" in run.output
+    assert re.search(r"KILL after 1\.\d\d s: pid \d+", run.output)
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_when_the_front_is_killed_the_supervisor_stops_everything(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"), f"worker: {IGNORES_TERM}")
+    run = folder.start("-t", "1")
+    run.wait_for("ready", count=2)
+    pids = [int(pid) for pid in re.findall(r"started, pid (\d+)", run.output)]
+
+    run.signal(signal.SIGKILL)
+
+    run.wait_for("the front process is gone; stopping web.1, worker.1")
+    run.wait_for(r"worker\.1 TERM 0\.00 → KILL 1\.\d\d → gone")
+    assert not any(alive(pid) for pid in pids)
+    until(lambda: not list((folder.path / ".procrun").glob("*.sock")), "the supervisor takes its socket away")
+
+
+def test_procrun_stop_ends_the_run_with_status_0(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0.3", "0"))
+    run = folder.start()
+    run.wait_for("ready")
+
+    result = folder.procrun("stop")
+
+    assert result.returncode == 0
+    assert re.search(r"\d\.\d\d s  web\.1 +gone 0\.\d\d s after its first signal", result.stdout)
+    assert run.popen.poll() == 0 or run.finish() == 0
+    assert "`procrun stop` was called; stopping web.1" in run.output
+
+
+def test_a_stopped_instance_stays_down_and_the_run_goes_on(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"), "worker: " + child("polite.py", "0", "0"))
+    run = folder.start()
+    run.wait_for("ready", count=2)
+
+    assert folder.procrun("stop", "web", "worker").returncode == 0
+
+    states = re.findall(r"^(\S+) +down", folder.procrun("ps").stdout, re.MULTILINE)
+    assert states == ["web.1", "worker.1"]
+    assert folder.procrun("start", "worker").returncode == 0
+    run.wait_for(r"worker\.1 +\| ready", count=2)
+    run.finish(TERM)

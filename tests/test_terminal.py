@@ -1,0 +1,131 @@
+"""procrun in a real terminal: Ctrl-C, Ctrl-Z and fg, a closed window, a prompt that stays the last line."""
+
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from tests.harness import PROCRUN, Folder, alive, child, until
+
+START = " ".join([*PROCRUN, "start"])
+TERMINAL: dict[str, Any] = {"encoding": "utf-8", "timeout": 30}
+
+
+@pytest.fixture
+def shell(folder: Folder) -> Iterator["pexpect.spawn[str]"]:
+    """An interactive shell in the app's folder."""
+    spawned = pexpect.spawn("bash", ["--norc", "-i"], **TERMINAL, cwd=str(folder.path), dimensions=(40, 200))
+    spawned.sendline("PS1='shell> '; bind 'set enable-bracketed-paste off'")
+    spawned.expect("shell> $")
+    yield spawned
+    spawned.close(force=True)
+
+
+def seen(terminal: "pexpect.spawn[str]", pattern: str) -> int:
+    """The number that `pattern` catches on the screen."""
+    terminal.expect(pattern)
+    assert isinstance(terminal.match, re.Match)
+    return int(terminal.match[1])
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_ctrl_c_stops_everything_once_and_the_shell_sees_130(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("web: " + child("polite.py", "0.5", "0"))
+    shell.sendline(START)
+    shell.expect("ready")
+
+    shell.sendintr()
+
+    shell.expect(r"INT received; stopping web\.1")
+    shell.expect(r"web\.1 TERM 0\.00 → gone 0\.\d\d s \(exit 0\)")
+    shell.expect("shell> $")
+    shell.sendline("echo status $?")
+    shell.expect("status 130")
+
+
+def test_ctrl_backslash_stops_everything(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    shell.sendline(START)
+    shell.expect("ready")
+
+    shell.send("\x1c")
+
+    shell.expect(r"QUIT received; stopping web\.1")
+    shell.expect("shell> $")
+
+
+def test_ctrl_z_suspends_the_dynos_and_fg_continues_them(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    shell.sendline(START)
+    pid = seen(shell, r"ready pid=(\d+)")
+
+    shell.send("\x1a")
+    shell.expect("Stopped")
+    shell.expect("shell> $")
+    assert state(pid) == "T"
+
+    shell.sendline("fg")
+    shell.expect("start")
+    until(lambda: state(pid) != "T", "the dyno goes on")
+    shell.sendintr()
+    shell.expect("shell> $")
+
+
+def test_ctrl_z_during_a_stop_is_ignored(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("web: " + child("polite.py", "1.5", "0"))
+    shell.sendline(START)
+    shell.expect("ready")
+    shell.sendintr()
+    shell.expect("asked to stop")
+
+    shell.send("\x1a")
+
+    shell.expect("Ctrl-Z is ignored during a stop")
+    shell.expect(r"gone 1\.\d\d s")
+    shell.expect("shell> $")
+
+
+def test_a_closed_terminal_stops_everything(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0") + " > log")
+    terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start"], **TERMINAL, cwd=str(folder.path))
+    pid = seen(terminal, r"web\.1 started, pid (\d+)")
+    log = folder.path / "log"
+    until(lambda: log.exists() and "ready" in log.read_text(), "the child is ready")
+
+    terminal.close(force=False)  # hangs up
+
+    until(lambda: not alive(pid), "the dyno is gone")
+    assert "asked to stop" in log.read_text()
+    terminal.wait()
+    assert terminal.signalstatus == signal.SIGHUP
+
+
+def test_colour_is_on_in_a_terminal(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("web: echo force=$FORCE_COLOR")
+
+    shell.sendline(START)
+
+    shell.expect(r"\x1b\[[\d;]+m\d\d:\d\d:\d\d web\.1 +\| \x1b\[0mforce=1")
+    shell.expect("shell> $")
+
+
+def test_a_prompt_stays_the_last_line_of_a_terminal(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    go = "while ! [ -e go ]; do sleep 0.05; done"
+    folder.procfile(f"a: printf 'sure? '; {go}; echo yes; sleep 60", "b: sleep 0.6; echo other; sleep 60")
+
+    shell.sendline(START + " --no-colour")
+
+    shell.expect(r"a\.1 +\| sure\? ")
+    shell.expect(r"\r\x1b\[K\d\d:\d\d:\d\d b\.1 +\| other\r\n\d\d:\d\d:\d\d a\.1 +\| sure\? ")
+    folder.write("go", "")
+    shell.expect("yes\r\n")
+    assert not re.search("sure", str(shell.before))
+    shell.sendintr()
+    shell.expect("shell> $")
