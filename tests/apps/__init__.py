@@ -1,0 +1,1 @@
+"""Real programs for tests to run under procrun."""
