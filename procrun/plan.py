@@ -34,7 +34,11 @@ class Plan(NamedTuple):
 
 def build(wishes: Wishes, environ: Mapping[str, str]) -> Plan:
     """Read everything and lay out every instance. Raises ConfigError for the first fault; nothing is started."""
-    sources = read(wishes, environ)
+    return lay_out(read(wishes, environ), wishes)
+
+
+def lay_out(sources: Sources, wishes: Wishes) -> Plan:
+    """What `wishes` ask for of what has been read. Raises ConfigError for the first fault."""
     wishes = with_foreman_defaults(wishes)
     release = [entry for entry in sources.entries if entry.name == RELEASE and RELEASE in wishes.names]
     plan = Plan(

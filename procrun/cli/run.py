@@ -16,7 +16,7 @@ from procrun.cli.faults import warn
 from procrun.cli.options import APP, PORT
 from procrun.errors import CommandError, ConfigError
 from procrun.model import Wishes
-from procrun.plan import RELEASE, build
+from procrun.plan import RELEASE, lay_out
 from procrun.sources import Sources, read
 
 _FOR_A_SHELL = re.compile(r"[\s$&|;<>()`\"'*?~]")
@@ -35,9 +35,9 @@ def run_command(words: tuple[str, ...], **wishes: Any) -> int:
     executed.
     """
     sources = read(Wishes(**wishes), os.environ, required=False)
-    if len(words) == 1 and words[0] in [entry.name for entry in sources.entries]:
-        _entry(words[0], wishes)
     _warn(sources)
+    if len(words) == 1 and words[0] in [entry.name for entry in sources.entries]:
+        _entry(sources, words[0], wishes)
     env = {name: variable.value for name, variable in sources.environment.variables.items()}
     if wishes["port"] is not None:
         env["PORT"] = str(wishes["port"])
@@ -53,17 +53,16 @@ def run_command(words: tuple[str, ...], **wishes: Any) -> int:
 def release_command(**wishes: Any) -> int:
     """Run the release entry (migrations …) once, on this terminal, as Heroku does at each release."""
     sources = read(Wishes(**wishes), os.environ)
+    _warn(sources)
     if RELEASE not in [entry.name for entry in sources.entries]:
         raise ConfigError("there is no release entry; add one, as in `release: bin/migrate`", sources.procfile)
-    _entry(RELEASE, wishes)
+    _entry(sources, RELEASE, wishes)
 
 
-def _entry(name: str, wishes: dict[str, Any]) -> NoReturn:
-    plan = build(Wishes(**wishes, names=(name,)), os.environ)
-    _warn(plan.sources)
-    spec = plan.specs[0]
+def _entry(sources: Sources, name: str, wishes: dict[str, Any]) -> NoReturn:
+    spec = lay_out(sources, Wishes(**wishes, names=(name,))).specs[0]
     os.chdir(spec.root)
-    _become(["/bin/sh", "-c", shell.exec_line(spec.command)], spec.env)
+    _become(["/bin/sh", "-c", spec.shell_line], spec.env)
 
 
 def _warn(sources: Sources) -> None:
