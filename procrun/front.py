@@ -59,6 +59,13 @@ class Link(NamedTuple):
         """The dynos stand still: the front may stop too."""
         self.tell("suspended")
 
+    def wake(self) -> None:
+        """Continue the front: everything ends, and a stopped one could not."""
+        try:
+            os.kill(os.getppid(), signal.SIGCONT)
+        except OSError:
+            pass
+
     def die_of(self, number: int) -> None:
         """The front shall end by this signal."""
         self.tell(f"die {number}")
@@ -66,6 +73,7 @@ class Link(NamedTuple):
 
 def lead(supervise: Callable[[Link], int]) -> NoReturn:
     """Fork: the child runs `supervise` and exits with its status, this process becomes the front."""
+    _open_standard_descriptors()
     orders, orders_writer = os.pipe()
     news, news_writer = os.pipe()
     # A signal that comes before its handler is there waits; `listen_to` lets it through.
@@ -92,6 +100,13 @@ def listen_to(loop: Loop, act: Callable[[int], None], reap: Callable[[], None]) 
             handlers[number] = lambda number=number: act(number)  # type: ignore[misc]
     loop.signals(handlers)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+
+
+def _open_standard_descriptors() -> None:
+    """Whoever closed 0, 1 or 2 (`>&-`) shall not have a pipe of ours in its place."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(handle, True)
+    os.close(handle)
 
 
 class _Front:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from zlib import crc32
@@ -18,32 +19,22 @@ def folders(root: str) -> tuple[str, ...]:
 
     The second serves where the first is too long, cannot be written, or cannot hold sockets.
     """
-    root = os.path.realpath(root)
+    name = os.fsencode(os.path.realpath(root))
     base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/procrun-{os.getuid()}"
-    name = os.fsencode(root)
-    short = os.path.join(base, "procrun", f"{crc32(name):08x}{crc32(name[::-1]):08x}")  # hashlib costs 3 ms
-    beside = os.path.join(root, NAME)
+    short = os.path.join(base, f"procrun-{crc32(name):08x}{crc32(name[::-1]):08x}")  # hashlib costs 3 ms
+    beside = os.path.join(os.path.realpath(root), NAME)
     return (beside, short) if len(os.fsencode(beside)) + 16 <= LONGEST_PATH else (short,)
 
 
-def make(root: str) -> str:
-    """The first of the folders that can be written, made if need be, readable by this user alone.
+def make(root: str) -> list[str]:
+    """Those of the folders that this user alone can write, made if need be; at least one.
 
-    Raises ConfigError where none can.
+    Raises ConfigError where there is none.
     """
-    for folder in folders(root):
-        try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-            if os.stat(folder).st_uid != os.getuid() or not os.access(folder, os.W_OK):
-                continue
-            ignore = os.path.join(folder, ".gitignore")
-            if not os.path.exists(ignore):
-                with open(ignore, "w") as file:
-                    file.write("*\n")
-        except OSError:
-            continue
-        return folder
-    raise ConfigError("cannot be made, and XDG_RUNTIME_DIR names no folder either; make one of them writable", NAME)
+    made = [folder for folder in folders(root) if _make_own(folder)]
+    if not made:
+        raise ConfigError("cannot be made, and XDG_RUNTIME_DIR names no folder either; make one of them writable", NAME)
+    return made
 
 
 @contextmanager
@@ -65,12 +56,38 @@ def sockets(root: str) -> list[str]:
             found += [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".sock")]
         except OSError:
             continue
-    return sorted(found, key=_born)
+    return sorted(filter(_trusted, found), key=_born)
 
 
 def socket_path(folder: str) -> str:
     """Where this run's socket goes."""
     return os.path.join(folder, f"{os.getpid()}.sock")
+
+
+def _make_own(folder: str) -> bool:
+    """Whether the folder is there, ours, and nobody else's to write; a short one's parent in /tmp must be so too."""
+    parent = os.path.dirname(folder)
+    if parent.startswith("/tmp/procrun-") and not _make_own(parent):
+        return False
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        found = os.lstat(folder)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+            return False
+        if not os.path.exists(os.path.join(folder, ".gitignore")):
+            with open(os.path.join(folder, ".gitignore"), "w") as file:
+                file.write("*\n")
+    except OSError:
+        return False
+    return True
+
+
+def _trusted(path: str) -> bool:
+    """Whether the socket is this user's; root may talk to everybody's."""
+    try:
+        return os.getuid() in (0, os.lstat(path).st_uid)
+    except OSError:
+        return False
 
 
 def _born(path: str) -> float:

@@ -44,16 +44,14 @@ Expand = Callable[[str, int], Iterable[Spec]]
 class Server:
     """Listens on `path` (mode 0600) and serves each client from the loop; it never blocks and never trusts.
 
-    `expand` makes specs for instances that the plan did not have; `notes` are lines that go with every restart.
+    Raises OSError where there can be no socket.
     """
 
-    def __init__(
-        self, path: str, loop: Loop, supervisor: Supervisor, expand: Expand, notes: Callable[[], list[str]]
-    ) -> None:
+    def __init__(self, path: str, loop: Loop, desk: "Desk") -> None:
         self._path = path
         self._loop = loop
+        self._desk = desk
         self._clients: set[_Client] = set()
-        self.desk = Desk(supervisor, expand, notes)
         self._socket = socket.socket(socket.AF_UNIX)
         before = os.umask(0o177)
         try:
@@ -82,7 +80,7 @@ class Server:
         if _peer_uid(connection) not in (0, os.getuid()):
             connection.close()
             return
-        self._clients.add(_Client(connection, self._loop, self.desk, self._clients.discard))
+        self._clients.add(_Client(connection, self._loop, self._desk, self._clients.discard))
 
 
 class _Client:
@@ -168,7 +166,10 @@ Send = Callable[[Progress | Final], None]
 
 
 class Desk:
-    """Does what a request asks, by the supervisor; one method a request."""
+    """Does what a request asks, by the supervisor; one method a request.
+
+    `expand` makes specs for instances that the plan did not have; `notes` gives lines that go with a restart.
+    """
 
     def __init__(self, supervisor: Supervisor, expand: Expand, notes: Callable[[], list[str]]) -> None:
         self._supervisor = supervisor

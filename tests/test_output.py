@@ -225,3 +225,14 @@ def test_a_reader_that_leaves_does_not_hold_up_the_stop(folder: Folder) -> None:
     run.signal(TERM)
 
     assert run.finish() == -TERM
+
+
+def test_a_closed_standard_output_is_no_fault(folder: Folder) -> None:
+    folder.procfile("web: echo hello; touch done; exit 3")
+
+    result = subprocess.run(
+        ["sh", "-c", f"exec {' '.join(PROCRUN)} start <&- >&- 2>&-"], cwd=folder.path, timeout=30, check=False
+    )
+
+    assert result.returncode == 3
+    assert (folder.path / "done").exists()

@@ -263,3 +263,15 @@ def test_a_stopped_instance_stays_down_and_the_run_goes_on(folder: Folder) -> No
     assert folder.procrun("start", "worker").returncode == 0
     run.wait_for(r"worker\.1 +\| ready", count=2)
     run.finish(TERM)
+
+
+def test_ctrl_c_while_a_crash_ends_the_run_does_not_kill_the_others(folder: Folder) -> None:
+    folder.procfile("web: sleep 0.3; exit 4", "worker: " + child("polite.py", "1.5", "0"))
+    run = folder.start()
+    run.wait_for("asked to stop")
+
+    run.signal(INT)
+
+    assert run.finish() == 4
+    assert "everything is being stopped already; Ctrl-C again goes on to the next step" in run.output
+    assert re.search(r"worker\.1 TERM 0\.00 → gone 1\.\d\d s \(exit 0\)", run.output)

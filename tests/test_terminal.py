@@ -129,3 +129,16 @@ def test_a_prompt_stays_the_last_line_of_a_terminal(folder: Folder, shell: "pexp
     assert not re.search("sure", str(shell.before))
     shell.sendintr()
     shell.expect("shell> $")
+
+
+def test_a_suspended_run_can_be_stopped_from_elsewhere(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    shell.sendline(START)
+    shell.expect("ready")
+    shell.send("\x1a")
+    shell.expect("Stopped")
+
+    assert folder.procrun("stop").returncode == 0
+
+    shell.sendline("")
+    shell.expect("Done")

@@ -35,8 +35,8 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
     made = plan.build(wishes, os.environ)
     for finding in made.sources.findings:
         warn(f"{finding.where}: {finding.text}")
-    folder = rundir.make(made.sources.root)
-    with rundir.lock(folder):
+    folders = rundir.make(made.sources.root)
+    with rundir.lock(folders[0]):
         if rundir.sockets(made.sources.root):
             from procrun.cli.elsewhere import take_part
 
@@ -45,7 +45,7 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
                 return status
         plan.taken_ports(made.specs)
         session = Session(link, made, values, colour)
-        session.begin(rundir.socket_path(folder))
+        session.begin(folders)
     return session.run()
 
 
@@ -57,7 +57,7 @@ class Session:
         self._plan = made
         self._server: Server | None = None
         self._suspended = False
-        self._interrupted = 0.0
+        self._interrupted: float | None = None
         self._loop = Loop()
         self._sink = Sink(self._loop, 1, lambda: self._supervisor.resume_reading())
         width = max(len("procrun"), *(len(spec.name) for spec in made.specs))
@@ -66,26 +66,29 @@ class Session:
         self._narrator = Narrator(self._loop, stream.say)
         self._supervisor = Supervisor(f"{os.getpid()}", self._loop, stream, self._narrator.hear, self._end)
 
-    def begin(self, path: str) -> None:
-        """Start everything, then what is not needed to start: the socket, the watch over orphans."""
-        made = self._plan
+    def begin(self, folders: list[str]) -> None:
+        """Start everything, then what is not needed to start: the watch over orphans, the socket."""
         front.listen_to(self._loop, self.obey, self._supervisor.reap)
         self._link.listen(self._loop, self.obey)
-        self._link.budget(made.budget)
-        self._supervisor.start(made.specs)
-
-        from procrun.server import Server
-
+        self._link.budget(self._plan.budget)
+        self._supervisor.start(self._plan.specs)
         proc.become_subreaper()
-        self._server = Server(
-            path,
-            self._loop,
-            self._supervisor,
-            expand=lambda type_, count: plan.instances(made, type_, count),
-            notes=self._changes,
-        )
-        if len(made.types) < len(made.sources.entries):
+        self._serve(folders)
+        if len(self._plan.types) < len(self._plan.sources.entries):
             self._narrator.say("the release entry is left out; `procrun release` runs it")
+
+    def _serve(self, folders: list[str]) -> None:
+        """Open the control socket in the first folder that can hold one."""
+        from procrun.server import Desk, Server
+
+        desk = Desk(self._supervisor, lambda type_, count: plan.instances(self._plan, type_, count), self._changes)
+        for folder in folders:
+            try:
+                self._server = Server(rundir.socket_path(folder), self._loop, desk)
+                return
+            except OSError as error:
+                reason = error.strerror
+        self._narrator.say(f"no control socket ({reason}): ps, restart and stop cannot reach this run")
 
     def run(self) -> int:
         """Serve until everything is over; the exit status."""
@@ -116,9 +119,7 @@ class Session:
         elif number == signal.SIGTSTP:
             self._suspend()
         elif number == signal.SIGCONT:
-            if self._suspended:
-                self._suspended = False
-                self._supervisor.freeze(signal.SIGCONT)
+            self._continue()
         else:
             name = signal.Signals(number).name.removeprefix("SIG")
             self._narrator.say(
@@ -127,16 +128,23 @@ class Session:
             )
 
     def _stop_by(self, number: int) -> None:
-        """The first signal stops everything; a further Ctrl-C goes one step on."""
+        """The first signal stops everything; each further Ctrl-C goes one step on."""
+        before, now = self._interrupted, monotonic()
+        if number == signal.SIGINT:
+            self._interrupted = now
         if self._supervisor.verdict is None:
-            self._interrupted = monotonic()
             self._end(f"{signal.Signals(number).name} received", Verdict(128 + number, number))
-        elif number == signal.SIGINT and monotonic() - self._interrupted > DOUBLE_TAP:
+        elif number == signal.SIGINT and before is None:
+            self._narrator.say("everything is being stopped already; Ctrl-C again goes on to the next step")
+        elif number == signal.SIGINT and before is not None and now - before > DOUBLE_TAP:
             self._narrator.say("Ctrl-C again: the next step now")
             self._supervisor.hurry()
 
     def _end(self, why: str, verdict: Verdict) -> None:
         if self._supervisor.verdict is None:
+            if self._suspended:
+                self._continue()
+                self._link.wake()
             self._narrator.ending(why, self._supervisor.alive())
             self._supervisor.end(verdict)
 
@@ -147,3 +155,8 @@ class Session:
         self._suspended = True
         self._supervisor.freeze(signal.SIGSTOP)
         self._link.suspended()
+
+    def _continue(self) -> None:
+        if self._suspended:
+            self._suspended = False
+            self._supervisor.freeze(signal.SIGCONT)

@@ -1,0 +1,265 @@
+"""`procrun check`: what it says of a Procfile, an environment and commands, and with which exit status."""
+
+import os
+import sys
+
+import pytest
+
+from procrun.lint import lint
+from procrun.model import Wishes
+from procrun.plan import build
+from tests.harness import Folder
+
+
+def findings(timeout: float | None = None) -> list[str]:
+    environ = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    return [f"{finding.where}: {finding.text}" for finding in lint(build(Wishes(timeout=timeout), environ))]
+
+
+# --- the command
+
+
+def test_valid_procfile_is_said_to_be_so_on_stderr(folder: Folder) -> None:
+    folder.procfile("web: true", "worker: sleep 9")
+    made = folder.procrun("check")
+    assert (made.returncode, made.stdout, made.stderr) == (0, "", "Valid procfile detected (web, worker)\n")
+
+
+def test_findings_follow_with_their_places(folder: Folder) -> None:
+    folder.procfile("web: nosuch-program -p $PORT", "oops", "worker: echo $UNSET_QUEUE")
+    folder.write(".env", "A=1\noops\n")
+    made = folder.procrun("check")
+    assert made.stderr.splitlines() == [
+        "Valid procfile detected (web, worker)",
+        'Procfile:2: ignored: not `name: command`; missing colon after "oops"?',
+        '.env:2: ignored: "oops" has no `=`; write `oops=` to set it to nothing',
+        "Procfile:1: web: nosuch-program is not found on PATH; install it, or correct the name",
+        "Procfile:3: worker uses $UNSET_QUEUE, which is not set; set it in .env, or give a default: ${UNSET_QUEUE:-…}",
+    ]
+    assert made.returncode == 0
+
+
+def test_strict_fails_on_a_finding(folder: Folder) -> None:
+    folder.procfile("web: nosuch-program")
+    assert folder.procrun("check", "--strict").returncode == 1
+
+
+def test_strict_is_content_where_there_is_no_finding(folder: Folder) -> None:
+    folder.procfile("web: true")
+    assert folder.procrun("check", "--strict").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("procfile", "env", "message"),
+    [
+        ("web: a\nweb: b", "", 'Procfile:2: "web" is in Procfile:1 already; rename one of the two'),
+        ("web:", "", 'Procfile:1: no command after "web:"; write one, or remove the line'),
+        ("we.b: a", "", 'Procfile:1: "we.b" is no name: letters, digits, `_` and `-` make one; "we-b" would do'),
+        ("", "", "Procfile: the file is empty; write a line like `web: bin/server`"),
+        ("web: a", "PORT=x", '.env:1: PORT: "x" is no port; give a number from 1 to 65535'),
+        (
+            "web: a",
+            "REDIS_PROVIDER=NOT_SET_URL",
+            ".env:1: REDIS_PROVIDER names NOT_SET_URL, which is not set; set NOT_SET_URL or remove REDIS_PROVIDER",
+        ),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--strict"]])
+def test_fault_is_one_line_and_exit_status_2(
+    folder: Folder, procfile: str, env: str, message: str, options: list[str]
+) -> None:
+    folder.write("Procfile", procfile)
+    folder.write(".env", env)
+    made = folder.procrun("check", *options)
+    assert (made.returncode, made.stderr) == (2, f"procrun: {message}\n")
+
+
+def test_nothing_is_started(folder: Folder) -> None:
+    folder.procfile("web: touch ran")
+    folder.procrun("check")
+    assert sorted(os.listdir(folder.path)) == ["Procfile"]
+
+
+# --- variables
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo $PORT $PS",
+        "echo ${QUEUE:-low}",
+        "echo '$QUEUE'",
+        "QUEUE=low; echo $QUEUE",
+        "for q in a b; do echo $q; done",
+        "echo $SET_IN_FILE",
+        "echo $HOME $PATH",
+    ],
+)
+def test_variable_that_is_set_or_has_a_default_is_no_finding(folder: Folder, command: str) -> None:
+    folder.write(".env", "SET_IN_FILE=1")
+    folder.procfile(f"web: {command}")
+    assert findings() == []
+
+
+def test_unset_variable_is_named_once_for_each_entry(folder: Folder) -> None:
+    folder.procfile("a: echo $X $X", "b: echo ${X}")
+    hint = "which is not set; set it in .env, or give a default: ${X:-…}"
+    assert findings() == [f"Procfile:1: a uses $X, {hint}", f"Procfile:2: b uses $X, {hint}"]
+
+
+# --- programs
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sh bin/x",
+        f"{sys.executable} app.py",
+        "bin/web --port 1",
+        "./bin/web",
+        "A=1 exec bin/web",
+        "true && bin/web",
+        "cd sub && ./deep",
+        "cd sub && sh x",
+        "$HOME/bin/x",
+        "export PATH=$PWD/vendor:$PATH; vendored",
+        "tool",
+        "while true; do nosuch; done",
+    ],
+)
+def test_program_that_is_there_or_cannot_be_known_is_no_finding(folder: Folder, command: str) -> None:
+    for name in ("bin/web", "sub/deep", "tools/tool"):
+        folder.write(name, "#!/bin/sh\n").chmod(0o755)
+    folder.write(".env", "PATH=tools:${PATH}")
+    folder.procfile(f"web: {command}")
+    assert findings() == []
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("nosuch-program", "nosuch-program is not found on PATH; install it, or correct the name"),
+        ("true && nosuch-program x", "nosuch-program is not found on PATH; install it, or correct the name"),
+        ("A=1 nosuch-program", "nosuch-program is not found on PATH; install it, or correct the name"),
+        ("bin/plain", "bin/plain is not executable; chmod +x bin/plain"),
+        ("bin", "bin is not found on PATH; install it, or correct the name"),
+        ("./bin", "./bin is a directory; name the program in it"),
+        ("/nosuch/x", "/nosuch/x does not exist"),
+    ],
+)
+def test_program_that_cannot_start_is_a_finding(folder: Folder, command: str, message: str) -> None:
+    folder.write("bin/plain", "#!/bin/sh\n")
+    folder.procfile("ok: true", f"web: {command}")
+    assert findings() == [f"Procfile:2: web: {message}"]
+
+
+def test_program_is_looked_for_in_the_folder_where_it_would_run(folder: Folder) -> None:
+    folder.write("app/Procfile", "a: bin/here\nb: bin/there\n")
+    folder.write("app/bin/here", "").chmod(0o755)
+    folder.write("bin/there", "").chmod(0o755)
+    made = folder.procrun("check", "-d", "app")
+    root = folder.path / "app"
+    assert made.stderr.splitlines()[1:] == [f"app/Procfile:2: b: bin/there does not exist in {root}; correct the name"]
+
+
+# --- providers
+
+
+def test_provider_that_resolves_to_nothing_is_a_finding(folder: Folder) -> None:
+    folder.write(".env", "MONGO_PROVIDER=MONGOHQ_URL")
+    folder.procfile("web: true")
+    assert findings() == [
+        ".env:1: MONGO_PROVIDER names MONGOHQ_URL, which is not set; set MONGOHQ_URL or remove MONGO_PROVIDER"
+    ]
+
+
+# --- a worker's own time-out
+
+
+@pytest.fixture
+def sidekiq(folder: Folder) -> Folder:
+    """A folder with a `sidekiq` and a `bundle` to find."""
+    for name in ("sidekiq", "bundle"):
+        folder.write(f"bin/{name}", "#!/bin/sh\n").chmod(0o755)
+    folder.write(".env", "PATH=bin:${PATH}")
+    return folder
+
+
+LOST = "KILL comes at 10 s and every job in flight is lost"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("sidekiq -t 25", f"25 s for its jobs after TERM (-t 25); {LOST}; use -t 6, or a longer budget: "),
+        ("sidekiq -t25", f"25 s for its jobs after TERM (-t 25); {LOST}; "),
+        ("bundle exec sidekiq -q a -t 10 -c 5", f"10 s for its jobs after TERM (-t 10); {LOST}; "),
+        ("exec bin/sidekiq --timeout=12", f"12 s for its jobs after TERM (-t 12); {LOST}; "),
+        ("A=1 env B=2 bundle exec sidekiq --timeout 12", f"12 s for its jobs after TERM (-t 12); {LOST}; "),
+        ("sidekiq -t ${SIDEKIQ_TIMEOUT:-30}", f"30 s for its jobs after TERM (-t 30); {LOST}; "),
+        ("sidekiq", f"25 s for its jobs after TERM (its default); {LOST}; use -t 6, or a longer budget: "),
+        ("sidekiq -t 8", "8 s for its jobs after TERM (-t 8); it may need 3 s more, and KILL comes at 10 s; "),
+    ],
+)
+def test_worker_that_waits_longer_than_the_budget_is_a_finding(sidekiq: Folder, command: str, said: str) -> None:
+    sidekiq.procfile(f"worker: {command}")
+    (finding,) = findings()
+    assert finding.startswith(f"Procfile:1: worker: sidekiq waits {said}")
+
+
+@pytest.mark.parametrize(
+    "command", ["sidekiq -t 6", "sidekiq -t 7", "sidekiq -t 0", "sidekiq -t $UNKNOWN_ONE", "sidekiqmon"]
+)
+def test_worker_that_fits_or_cannot_be_known_is_no_finding(sidekiq: Folder, command: str) -> None:
+    sidekiq.write("bin/sidekiqmon", "").chmod(0o755)
+    sidekiq.procfile(f"worker: {command}")
+    assert [finding for finding in findings() if "waits" in finding] == []
+
+
+def test_cure_of_a_long_wait_cures(sidekiq: Folder) -> None:
+    sidekiq.procfile("worker: sidekiq -t 25")
+    (finding,) = findings()
+    assert finding.endswith("use -t 6, or a longer budget: procrun start -t 28")
+    assert findings(timeout=28.0) == []
+    sidekiq.procfile("worker: sidekiq -t 6")
+    assert findings() == []
+
+
+def test_cure_is_a_longer_budget_alone_where_no_wait_would_fit(sidekiq: Folder) -> None:
+    sidekiq.procfile("worker: sidekiq -t 6")
+    (finding,) = findings(timeout=4.0)
+    assert finding.endswith(
+        "KILL comes at 4 s and every job in flight is lost; use a longer budget: procrun start -t 9"
+    )
+
+
+@pytest.mark.parametrize("command", ["sidekiq", "sidekiq -C config/sidekiq.yml", "sidekiq -C other.yml"])
+def test_wait_in_the_workers_own_file_counts(sidekiq: Folder, command: str) -> None:
+    for name in ("config/sidekiq.yml", "other.yml"):
+        sidekiq.write(name, "---\n:concurrency: 5\n:timeout: 20\n")
+    sidekiq.procfile(f"worker: {command}")
+    (finding,) = findings()
+    assert (
+        f"waits 20 s for its jobs after TERM ({'other.yml' if 'other' in command else 'config/sidekiq.yml'})" in finding
+    )
+
+
+@pytest.mark.parametrize(
+    "text", [":timeout: 6\n", "timeout: 6", "production:\n  :timeout: 25\n", ":timeout: <%= ENV['T'] %>\n"]
+)
+def test_wait_in_the_workers_own_file_that_fits_or_is_unclear_is_no_finding(sidekiq: Folder, text: str) -> None:
+    sidekiq.write("config/sidekiq.yml", text)
+    sidekiq.procfile("worker: sidekiq")
+    assert findings() == []
+
+
+def test_option_beats_the_workers_own_file(sidekiq: Folder) -> None:
+    sidekiq.write("config/sidekiq.yml", ":timeout: 25\n")
+    sidekiq.procfile("worker: sidekiq -t 6")
+    assert findings() == []
+
+
+def test_budget_of_the_command_line_is_the_one_that_counts(sidekiq: Folder) -> None:
+    sidekiq.procfile("worker: sidekiq -t 25")
+    assert sidekiq.procrun("check", "--strict", "-t", "28").returncode == 0
+    assert sidekiq.procrun("check", "--strict", "-t", "27.9").returncode == 1
