@@ -17,7 +17,17 @@ from tests.programs import pytest_terminal_summary
 __all__ = ["pytest_terminal_summary"]
 
 # What a developer's own shell may have set, and a test must not see.
-_FOREIGN = ("PORT", "PROCFILE", "REDIS_URL", "REDIS_PROVIDER", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "PS")
+_FOREIGN = (
+    "PORT",
+    "PROCFILE",
+    "REDIS_URL",
+    "REDIS_PROVIDER",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "CLICOLOR_FORCE",
+    "PS",
+    "PYTHONUNBUFFERED",
+)
 
 
 def pytest_configure() -> None:

@@ -30,7 +30,7 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
     wishes = Wishes(
         **{name: value for name, value in values.items() if name in Wishes._fields},
         names=names,
-        defaults={"PYTHONUNBUFFERED": "1"} | ({"FORCE_COLOR": "1"} if colour else {}),
+        defaults=plan.DEFAULTS | ({"FORCE_COLOR": "1"} if colour else {}),
     )
     made = plan.build(wishes, os.environ)
     for finding in made.sources.findings:
