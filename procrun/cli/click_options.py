@@ -42,6 +42,14 @@ def process_names(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return [CompletionItem(entry.name, help=entry.command) for entry in entries if entry.name.startswith(incomplete)]
 
 
+def _paths(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Completion by the shell itself: of a `file` or a `dir`."""
+    return lambda ctx, param, incomplete: [CompletionItem(incomplete, type=kind)]
+
+
+_COMPLETION = {"FILE": _paths("file"), "DIR": _paths("dir"), "NAME,…": process_names}
+
+
 def _reader(kind: Callable[[str], object]) -> Callable[[str], object]:
     """The same, with the fault as click wants it."""
 
@@ -61,4 +69,10 @@ def _parameter(option: Option) -> click.Option:
 def _settings(option: Option) -> dict[str, Any]:
     if option.metavar is None:
         return {"is_flag": True, "help": option.help}
-    return {"metavar": option.metavar, "type": _reader(option.kind), "multiple": option.many, "help": option.help}
+    return {
+        "metavar": option.metavar,
+        "type": _reader(option.kind),
+        "multiple": option.many,
+        "help": option.help,
+        "shell_complete": _COMPLETION.get(option.metavar),
+    }

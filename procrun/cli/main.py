@@ -49,7 +49,7 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _command_first(args) or ["--help"])
+        return super().parse_args(ctx, command_first(args) or ["--help"])
 
     def invoke(self, ctx: click.Context) -> Any:
         return told(lambda: int(super(_Commands, self).invoke(ctx) or 0))
@@ -71,7 +71,7 @@ def run() -> int:
         return 128 + signal.SIGINT
 
 
-def _command_first(args: Sequence[str]) -> list[str]:
+def command_first(args: Sequence[str]) -> list[str]:
     """`-f FILE start web` as `start -f FILE web`: options may stand before the command, its own included."""
     known = by_flag(START)
     index, unknown = 0, False
@@ -96,6 +96,12 @@ def procrun() -> None:
     procrun restart worker     from another terminal: TERM, KILL after 10 s, start again
 
     Options may stand before or after the command. `procrun COMMAND --help` tells more.
+
+    The shell completes commands, options and process names after this line in ~/.bashrc (zsh and fish: zsh_source,
+    fish_source):
+
+    \b
+    eval "$(_PROCRUN_COMPLETE=bash_source procrun)"
     """
 
 

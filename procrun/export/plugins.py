@@ -44,6 +44,7 @@ def render(plan: Plan, format_: str, context: Context) -> Iterable[File]:
     try:
         exporter = found[format_].load()(template_dir=context.template_dir)
         given = {**context._asdict(), "app_root": plan.sources.root}
+        del given["template_dir"]
         return [File(file.name, file.content, file.executable) for file in exporter.render(_processes(plan), given)]
     except Exception as error:  # third-party code: whatever it raises is a fault of the export, not a crash of ours
         raise ConfigError(f"the {format_} exporter failed: {type(error).__name__}: {error}", "export") from error
@@ -53,13 +54,9 @@ def _processes(plan: Plan) -> list[Any]:
     """The specs as honcho's exporters expect them: with what the files set, not with this shell's variables."""
     from honcho.environ import ProcessParams
 
-    shell_only = {key for key, v in plan.sources.environment.variables.items() if v.source == "shell"}
+    variables = plan.sources.environment.variables
+    shell_only = {name for name, variable in variables.items() if variable.source == "shell"} - {"PORT", "PS"}
     return [
-        ProcessParams(
-            spec.name,
-            spec.command,
-            spec.quiet,
-            {key: value for key, value in spec.env.items() if key not in shell_only or key == "PORT"},
-        )
+        ProcessParams(spec.name, spec.command, spec.quiet, {k: v for k, v in spec.env.items() if k not in shell_only})
         for spec in plan.specs
     ]
