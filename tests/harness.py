@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
+from procrun import proc
+
 PROCRUN = [sys.executable, "-m", "procrun"]
 PATIENCE = 30.0
 """Seconds after which something that should happen is said not to; generous, for slow machines."""
@@ -148,6 +150,12 @@ def until(true: Callable[[], object], what: str) -> None:
     while not true():
         assert monotonic() < deadline, f"never: {what}"
         sleep(0.01)
+
+
+def free_base(span: int = 300) -> int:
+    """A base port with nobody listening on it nor on the ports of the next types."""
+    taken = set(proc.listening())
+    return next(base for base in range(20000, 60000, span) if not taken & set(range(base, base + span)))
 
 
 def child(name: str, *arguments: str) -> str:

@@ -240,7 +240,8 @@ def test_another_user_is_hung_up_on(folder: Folder) -> None:
         above.chmod(0o755)
 
     script = (
-        r'$s = IO::Socket::UNIX->new(Peer => shift) or die $!; print "in"; print $s "{\"type\":\"ps\"}\n"; print <$s>'
+        "$SIG{PIPE} = 'IGNORE'; $s = IO::Socket::UNIX->new(Peer => shift) or die $!; "
+        r'print "in"; print $s qq({"type":"ps"}\n); print <$s>'
     )
     perl = [need("perl"), "-MIO::Socket::UNIX", "-e", script, str(path)]
     result = subprocess.run(perl, user=65534, capture_output=True, text=True, timeout=30, check=False)

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import PYTHON, TERM, Folder, child, until
+from tests.harness import PYTHON, TERM, Folder, child, free_base, until
 
 
 def test_a_dyno_gets_its_port_its_name_and_no_dyno_variable(folder: Folder) -> None:
     folder.procfile("web: sleep 60", 'worker: echo "<$PORT $PS ${DYNO-none} $PYTHONUNBUFFERED>"; exec sleep 60')
 
-    run = folder.start()
+    base = free_base()
 
-    run.wait_for(r"worker\.1 +\| <5100 worker\.1 none 1>")
+    run = folder.start("-p", str(base))
+
+    run.wait_for(rf"worker\.1 +\| <{base + 100} worker\.1 none 1>")
     run.finish(TERM)
 
 
@@ -92,7 +94,7 @@ def test_the_first_end_ends_the_run_with_its_status(folder: Folder, command: str
 
 
 def test_a_command_that_is_not_found_is_named_and_the_rest_is_stopped(folder: Folder) -> None:
-    folder.procfile("web: no-such-program --port $PORT", "other: sleep 60")
+    folder.procfile("web: no-such-program --help", "other: sleep 60")
 
     run = folder.start()
 
@@ -126,11 +128,12 @@ def test_the_summary_says_who_ended_how_after_how_long(folder: Folder) -> None:
 
 def test_release_is_left_out_and_said_so(folder: Folder) -> None:
     folder.procfile("release: echo migrating", "web: echo port $PORT; exec sleep 60")
+    base = free_base()
 
-    run = folder.start()
+    run = folder.start("-p", str(base))
 
     run.wait_for("the release entry is left out; `procrun release` runs it")
-    run.wait_for("port 5000")
+    run.wait_for(f"port {base}")
     run.finish(TERM)
     assert "migrating" not in run.output
 
