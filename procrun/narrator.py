@@ -77,11 +77,12 @@ class Narrator:
             self.say(summary(process))
 
     def _hint(self, process: Process) -> None:
-        """A port in its command that another process listens on is the likely reason of a crash."""
+        """Its own PORT, or one in its command, that another process listens on is the likely reason of a crash."""
         if process.last_exit is None or process.last_exit.status == 0:
             return
         listening = proc.listening()
-        for port in {int(found) for found in _PORT.findall(process.spec.command)} & set(listening):
+        ports = {process.spec.port, *(int(found) for found in _PORT.findall(process.spec.command))}
+        for port in sorted(ports & set(listening)):
             self.say(f"{process.spec.name}: port {port} is taken by {port_holder(listening[port])}")
 
 

@@ -180,6 +180,19 @@ def test_a_folder_without_a_procfile_is_told_in_one_line(folder: Folder) -> None
     )
 
 
+def test_a_crash_over_the_port_from_the_environment_names_who_has_it(folder: Folder) -> None:
+    folder.procfile("first: " + child("listener.py", "listen"))
+    holder = folder.start()
+    match = holder.wait_for(r"listening on (\d+) pid (\d+)")
+    folder.write("other/Procfile", f"web: {child('listener.py', 'environment')}\n")
+
+    run = folder.start("-d", "other", "-p", match[1])
+
+    assert run.finish() == 1
+    assert f"web.1: port {match[1]} is taken by pid {match[2]}" in run.output
+    holder.finish(TERM)
+
+
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
 def test_usr1_and_usr2_are_refused_with_the_reason(folder: Folder, number: signal.Signals) -> None:
     folder.procfile("web: " + child("polite.py", "0", "0"))

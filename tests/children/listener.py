@@ -1,4 +1,4 @@
-"""Listens on the given port of the loopback, or on a free one, until it is killed."""
+"""Listens on the loopback until it is killed: on the given port, on PORT of the environment, or on a free one."""
 
 import os
 import signal
@@ -6,7 +6,8 @@ import socket
 import sys
 
 listener = socket.socket()
-listener.bind(("127.0.0.1", 0 if sys.argv[1] == "listen" else int(sys.argv[1])))
+port = {"listen": "0", "environment": os.environ["PORT"]}.get(sys.argv[1], sys.argv[1])
+listener.bind(("127.0.0.1", int(port)))
 listener.listen()
 print("listening on", listener.getsockname()[1], "pid", os.getpid(), flush=True)
 signal.pause()
