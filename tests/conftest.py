@@ -31,8 +31,12 @@ _FOREIGN = (
 
 
 def pytest_configure() -> None:
-    """Orphans of the programs under test come to pytest, where they are counted."""
+    """Orphans of the programs under test come to pytest, where they are counted; none ignores Ctrl-C.
+
+    A shell without job control has what it runs in the background ignore INT, and children inherit that.
+    """
     proc.become_subreaper()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in _FOREIGN:
         os.environ.pop(name, None)
 

@@ -4,6 +4,8 @@ import os
 import sys
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from procrun.lint import lint
 from procrun.model import Wishes
@@ -78,6 +80,15 @@ def test_nothing_is_started(folder: Folder) -> None:
     folder.procfile("web: touch ran")
     folder.procrun("check")
     assert sorted(os.listdir(folder.path)) == ["Procfile"]
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.sampled_from("$ab{}()'\"\\/~.;&|<>=:- sidekq#*?\t`é\udcff"), min_size=1))
+@example("sidekiq -t inf")
+@example("~nobody/x")
+def test_any_command_is_checked_without_a_crash(folder: Folder, command: str) -> None:
+    folder.write("Procfile", f"ok: true\nweb: a{command}\nworker: sidekiq {command}\n".encode(errors="surrogateescape"))
+    findings()
 
 
 # --- variables

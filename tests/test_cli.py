@@ -18,7 +18,7 @@ from procrun import __version__
 from procrun.cli.main import COMMANDS, command_first, start_command
 from procrun.cli.options import START
 from procrun.cli.quick import parse
-from tests.harness import PROCRUN, Folder
+from tests.harness import PATIENCE, PROCRUN, Folder
 
 SCRIPT = Path(sys.executable).parent / "procrun"
 
@@ -310,7 +310,7 @@ def test_output_into_a_closed_pipe_is_no_traceback(folder: Folder) -> None:
     popen.stdout.close()
     errors = popen.stderr.read()
     popen.stderr.close()
-    popen.wait()
+    popen.wait(PATIENCE)
     assert b"Traceback" not in errors
 
 
@@ -319,5 +319,5 @@ def test_control_c_is_no_traceback(folder: Folder) -> None:
     popen = subprocess.Popen([*PROCRUN, "check"], cwd=folder.path, stderr=subprocess.PIPE, text=True)
     with open(folder.path / "Procfile", "w"):  # returns when procrun reads
         popen.send_signal(signal.SIGINT)
-        _, errors = popen.communicate()
+        _, errors = popen.communicate(timeout=PATIENCE)
     assert (popen.returncode, errors.strip()) == (130, "")

@@ -228,12 +228,12 @@ def test_command_reads_what_is_typed(folder: Folder) -> None:
 
 
 CATCH = """
-import signal, sys
+import os, signal, sys
 def caught(*_):
-    print("caught", flush=True)
+    os.write(1, b"caught\\n")
     sys.exit(7)
 signal.signal(signal.SIGINT, caught)
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 while True: signal.pause()
 """
 
