@@ -148,7 +148,10 @@ def _counts(wishes: Wishes, types: Sequence[str]) -> dict[str, int]:
     if wishes.formation is not None and wishes.concurrency is not None:
         raise ConfigError("give one of them: -m leaves types that are not named at 0, -c at 1", "-m and -c")
     option, text, default = ("-c", wishes.concurrency, 1) if wishes.formation is None else ("-m", wishes.formation, 0)
-    given = values.formation(text, types, option) if text is not None else {}
+    try:
+        given = values.formation(text, types) if text is not None else {}
+    except ValueError as error:
+        raise ConfigError(str(error), option) from None
     # A type named as an argument is wanted, whatever -m leaves out.
     return {type_: given.get(type_, 1 if type_ in wishes.names else default) for type_ in types}
 

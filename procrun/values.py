@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from procrun.errors import ConfigError
-
 LAST_PORT = 65535
 LONGEST = 1_000_000
 """Seconds that a budget may have, eleven days: the system's timers take no number whatever."""
@@ -28,20 +26,20 @@ def seconds(text: str) -> float:
     return value
 
 
-def formation(text: str, types: Sequence[str], option: str) -> dict[str, int]:
+def formation(text: str, types: Sequence[str]) -> dict[str, int]:
     """`web=2,worker=1` as counts; `all=N` stands for every type not named.
 
-    Raises ConfigError for an unknown type, a count that is none, or a type named twice.
+    Raises ValueError, which says what to give, for an unknown type, a count that is none, or a type named twice.
     """
     counts: dict[str, int] = {}
     for item in split([text]):
         name, equals, number = (part.strip() for part in item.partition("="))
         if not equals or not re.fullmatch(r"[0-9]{1,5}", number):
-            raise ConfigError(f'"{item}" is not TYPE=NUMBER, as in web=2,worker=1', option)
+            raise ValueError(f'"{item}" is not TYPE=NUMBER, as in web=2,worker=1')
         if name not in types and name != "all":
-            raise ConfigError(f'no process type "{name}"; there are: {", ".join(types)}', option)
+            raise ValueError(f'no process type "{name}"; there are: {", ".join(types)}')
         if name in counts:
-            raise ConfigError(f'"{name}" is given twice', option)
+            raise ValueError(f'"{name}" is given twice')
         counts[name] = int(number)
     everything = counts.pop("all", None)
     if everything is not None:
