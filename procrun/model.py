@@ -56,6 +56,41 @@ class Step(NamedTuple):
     wait: float
 
 
+class ProcessConfig(NamedTuple):
+    """What the configuration says of one process type; None where it says nothing.
+
+    `stop_sequence` and `restart_signal` are as written (a list as a tuple); `stopping` reads them. A profile "none"
+    stands for a program of which nothing is to be assumed. `places` is where each key was given
+    (`procrun.toml: process.worker.after`).
+    """
+
+    profile: str | None = None
+    stop_sequence: str | tuple[object, ...] | None = None
+    no_kill: bool | None = None
+    restart_signal: str | int | None = None
+    restart_on_deploy: bool | None = None
+    after: tuple[str, ...] | None = None
+    places: Mapping[str, str] = {}
+
+
+class Config(NamedTuple):
+    """What `procrun.toml` says; `where` is the file for messages, None where there is none.
+
+    Budgets are in seconds. `formation` is written as for `-c`; `metadata` is the path of a Cloud 66 manifest from
+    the app's folder, `environment` its level that counts.
+    """
+
+    platform: str = "local"
+    restart_budget: float | None = None
+    store_budget: float = 10.0
+    total_budget: float | None = None
+    formation: str | None = None
+    metadata: str | None = None
+    environment: str = "production"
+    processes: Mapping[str, ProcessConfig] = {}
+    where: str | None = None
+
+
 class Spec(NamedTuple):
     """One instance (`worker.2`), ready to be started: everything that is known of it before it runs."""
 

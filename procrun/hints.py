@@ -1,0 +1,50 @@
+"""What messages about wrong input share: how a value is shown, what was probably meant, and where text is broken."""
+
+from collections.abc import Iterable
+
+from procrun.errors import ConfigError
+
+_MOST_SHOWN = 40
+
+
+def shown(value: object) -> str:
+    """A wrong value as one short line: text in quotes, numbers as they are, anything else by its kind."""
+    if isinstance(value, str):
+        return f'"{plain(value)}"'
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, int) and abs(value) >= 10**_MOST_SHOWN:
+        return "a huge number"
+    if isinstance(value, int | float):
+        return str(value)
+    kinds: dict[type, str] = {dict: "a table", list: "a list", tuple: "a list"}
+    return kinds.get(type(value), f"a {type(value).__name__}")
+
+
+def plain(text: str) -> str:
+    """A name or value in a message: what cannot be printed is escaped, and a long one is cut."""
+    cut = text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in cut)
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """`; did you mean "after"?` where one of `known` is close to `word`, else `otherwise`."""
+    from difflib import get_close_matches  # 6 ms, so only when there is a fault
+
+    close = get_close_matches(word[:_MOST_SHOWN], known, 1)
+    return f'; did you mean "{close[0]}"?' if close else otherwise
+
+
+def decoded(data: bytes, name: str) -> str:
+    """The text of a file, without a BOM. Raises ConfigError with line and column where it is no UTF-8."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode("utf-8", "replace")
+        raise ConfigError("is no UTF-8; save the file as plain UTF-8", place(name, before, len(before))) from None
+
+
+def place(name: str, text: str, position: int) -> str:
+    """`procrun.toml:7:3` for the character at `position` (from 0) of `text`."""
+    before = text[:position]
+    return f"{name}:{before.count(chr(10)) + 1}:{position - before.rfind(chr(10))}"
