@@ -5,7 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 
-from procrun import profiles, shell
+from procrun import recognition, shell
 from procrun.model import Entry, Finding
 from procrun.plan import Plan
 
@@ -56,17 +56,18 @@ def _changes_folder(command: str) -> bool:
 def _budget(plan: Plan, entry: Entry) -> Iterator[Finding]:
     """A worker's own wait for its jobs, and what it needs after it, must fit between TERM and KILL."""
     words = [_expand(plan, word) for word in shell.words(entry.command)]
-    profile = profiles.recognise(words)
-    wait = profiles.shutdown_wait(profile, words, plan.sources.root) if profile is not None else None
-    if profile is None or wait is None or wait.seconds + profile.margin <= plan.budget:
+    profile = recognition.recognise(words)
+    patience = profile.patience if profile is not None else None
+    wait = recognition.shutdown_wait(profile, words, plan.sources.root) if profile is not None else None
+    if profile is None or patience is None or wait is None or wait.seconds + patience.margin <= plan.budget:
         return
-    longer = f"procrun start -t {wait.seconds + profile.margin:g}"
-    fitting = int(plan.budget - profile.margin - 1)  # one second to spare
-    cure = f"use {profile.options[0]} {fitting}, or a longer budget: {longer}"
+    longer = f"procrun start -t {wait.seconds + patience.margin:g}"
+    fitting = int(plan.budget - patience.margin - 1)  # one second to spare
+    cure = f"use {patience.options[0]} {fitting}, or a longer budget: {longer}"
     if wait.seconds >= plan.budget:
         loss = f"KILL comes at {plan.budget:g} s and every job in flight is lost"
     else:
-        loss = f"it may need {profile.margin:g} s more, and KILL comes at {plan.budget:g} s"
+        loss = f"it may need {patience.margin:g} s more, and KILL comes at {plan.budget:g} s"
     text = f"{entry.name}: {profile.name} waits {wait.seconds:g} s for its jobs after TERM ({wait.said_by}); {loss}"
     yield Finding(entry.where, f"{text}; {cure if fitting > 0 else f'use a longer budget: {longer}'}")
 

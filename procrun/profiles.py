@@ -1,104 +1,442 @@
-"""What procrun knows of programs: one table, told from the words of a command behind its wrappers."""
+"""What procrun knows of programs: one table, each fact with its source.
 
-import os
-import re
-from collections.abc import Sequence
-from typing import NamedTuple
+Sources: "run" was measured with the version named beside it, "source" read in its code, "docs" in its manual;
+"Cloud 66" is that platform's default sequence. To add a program, write a Profile and put it into PROFILES.
+"""
+
+from collections.abc import Mapping
+from math import inf
+from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2
+from typing import Any, NamedTuple
+
+from procrun.model import Step
+
+LAST_WAIT = 5.0
+"""Seconds after the last signal of a sequence; what is still there then is reported."""
+
+
+class Config(NamedTuple):
+    """The program's own file where it keeps a setting: its name, the options that name another file, the default ones.
+
+    `sections`: a section with the name of the environment (`production:`) beats the top level.
+    """
+
+    setting: str
+    options: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    sections: bool = False
+
+
+class Patience(NamedTuple):
+    """How long a program waits for its work after `signal` before it gives up, and what KILL costs before that.
+
+    `default` is in seconds, `options`, `variables` and `config` in seconds / `unit`; inf is for ever. `before` says
+    which default older versions had. `margin` is what it may need beyond its wait, in seconds. `loses` is a clause;
+    `harmless` where no work is gone for good.
+    """
+
+    default: float
+    margin: float
+    loses: str
+    work: str = "jobs"
+    harmless: bool = False
+    signal: int = SIGTERM
+    options: tuple[str, ...] = ()
+    unit: float = 1
+    variables: tuple[str, ...] = ()
+    options_in: str = ""
+    config: Config | None = None
+    before: tuple[tuple[int, ...], float] | None = None
+
+
+class Quiet(NamedTuple):
+    """A signal that makes it take no new work, in versions from `since` to, not with, `before`; () is no limit."""
+
+    signal: int
+    since: tuple[int, ...] = ()
+    before: tuple[int, ...] = ()
+
+
+class Variant(NamedTuple):
+    """What is otherwise where any of these holds: a word has `word` in it, an option is given, a variable is set to
+    one of its values (() is to anything), or a line of the config file matches `line`."""
+
+    changes: Mapping[str, Any]
+    word: str = ""
+    options: tuple[str, ...] = ()
+    variable: str = ""
+    values: tuple[str, ...] = ()
+    line: str = ""
 
 
 class Profile(NamedTuple):
-    """A known worker: how it takes its own shutdown time-out, in seconds, and how long it may need beyond it.
+    """A known program.
 
-    `timeout` is what it waits for its jobs when neither an option nor the file `config`, which another option can
-    name, says otherwise; what still runs then it pushes back.
+    `programs` are its names without a folder; where `verbs` are given, one must be among its arguments (`celery
+    worker`), `verb_options` being those whose value is none. `stop` is its sequence on a server: the last step is
+    KILL unless `never_kill`. `main_only`: TERM, INT, QUIT and HUP are for the main process. `clean`: a death by one
+    of these after our own signal, or an exit with 128 + n, is a good end. `quiet` is empty where no signal does it
+    (`quiet_hint` says what does). `ready` is how it shows that it can serve: a protocol to ask on its port (redis,
+    postgres, memcached, connect) or its title; `ready_line` a line it logs then. `busy_title` matches the title
+    with the groups version, busy, slots and quiet. `term_to_all` is what TERM to every process does, and the cure.
     """
 
     name: str
-    options: tuple[str, ...]
-    timeout: float
-    margin: float
-    config_options: tuple[str, ...]
-    config: str
-    config_line: str
+    programs: tuple[str, ...]
+    stop: tuple[Step, ...]
+    verbs: tuple[str, ...] = ()
+    verb_options: tuple[str, ...] = ()
+    main_only: bool = False
+    never_kill: bool = False
+    clean: tuple[int, ...] = ()
+    quiet: tuple[Quiet, ...] = ()
+    quiet_hint: str = ""
+    patience: Patience | None = None
+    variants: tuple[Variant, ...] = ()
+    store: bool = False
+    ready: str = ""
+    ready_line: str = ""
+    busy_title: str = ""
+    term_to_all: str = ""
+    gem: str = ""
 
 
-class Wait(NamedTuple):
-    """How long a worker waits for its jobs after TERM, and what says so (`-t 25`, `config/sidekiq.yml`)."""
+def _steps(*signals_and_waits: float) -> tuple[Step, ...]:
+    """`SIGQUIT, 75, SIGTERM, 15, SIGKILL`: the last signal has LAST_WAIT."""
+    numbers = [*signals_and_waits, LAST_WAIT]
+    return tuple(Step(int(number), wait) for number, wait in zip(numbers[::2], numbers[1::2], strict=True))
 
-    seconds: float
-    said_by: str
 
+_WORKER = _steps(SIGTERM, 90, SIGKILL)  # Cloud 66: sidekiq, puma and workers of any kind
+_QUIT_FIRST = _steps(SIGQUIT, 75, SIGTERM, 15, SIGKILL)  # Cloud 66: unicorn and resque
+
+
+# --- workers
 
 SIDEKIQ = Profile(
     name="sidekiq",
-    options=("-t", "--timeout"),
-    timeout=25,
-    margin=3,
-    config_options=("-C", "--config"),
-    config="config/sidekiq.yml",
-    config_line=r"(?m)^(\s*):?timeout:\s*(\S+)",
+    programs=("sidekiq", "sidekiqswarm"),
+    stop=_WORKER,  # Cloud 66; a longer -t makes it longer
+    # docs (wiki, Signals): TSTP since 5, USR1 before; run, 6.4.1: USR1, USR2, HUP and QUIT kill it, 5 of 5 jobs lost
+    quiet=(Quiet(SIGTSTP, since=(5,)), Quiet(SIGUSR1, before=(5,))),
+    patience=Patience(
+        default=25,  # source: sidekiq.rb:26 of 6.4.1
+        before=((6,), 8),  # docs: issue 3968, "8 seconds since forever"; released with 6.0
+        margin=3,  # run: jobs that swallow Shutdown take up to 3 s more
+        loses="every job in flight is lost",  # run: KILL at 10 s, -t 25
+        options=("-t", "--timeout"),
+        config=Config(
+            "timeout", ("-C", "--config"), ("config/sidekiq.yml", "config/sidekiq.yml.erb"), sections=True
+        ),  # source: cli.rb:229-250, 393
+    ),
+    ready="title",  # run: the title comes with the first heartbeat, 0.6 s after the start
+    ready_line=r"Booting Sidekiq \d|Sidekiq \d\S* connecting to Redis",  # source: redis_connection.rb:113, and 7
+    busy_title=r"sidekiq (?P<version>\d\S*) .*\[(?P<busy>\d+) of (?P<slots>\d+) busy\](?P<quiet> s)?",  # run
+    gem="sidekiq",
 )
-"""Sidekiq 6.4.1: `-t` defaults to 25 (sidekiq.rb:26); jobs that swallow Shutdown take up to 3 s more (measured)."""
 
-_PROFILES = {SIDEKIQ.name: SIDEKIQ}
-_WRAPPERS: dict[str, tuple[str, ...]] = {
-    "bundle": ("exec",),
-    "env": (),
-    "exec": (),
-    "je": (),
-    "ddtrace-run": (),
-    "newrelic-admin": ("run-program",),
-}
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+CELERY = Profile(
+    name="celery",
+    programs=("celery",),
+    verbs=("worker",),
+    verb_options=("-A", "--app", "-b", "--broker", "--result-backend", "--loader", "--config", "--workdir"),
+    # run, 5.7.0: QUIT after TERM gives every task back, with late acknowledgement, in 2.3 s
+    stop=_steps(SIGTERM, 90, SIGQUIT, 3, SIGKILL),
+    main_only=True,  # run: TERM to the group kills the pool's processes and loses 5 of 5
+    quiet_hint="no signal quiets celery; `celery control cancel_consumer QUEUE` does",  # run
+    patience=Patience(
+        default=inf,  # run: a warm shutdown waits for its tasks
+        margin=2,  # run: gone 1.7 s after the last task
+        loses="every task in flight is lost, unless task_acks_late and task_reject_on_worker_lost are set",  # run
+        work="tasks",
+        options=("--time-limit",),  # source: a task is ended then, so the wait is too
+    ),
+    variants=(  # run: TERM is then a cold or a soft shutdown, which its settings bound
+        Variant({"stop": _WORKER, "patience": None}, variable="REMAP_SIGTERM", values=("SIGQUIT", "QUIT")),
+    ),
+    ready_line=r"celery@\S+ ready\.",
+    term_to_all=(
+        "celery's pool dies of a TERM of its own and loses every task in flight; set task_acks_late and "
+        "task_reject_on_worker_lost, and they run again"
+    ),
+)
+
+RESQUE = Profile(
+    name="resque",
+    programs=("rake", "rails", "resque"),
+    verbs=("resque:work", "work"),
+    # Cloud 66; source (worker.rb): QUIT ends after the job, TERM kills the child or, with TERM_CHILD, TERMs it
+    stop=_QUIT_FIRST,
+    main_only=True,  # source: QUIT has its default action in the child, which runs the job
+    quiet=(Quiet(SIGUSR2),),  # source: pause_processing; CONT takes it back
+    patience=Patience(
+        default=0,
+        margin=1,
+        loses="the job in flight is lost: TERM kills it, unless TERM_CHILD=1 is set",  # source: kill_child
+    ),
+    variants=(
+        Variant(
+            {
+                "patience": Patience(
+                    default=4,  # source: `ENV['RESQUE_TERM_TIMEOUT'] || 4.0`
+                    margin=1,
+                    loses="the job in flight is lost",
+                    variables=("RESQUE_TERM_TIMEOUT",),
+                )
+            },
+            variable="TERM_CHILD",
+        ),
+        Variant(  # source: TERM is then what QUIT is, and waits for the job
+            {"patience": Patience(default=inf, margin=1, loses="the job in flight is lost")}, variable="GRACEFUL_TERM"
+        ),
+    ),
+    gem="resque",
+)
+
+RQ = Profile(
+    name="rq",
+    programs=("rq", "rqworker"),  # `manage.py rqworker` is django-rq's
+    verbs=("worker", "worker-pool", "rqworker"),
+    stop=_WORKER,  # run, 3.0.0: TERM once; a second one kills the job
+    quiet_hint="no signal quiets rq; `rq suspend` does, for all its workers, until `rq resume`",  # run
+    patience=Patience(
+        default=180,  # docs: a job's own time-out unless it says otherwise
+        margin=3,
+        loses="the job in flight is lost: it is not run again",  # run: it stays in StartedJobRegistry
+    ),
+    ready_line=r"Listening on ",
+)
+
+DRAMATIQ = Profile(
+    name="dramatiq",
+    programs=("dramatiq", "rundramatiq"),  # `manage.py rundramatiq` is django_dramatiq's
+    stop=_WORKER,  # run, 2.2.1: TERM once; a second one kills its processes
+    main_only=True,  # run: TERM to the group counts twice, exit 1, 0 of 9 done
+    patience=Patience(
+        default=600,  # run
+        margin=3,
+        loses="its jobs wait a minute or more, then run again",  # run: 186 s
+        harmless=True,
+        options=("--worker-shutdown-timeout",),
+        unit=0.001,
+    ),
+    quiet_hint="no signal quiets dramatiq",
+    ready_line=r"Worker process is ready for action",
+    term_to_all=(
+        "dramatiq takes a second TERM, which its main process passes on, for a kill: its jobs stop half-way and run "
+        "again after a minute or more; they must bear that"
+    ),
+)
 
 
-def recognise(words: Sequence[str]) -> Profile | None:
-    """The profile of the program that `words` run, behind `bundle exec` and its like; None for an unknown one."""
-    rest = list(words)
-    while rest and (rest[0] in _WRAPPERS or _ASSIGNMENT.match(rest[0])):
-        wrapper = rest.pop(0)
-        for word in _WRAPPERS.get(wrapper, ()):
-            if rest[:1] == [word]:
-                del rest[0]
-    return _PROFILES.get(rest[0].rpartition("/")[2]) if rest else None
+# --- servers of requests
+
+_CUT = "requests in flight are cut"
+
+GUNICORN = Profile(
+    name="gunicorn",
+    programs=("gunicorn",),
+    stop=_steps(SIGTERM, 32, SIGQUIT, 3, SIGKILL),  # run, 27.0.1: TERM is graceful, QUIT quick
+    patience=Patience(
+        default=30,  # run: with 1 the request is cut at 1.1 s
+        margin=2,
+        loses=_CUT,
+        work="requests",
+        options=("--graceful-timeout",),
+        options_in="GUNICORN_CMD_ARGS",  # docs: between the command line and the file
+        config=Config("graceful_timeout", ("-c", "--config"), ("gunicorn.conf.py",)),
+    ),
+    ready="connect",
+)
+
+UVICORN = Profile(
+    name="uvicorn",
+    programs=("uvicorn",),
+    stop=_WORKER,
+    clean=(SIGTERM,),  # run, 0.54.0: it raises TERM again when it is done
+    patience=Patience(
+        default=inf,  # run
+        margin=2,
+        loses=_CUT,
+        work="requests",
+        options=("--timeout-graceful-shutdown",),
+        variables=("UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN",),  # docs: UVICORN_* for each option
+    ),
+    ready="connect",
+)
+
+_PUMA_FILES = ("config/puma.rb",)
+
+PUMA = Profile(
+    name="puma",
+    programs=("puma",),
+    stop=_WORKER,  # Cloud 66
+    clean=(SIGTERM,),  # run, 5.6.5: raise_exception_on_sigterm
+    patience=Patience(  # one process: source (dsl.rb): force_shutdown_after, :forever
+        default=inf,
+        margin=2,
+        loses=_CUT,
+        work="requests",
+        config=Config("force_shutdown_after", ("-C", "--config"), _PUMA_FILES),
+    ),
+    variants=(
+        Variant(  # a cluster
+            {
+                "patience": Patience(
+                    default=30,  # source: DefaultWorkerShutdownTimeout
+                    margin=2,
+                    loses=_CUT,
+                    work="requests",
+                    config=Config("worker_shutdown_timeout", ("-C", "--config"), _PUMA_FILES),
+                )
+            },
+            options=("-w", "--workers"),
+            variable="WEB_CONCURRENCY",
+            line=r"^\s*workers\b",
+        ),
+    ),
+    ready="connect",
+    gem="puma",
+)
+
+UNICORN = Profile(
+    name="unicorn",
+    programs=("unicorn", "unicorn_rails"),
+    stop=_QUIT_FIRST,  # Cloud 66; run, 6.0.0: QUIT is graceful, TERM cuts the request
+    main_only=True,
+    patience=Patience(
+        default=60,  # docs: `timeout`, after which its master kills a worker
+        margin=2,
+        loses=_CUT,
+        work="requests",
+        signal=SIGQUIT,
+        config=Config("timeout", ("-c", "--config-file"), ("config/unicorn.rb",)),
+    ),
+    ready="connect",
+    gem="unicorn",
+)
+
+NGINX = Profile(
+    name="nginx",
+    programs=("nginx", "openresty"),
+    stop=_QUIT_FIRST,  # run, 1.22.1: QUIT is graceful, TERM and INT cut the request
+    main_only=True,
+    patience=Patience(
+        default=inf,  # docs: worker_shutdown_timeout has no default
+        margin=2,
+        loses=_CUT,
+        work="requests",
+        signal=SIGQUIT,
+        config=Config("worker_shutdown_timeout", ("-c",), ()),
+    ),
+    ready="connect",
+)
+
+UWSGI = Profile(
+    name="uwsgi",
+    programs=("uwsgi",),
+    stop=_steps(SIGINT, 60, SIGKILL),  # run, 2.0.21: TERM restarts it; INT kills its workers, 1.0 s
+    main_only=True,  # run: the workers die of TERM
+    variants=(
+        Variant(  # run: the request is finished, exit 0
+            {
+                "stop": _steps(SIGTERM, 62, SIGKILL),
+                "patience": Patience(
+                    default=60,  # docs: worker-reload-mercy
+                    margin=2,
+                    loses=_CUT,
+                    work="requests",
+                    options=("--worker-reload-mercy",),
+                    config=Config("worker-reload-mercy", ("--ini",), ("uwsgi.ini",)),
+                ),
+            },
+            word="gracefully_kill_them_all",
+            line="gracefully_kill_them_all",
+        ),
+    ),
+    ready="connect",
+    term_to_all='uwsgi restarts at TERM; set hook-master-start = "unix_signal:15 gracefully_kill_them_all"',
+)
 
 
-def shutdown_wait(profile: Profile, words: Sequence[str], root: str) -> Wait | None:
-    """How long this worker waits for its jobs after TERM; None where that cannot be read. `root` is its folder."""
-    given = _option(words, profile.options)
-    if given is not None:
-        seconds = _number(given)
-        return None if seconds is None else Wait(seconds, f"{profile.options[0]} {given}")
-    name = _option(words, profile.config_options) or profile.config
-    lines = re.findall(profile.config_line, _text(os.path.join(root, name)))
-    if not lines:
-        return Wait(profile.timeout, "its default")
-    indent, value = lines[-1]
-    seconds = _number(value)
-    # An indented one holds for one environment only, and which that is is not known here.
-    return None if indent or len(lines) > 1 or seconds is None else Wait(seconds, name)
+# --- stores
+
+POSTGRES = Profile(
+    name="postgres",
+    programs=("postgres", "postmaster"),
+    # run, 15: INT is the fast shutdown, with a checkpoint; TERM waits for sessions, for ever with pools; QUIT comes
+    # without a checkpoint, and docs: its processes are killed 5 s later by itself, so that KILL is never needed
+    stop=(Step(SIGINT, 60), Step(SIGQUIT, 10)),
+    main_only=True,
+    never_kill=True,
+    store=True,
+    ready="postgres",
+)
+
+REDIS = Profile(
+    name="redis",
+    programs=("redis-server", "redis-stack-server", "valkey-server", "keydb-server"),
+    # run, 7.0.15: gone in 0.1 s; docs: it saves first if so configured, and waits 10 s for its replicas; QUIT kills
+    stop=_steps(SIGTERM, 30, SIGKILL),
+    store=True,
+    ready="redis",
+)
+
+MEMCACHED = Profile(
+    name="memcached", programs=("memcached",), stop=_steps(SIGTERM, 10, SIGKILL), store=True, ready="memcached"
+)
 
 
-def _option(words: Sequence[str], options: Sequence[str]) -> str | None:
-    """The value of an option: `-t 8`, `-t8`, `--timeout=8`."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        for option in options:
-            if word == option:
-                return following
-            if option.startswith("--") and word.startswith(f"{option}="):
-                return word.partition("=")[2]
-            if not option.startswith("--") and word.startswith(option):
-                return word.removeprefix(option).removeprefix("=")
+def _store(name: str, *programs: str, verbs: tuple[str, ...] = (), clean: tuple[int, ...] = ()) -> Profile:
+    """A store that ends well at TERM (docs) and is ready when its port is open."""
+    stop = _steps(SIGTERM, 60, SIGKILL)
+    return Profile(name, programs or (name,), stop, verbs=verbs, clean=clean, store=True, ready="connect")
+
+
+_JAVA = (SIGTERM,)  # docs: a JVM exits with 143 after TERM, its shutdown hooks done
+
+PROFILES: tuple[Profile, ...] = (
+    SIDEKIQ,
+    CELERY,
+    RESQUE,
+    RQ,
+    DRAMATIQ,
+    GUNICORN,
+    UVICORN,
+    PUMA,
+    UNICORN,
+    NGINX,
+    UWSGI,
+    POSTGRES,
+    REDIS,
+    MEMCACHED,
+    _store("mysqld", "mysqld", "mariadbd", "mysqld_safe", "mariadbd-safe"),
+    _store("mongod"),
+    _store("rabbitmq", "rabbitmq-server"),
+    _store("elasticsearch", "elasticsearch", "opensearch", clean=_JAVA),
+    _store("kafka", "kafka-server-start", "kafka-server-start.sh", clean=_JAVA),
+    _store("zookeeper", "zookeeper-server-start", "zookeeper-server-start.sh", clean=_JAVA),
+    _store("zookeeper", "zkServer.sh", verbs=("start-foreground",), clean=_JAVA),
+    _store("etcd", clean=(SIGTERM,)),  # source: it raises the signal again when it is done
+    _store("minio", verbs=("server",)),
+)
+
+
+def named(name: str) -> Profile | None:
+    """The profile of this name, as a configuration gives it."""
+    return next((profile for profile in PROFILES if profile.name == name), None)
+
+
+def of_program(program: str) -> list[Profile]:
+    """The profiles that a program of this name, without its folder, may have: its arguments decide."""
+    return [profile for profile in PROFILES if program in profile.programs]
+
+
+def quiet_signal(profile: Profile, version: tuple[int, ...] | None) -> int | None:
+    """The signal that quiets this version; None where there is none, or where an unknown version would decide."""
+    for quiet in profile.quiet:
+        if version is None and (quiet.since or quiet.before):
+            return None
+        if version is None or (version >= quiet.since and (not quiet.before or version < quiet.before)):
+            return quiet.signal
     return None
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII) else None
