@@ -1,5 +1,6 @@
 """What messages about wrong input share: how a value is shown, what was probably meant, and where text is broken."""
 
+import os
 from collections.abc import Iterable
 
 from procrun.errors import ConfigError
@@ -21,9 +22,9 @@ def shown(value: object) -> str:
     return kinds.get(type(value), f"a {type(value).__name__}")
 
 
-def plain(text: str) -> str:
-    """A name or value in a message: what cannot be printed is escaped, and a long one is cut."""
-    cut = text if len(text) <= _MOST_SHOWN else text[: _MOST_SHOWN - 1] + "…"
+def plain(text: str, most: int = _MOST_SHOWN) -> str:
+    """A name or value in a message: what cannot be printed is escaped, and one of more letters than `most` is cut."""
+    cut = text if len(text) <= most else text[: most - 1] + "…"
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in cut)
 
 
@@ -48,3 +49,8 @@ def place(name: str, text: str, position: int) -> str:
     """`procrun.toml:7:3` for the character at `position` (from 0) of `text`."""
     before = text[:position]
     return f"{name}:{before.count(chr(10)) + 1}:{position - before.rfind(chr(10))}"
+
+
+def from_here(path: str) -> str:
+    """A path as one would type it: from the current folder, where it is below that."""
+    return path.removeprefix(os.path.join(os.getcwd(), ""))

@@ -6,6 +6,9 @@ Named tuples rather than data classes: importing `dataclasses` costs 14 ms of ev
 from collections.abc import Mapping
 from typing import NamedTuple
 
+PLATFORMS = ("local", "heroku", "server")
+"""local: TERM and KILL inside a budget; heroku: a dyno's full rigour; server: stop sequences, quiet, deploy."""
+
 
 class Entry(NamedTuple):
     """One line of a Procfile: a process type and its command, with its place (`Procfile:3`)."""

@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procrun.errors import ConfigError
@@ -118,6 +118,7 @@ def test_sequence_is_written_as_cloud_66_writes_it() -> None:
     assert format_sequence(parse_sequence("int,300", WHERE, no_kill=True)) == "int, 300"
 
 
+@settings(deadline=None)
 @given(
     names=st.lists(st.sampled_from(NAMES), min_size=1, max_size=6),
     waits=st.lists(st.integers(0, 10**9), min_size=7, max_size=7),
@@ -131,6 +132,7 @@ def test_written_sequence_is_read_as_the_same(names: list[str], waits: list[int]
     assert parse_sequence(format_sequence(steps), WHERE, no_kill=True) == steps
 
 
+@settings(deadline=None)
 @given(
     st.text() | st.lists(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(NAMES)),
     st.booleans(),

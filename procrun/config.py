@@ -1,0 +1,223 @@
+"""`procrun.toml`: what it may say, and what is wrong with what it says.
+
+A table of keys rather than typed structs: those cannot name the process in their faults, and their import alone
+costs 24 ms of a start.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from procrun.errors import ConfigError
+from procrun.hints import decoded, did_you_mean, from_here, plain, shown
+from procrun.model import PLATFORMS, Config, ProcessConfig
+
+FILE = "procrun.toml"
+NO_PROFILE = "none"
+"""The profile of a program of which nothing is to be assumed."""
+LONGEST = 1_000_000
+"""Seconds that a budget may have, eleven days: the system's timers take no number whatever."""
+
+
+def load(root: str) -> Config:
+    """What `procrun.toml` in the folder `root` says; an empty Config where there is none.
+
+    Raises ConfigError for a file that cannot be read or is no TOML, for unknown keys and for values of a wrong type.
+    """
+    path = os.path.join(root, FILE)
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return Config()
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", from_here(path)) from None
+    name = from_here(path)
+    given = _parse(decoded(data, name), name)
+    processes = given.pop("process", {})
+    if not isinstance(processes, dict):
+        raise ConfigError(f"takes tables, as in [process.worker]; this is {shown(processes)}", f"{name}: process")
+    values = _read(given, _KEYS, f"{name}: ")
+    return Config(
+        **values,
+        processes={
+            type_: _process(type_, table, f"{name}: process.{plain(type_)}") for type_, table in processes.items()
+        },
+        where=name,
+    )
+
+
+def with_manifest(config: Config, manifest: Mapping[str, ProcessConfig], types: Iterable[str]) -> Config:
+    """`config` completed from a Cloud 66 manifest, which it beats key by key; types of no Procfile are left out."""
+    processes = dict(config.processes)
+    for type_ in types:
+        if type_ in manifest:
+            processes[type_] = _over(processes.get(type_, ProcessConfig()), manifest[type_])
+    return config._replace(processes=processes)
+
+
+def validate(config: Config, types: Sequence[str], profiles: Iterable[str]) -> None:
+    """Raise ConfigError where `config` names a process type or a profile that there is not, or `after` has a cycle.
+
+    `types` are those of the Procfile, `profiles` the known names; "none" is one always.
+    """
+    there_are = f"; there are: {', '.join(types)}"
+    names = (*profiles, NO_PROFILE)
+    for type_, process in config.processes.items():
+        if type_ not in types:
+            raise ConfigError(f"no such process type{there_are}", f"{config.where}: process.{plain(type_)}")
+        for other in process.after or ():
+            if other not in types:
+                raise ConfigError(f"no process type {shown(other)}{there_are}", process.places["after"])
+        if process.profile is not None and process.profile not in names:
+            hint = did_you_mean(process.profile, names, f"; there are: {', '.join(names)}")
+            raise ConfigError(f"no profile {shown(process.profile)}{hint}", process.places["profile"])
+    cycle = find_cycle({type_: process.after or () for type_, process in config.processes.items()})
+    if cycle:
+        text = f"{' → '.join(cycle)} is a cycle, so none of them can start first; remove one `after`"
+        raise ConfigError(text, config.processes[cycle[0]].places["after"])
+
+
+def find_cycle(after: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The first process type that comes after itself, and the way back to it; empty where there is none."""
+    for first in after:
+        ways: list[tuple[str, ...]] = [(first,)]
+        seen: set[str] = set()
+        while ways:
+            way = ways.pop()
+            for other in after.get(way[-1], ()):
+                if other == first:
+                    return (*way, other)
+                if other not in seen:
+                    seen.add(other)
+                    ways.append((*way, other))
+    return ()
+
+
+def _over(mine: ProcessConfig, theirs: ProcessConfig) -> ProcessConfig:
+    said = {key: value for key, value in mine._asdict().items() if value is not None}
+    return theirs._replace(**{**said, "places": {**theirs.places, **mine.places}})
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    from tomllib import loads  # 12 ms, so only where there is a file
+
+    try:
+        return loads(text)
+    except (ValueError, RecursionError) as error:
+        fault, line, column = _fault(str(error), text)
+        hint = 'text stands in quotes, tables in brackets, as in `platform = "server"` and `[process.worker]`'
+        raise ConfigError(f"is no TOML: {fault}; {hint}", f"{name}:{line}:{column}") from None
+
+
+def _fault(message: str, text: str) -> tuple[str, int, int]:
+    """tomllib's message without its place, and the place; what it tells without one is put at the end of `text`."""
+    found = re.fullmatch(r"(?s)(.*) \(at line (\d+), column (\d+)\)", message)
+    if found:
+        return plain(found[1], 100), int(found[2]), int(found[3])
+    lines = text.split("\n")
+    return plain(message.removesuffix(" (at end of document)"), 100), len(lines), len(lines[-1]) + 1
+
+
+def _process(type_: str, table: object, where: str) -> ProcessConfig:
+    if not isinstance(table, dict):
+        raise ConfigError(f"takes a table, as in [process.{plain(type_)}]; this is {shown(table)}", where)
+    values = _read(table, _PROCESS_KEYS, f"{where}.")
+    return ProcessConfig(**values, places={key: f"{where}.{key}" for key in values})
+
+
+def _read(table: Mapping[str, object], keys: Mapping[str, "_Reader"], where: str) -> dict[str, Any]:
+    """The values of `table` by the readers of `keys`; `where` goes before the key in a fault."""
+    values = {}
+    for key, value in table.items():
+        place = f"{where}{plain(key)}"
+        if key not in keys:
+            raise ConfigError(_why_unknown(key, value, keys), place)
+        try:
+            values[key] = keys[key](value)
+        except ValueError as error:
+            raise ConfigError(f"{error}; this is {shown(value)}", place) from None
+    return values
+
+
+def _why_unknown(key: str, value: object, keys: Mapping[str, "_Reader"]) -> str:
+    if keys is _PROCESS_KEYS and key in _LATER:
+        return "is not supported yet; remove it"
+    if keys is _PROCESS_KEYS and key in _KEYS:
+        return "unknown key; it stands at the top of the file, above the first [process.…]"
+    if keys is _KEYS and key in (*_PROCESS_KEYS, *_LATER):
+        return "unknown key; it belongs to a process type: put it under [process.NAME]"
+    known = (*keys, "process") if keys is _KEYS else tuple(keys)
+    there_are = f"; there are: {', '.join(known)}"
+    if keys is _KEYS and isinstance(value, dict):
+        there_are = f"; for a process type write [process.{plain(key)}]"
+    return f"unknown key{did_you_mean(key, known, there_are)}"
+
+
+def _platform(value: object) -> str:
+    if value not in PLATFORMS:
+        raise ValueError(f"takes one of {', '.join(PLATFORMS)}")
+    return str(value)
+
+
+def _seconds(value: object) -> float:
+    # The range is never true of nan.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
+        raise ValueError(f"takes seconds, a number above 0 and up to {LONGEST}, as in 10 or 0.5")
+    return float(value)
+
+
+def _text(example: str) -> "_Reader":
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not value.strip() or "\0" in value:
+            raise ValueError(f'takes text, as in "{example}"')
+        return value
+
+    return read
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("takes true or false, without quotes")
+    return value
+
+
+def _sequence(value: object) -> str | tuple[object, ...]:
+    if not isinstance(value, str | list):
+        raise ValueError('takes signals and seconds by turns, as in "tstp, 120, term, 30, kill"')
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _signal(value: object) -> str | int:
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise ValueError('takes the name of a signal, as in "usr1"')
+    return value
+
+
+def _types(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError('takes a list of process types, as in ["redis"]')
+    return tuple(value)
+
+
+_Reader = Callable[[object], object]
+
+_KEYS: dict[str, _Reader] = {
+    "platform": _platform,
+    "restart_budget": _seconds,
+    "store_budget": _seconds,
+    "total_budget": _seconds,
+    "formation": _text("web=1,worker=2"),
+    "metadata": _text(".cloud66/manifest.yml"),
+    "environment": _text("production"),
+}
+_PROCESS_KEYS: dict[str, _Reader] = {
+    "profile": _text("sidekiq"),
+    "stop_sequence": _sequence,
+    "no_kill": _flag,
+    "restart_signal": _signal,
+    "restart_on_deploy": _flag,
+    "after": _types,
+}
+_LATER = ("ready", "restart", "restart_limit", "essential")
