@@ -5,12 +5,13 @@ import re
 import shutil
 from collections.abc import Iterator
 
-from procrun import recognition, shell
+from procrun import shell
 from procrun.model import Entry, Finding
+from procrun.patience import patience
 from procrun.plan import Plan
+from procrun.recognition import recognise
 
 _GIVEN = {"PORT", "PS"}
-_EXPANSION = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?-([^{}]*))?\}|([A-Za-z_]\w*))")
 
 
 def lint(plan: Plan) -> list[Finding]:
@@ -55,28 +56,19 @@ def _changes_folder(command: str) -> bool:
 
 def _budget(plan: Plan, entry: Entry) -> Iterator[Finding]:
     """A worker's own wait for its jobs, and what it needs after it, must fit between TERM and KILL."""
-    words = [_expand(plan, word) for word in shell.words(entry.command)]
-    profile = recognition.recognise(words)
-    patience = profile.patience if profile is not None else None
-    wait = recognition.shutdown_wait(profile, words, plan.sources.root) if profile is not None else None
-    if profile is None or patience is None or wait is None or wait.seconds + patience.margin <= plan.budget:
+    variables = {name: variable.value for name, variable in plan.sources.environment.variables.items()}
+    known = recognise(entry.command, variables, plan.sources.root)
+    profile = known.profile if known and known.profile.name == "sidekiq" else None
+    kept = profile.patience if profile is not None else None
+    wait = patience(known, plan.sources.root) if known is not None else None
+    if profile is None or kept is None or wait is None or wait.seconds + kept.margin <= plan.budget:
         return
-    longer = f"procrun start -t {wait.seconds + patience.margin:g}"
-    fitting = int(plan.budget - patience.margin - 1)  # one second to spare
-    cure = f"use {patience.options[0]} {fitting}, or a longer budget: {longer}"
+    longer = f"procrun start -t {wait.seconds + kept.margin:g}"
+    fitting = int(plan.budget - kept.margin - 1)  # one second to spare
+    cure = f"use {kept.options[0]} {fitting}, or a longer budget: {longer}"
     if wait.seconds >= plan.budget:
         loss = f"KILL comes at {plan.budget:g} s and every job in flight is lost"
     else:
-        loss = f"it may need {patience.margin:g} s more, and KILL comes at {plan.budget:g} s"
+        loss = f"it may need {kept.margin:g} s more, and KILL comes at {plan.budget:g} s"
     text = f"{entry.name}: {profile.name} waits {wait.seconds:g} s for its jobs after TERM ({wait.said_by}); {loss}"
     yield Finding(entry.where, f"{text}; {cure if fitting > 0 else f'use a longer budget: {longer}'}")
-
-
-def _expand(plan: Plan, word: str) -> str:
-    """`${SIDEKIQ_TIMEOUT:-8}` as the shell would see it, as far as that is simple."""
-
-    def value(match: re.Match[str]) -> str:
-        variable = plan.sources.environment.variables.get(match[1] or match[3])
-        return variable.value if variable else match[2] or ""
-
-    return _EXPANSION.sub(value, word)

@@ -18,13 +18,15 @@ LAST_WAIT = 5.0
 class Config(NamedTuple):
     """The program's own file where it keeps a setting: its name, the options that name another file, the default ones.
 
-    `sections`: a section with the name of the environment (`production:`) beats the top level.
+    `sections`: a section with the name of the environment (`production:`) beats the top level. `suffix`: an argument
+    that ends so is the file.
     """
 
     setting: str
     options: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     sections: bool = False
+    suffix: str = ""
 
 
 class Patience(NamedTuple):
@@ -58,14 +60,14 @@ class Quiet(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """What is otherwise where any of these holds: a word has `word` in it, an option is given, a variable is set to
-    one of its values (() is to anything), or a line of the config file matches `line`."""
+    """What is otherwise where any of these holds: a word has `word` in it, an option has another value than 0, a
+    variable has a value that matches `value`, or a line of the config file matches `line`."""
 
     changes: Mapping[str, Any]
     word: str = ""
     options: tuple[str, ...] = ()
     variable: str = ""
-    values: tuple[str, ...] = ()
+    value: str = ""
     line: str = ""
 
 
@@ -152,7 +154,7 @@ CELERY = Profile(
         options=("--time-limit",),  # source: a task is ended then, so the wait is too
     ),
     variants=(  # run: TERM is then a cold or a soft shutdown, which its settings bound
-        Variant({"stop": _WORKER, "patience": None}, variable="REMAP_SIGTERM", values=("SIGQUIT", "QUIT")),
+        Variant({"stop": _WORKER, "patience": None}, variable="REMAP_SIGTERM", value="(SIG)?QUIT"),
     ),
     ready_line=r"celery@\S+ ready\.",
     term_to_all=(
@@ -163,8 +165,8 @@ CELERY = Profile(
 
 RESQUE = Profile(
     name="resque",
-    programs=("rake", "rails", "resque"),
-    verbs=("resque:work", "work"),
+    programs=("rake", "rails"),
+    verbs=("resque:work",),
     # Cloud 66; source (worker.rb): QUIT ends after the job, TERM kills the child or, with TERM_CHILD, TERMs it
     stop=_QUIT_FIRST,
     main_only=True,  # source: QUIT has its default action in the child, which runs the job
@@ -185,9 +187,12 @@ RESQUE = Profile(
                 )
             },
             variable="TERM_CHILD",
+            value=".*",
         ),
         Variant(  # source: TERM is then what QUIT is, and waits for the job
-            {"patience": Patience(default=inf, margin=1, loses="the job in flight is lost")}, variable="GRACEFUL_TERM"
+            {"patience": Patience(default=inf, margin=1, loses="the job in flight is lost")},
+            variable="GRACEFUL_TERM",
+            value=".*",
         ),
     ),
     gem="resque",
@@ -292,6 +297,7 @@ PUMA = Profile(
             },
             options=("-w", "--workers"),
             variable="WEB_CONCURRENCY",
+            value=r"[1-9]\d*",
             line=r"^\s*workers\b",
         ),
     ),
@@ -347,7 +353,7 @@ UWSGI = Profile(
                     loses=_CUT,
                     work="requests",
                     options=("--worker-reload-mercy",),
-                    config=Config("worker-reload-mercy", ("--ini",), ("uwsgi.ini",)),
+                    config=Config("worker-reload-mercy", ("--ini",), suffix=".ini"),
                 ),
             },
             word="gracefully_kill_them_all",
@@ -399,6 +405,7 @@ PROFILES: tuple[Profile, ...] = (
     SIDEKIQ,
     CELERY,
     RESQUE,
+    RESQUE._replace(programs=("resque",), verbs=("work",)),
     RQ,
     DRAMATIQ,
     GUNICORN,

@@ -1,81 +1,107 @@
-"""Which known program a command runs, told from its words behind its wrappers."""
+"""Which known program a command runs, and what its words, variables and files make of its profile."""
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from procrun.profiles import SIDEKIQ, Profile
+from procrun import profiles, settings, versions, wrappers
+from procrun.grammar import ASSIGNMENT
+from procrun.profiles import PUMA, Profile, Variant
+
+_RAILS_VALUED = ("-p", "--port", "-b", "--binding", "-c", "--config", "-e", "--environment", "-P", "--pid")
 
 
-class Wait(NamedTuple):
-    """How long a worker waits for its jobs after TERM, and what says so (`-t 25`, `config/sidekiq.yml`)."""
+class Recognised(NamedTuple):
+    """A known program behind a command: `words` from its own name on, and what the command assigns for it.
 
-    seconds: float
-    said_by: str
+    `variables` is its whole environment, `folder` the one it runs in, as a path from the app's. `profile` is as the
+    words, the variables and the program's files make it (`REMAP_SIGTERM=SIGQUIT celery …`).
+    """
 
-
-_WRAPPERS: dict[str, tuple[str, ...]] = {
-    "bundle": ("exec",),
-    "env": (),
-    "exec": (),
-    "je": (),
-    "ddtrace-run": (),
-    "newrelic-admin": ("run-program",),
-}
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+    profile: Profile
+    words: tuple[str, ...]
+    assignments: Mapping[str, str] = {}
+    variables: Mapping[str, str] = {}
+    folder: str = ""
 
 
-def recognise(words: Sequence[str]) -> Profile | None:
-    """The profile of the program that `words` run, behind `bundle exec` and its like; None for an unknown one."""
-    rest = list(words)
-    while rest and (rest[0] in _WRAPPERS or _ASSIGNMENT.match(rest[0])):
-        wrapper = rest.pop(0)
-        for word in _WRAPPERS.get(wrapper, ()):
-            if rest[:1] == [word]:
-                del rest[0]
-    return SIDEKIQ if rest and rest[0].rpartition("/")[2] in SIDEKIQ.programs else None
+def recognise(command: str, variables: Mapping[str, str], root: str | None = None) -> Recognised | None:
+    """What procrun knows of the program that `command` runs; None for an unknown one, or where it is unclear.
 
-
-def shutdown_wait(profile: Profile, words: Sequence[str], root: str) -> Wait | None:
-    """How long this worker waits for its jobs after TERM; None where that cannot be read. `root` is its folder."""
-    patience = profile.patience
-    if patience is None or patience.config is None:
+    `variables` is the environment it gets; with the app's folder `root`, the files there count too.
+    """
+    found = wrappers.program(command, variables)
+    if found is None:
         return None
-    given = _option(words, patience.options)
-    if given is not None:
-        seconds = _number(given)
-        return None if seconds is None else Wait(seconds, f"{patience.options[0]} {given}")
-    name = _option(words, patience.config.options) or patience.config.files[0]
-    lines = re.findall(rf"(?m)^(\s*):?{patience.config.setting}:\s*(\S+)", _text(os.path.join(root, name)))
-    if not lines:
-        return Wait(patience.default, "its default")
-    indent, value = lines[-1]
-    seconds = _number(value)
-    # An indented one holds for one environment only, and which that is is not known here.
-    return None if indent or len(lines) > 1 or seconds is None else Wait(seconds, name)
+    folder = None if root is None else os.path.join(root, found.folder)
+    profile = _of_words(found.words, found.variables, folder)
+    if profile is None:
+        return None
+    # `rake resque:work QUEUE=* TERM_CHILD=1`: rake takes assignments behind its tasks
+    late = dict(word.split("=", 1) for word in found.words if ASSIGNMENT.match(word) and "rake" in found.words[0])
+    known = Recognised(profile, found.words, {**found.assignments, **late}, {**found.variables, **late}, found.folder)
+    return known._replace(profile=_settled(known, folder))
 
 
-def _option(words: Sequence[str], options: Sequence[str]) -> str | None:
-    """The value of an option: `-t 8`, `-t8`, `--timeout=8`."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        for option in options:
-            if word == option:
-                return following
-            if option.startswith("--") and word.startswith(f"{option}="):
-                return word.partition("=")[2]
-            if not option.startswith("--") and word.startswith(option):
-                return word.removeprefix(option).removeprefix("=")
+def named(profile: Profile, command: str, variables: Mapping[str, str], root: str | None = None) -> Recognised:
+    """The command with the profile that a configuration gives it, whatever would be recognised."""
+    found = wrappers.program(command, variables) or wrappers.Program((), {}, variables, "")
+    known = Recognised(profile, *found)
+    return known._replace(profile=_settled(known, None if root is None else os.path.join(root, found.folder)))
+
+
+def installed_version(recognised: Recognised, root: str) -> tuple[int, ...] | None:
+    """The version that would run, of a program that comes as a gem; None where it is unknown."""
+    gem = recognised.profile.gem
+    return versions.gem_version(gem, os.path.join(root, recognised.folder), recognised.variables) if gem else None
+
+
+def _of_words(words: Sequence[str], variables: Mapping[str, str], folder: str | None) -> Profile | None:
+    name = os.path.basename(words[0])
+    rest = words[1:]
+    if name == "rails" and settings.operands(rest, _RAILS_VALUED)[:1] in (["server"], ["s"]):
+        return _rails_server(rest, variables, folder)
+    if name == "rackup":
+        return PUMA if (settings.option(rest, ("-s", "--server")) or "").lower() == "puma" else None
+    for profile in profiles.of_program(name):
+        arguments = {name, *settings.operands(rest, profile.verb_options)}
+        if not profile.verbs or arguments.intersection(profile.verbs):
+            return profile
     return None
 
 
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
+def _rails_server(words: Sequence[str], variables: Mapping[str, str], folder: str | None) -> Profile | None:
+    """Puma, unless a word names another server (`rails s thin`, `-u thin`) or the Gemfile.lock has no Puma."""
+    using = settings.option(words, ("-u", "--using")) or "".join(settings.operands(words, _RAILS_VALUED)[1:2])
+    if using:
+        return PUMA if using.lower() == PUMA.name else None
+    lock = None if folder is None else versions.lock_file(folder, variables)
+    return PUMA if lock is None or versions.locked(PUMA.gem, lock) else None
 
 
-def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII) else None
+def _settled(known: Recognised, folder: str | None) -> Profile:
+    """The profile with the changes of each variant that holds, in their order."""
+    profile = known.profile
+    for variant in profile.variants:
+        if _holds(variant, known, folder):
+            profile = profile._replace(**variant.changes)
+    return profile
+
+
+def _holds(variant: Variant, known: Recognised, folder: str | None) -> bool:
+    given = known.variables.get(variant.variable) if variant.variable else None
+    return (
+        (variant.word != "" and any(variant.word in word for word in known.words))
+        or settings.option(known.words, variant.options) not in (None, "0")
+        or (given is not None and re.fullmatch(variant.value, given) is not None)
+        or (folder is not None and variant.line != "" and _has_line(variant, known, folder))
+    )
+
+
+def _has_line(variant: Variant, known: Recognised, folder: str) -> bool:
+    patience = variant.changes.get("patience")
+    config = patience.config if patience else None
+    name = settings.config_file(config, known.words, folder) if config else None
+    content = settings.text(os.path.join(folder, name)) if name else ""
+    return re.search(variant.line, content, re.MULTILINE) is not None

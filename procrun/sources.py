@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from procrun import environment, procfile, recognition, shell, values
+from procrun import environment, procfile, recognition, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
 from procrun.model import Entry, Finding, Variable, Wishes
@@ -35,7 +35,9 @@ def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True) -> S
     name = path or "stdin"
     text = _read_procfile(path) if required or path is None or os.path.exists(path) else None
     entries, findings = procfile.parse(text, name) if text is not None else ((), ())
-    sidekiq = any(recognition.recognise(shell.words(entry.command)) for entry in entries)
+    given = {name: variable.value for name, variable in loaded.variables.items()}
+    known = [recognition.recognise(entry.command, given) for entry in entries]
+    sidekiq = any(found is not None and found.profile.name == "sidekiq" for found in known)
     loaded = _with_defaults(environment.resolve_providers(loaded, sidekiq), wishes.defaults)
     return Sources(
         root=_root(wishes, path),

@@ -256,7 +256,8 @@ def test_wait_in_the_workers_own_file_counts(sidekiq: Folder, command: str) -> N
 
 
 @pytest.mark.parametrize(
-    "text", [":timeout: 6\n", "timeout: 6", "production:\n  :timeout: 25\n", ":timeout: <%= ENV['T'] %>\n"]
+    "text",
+    [":timeout: 6\n", "timeout: 6", ":timeout: 6\nproduction:\n  :timeout: 25\n", ":timeout: <%= ENV['T'] %>\n"],
 )
 def test_wait_in_the_workers_own_file_that_fits_or_is_unclear_is_no_finding(sidekiq: Folder, text: str) -> None:
     sidekiq.write("config/sidekiq.yml", text)
