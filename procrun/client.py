@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from procrun.errors import ControlError, NoRunError
-from procrun.messages import Final, Hello, Progress, Refused, Request, Welcome, decode_answer, encode
+from procrun.messages import Final, Go, Hello, Progress, Refused, Request, Welcome, decode_answer, encode
 from procrun.rundir import sockets
 
 HELLO_TIMEOUT = 5.0
@@ -64,10 +64,12 @@ def ask(
     request: Request,
     on_progress: Callable[[Progress], None] = lambda step: None,
     timeout: float | None = None,
+    on_go: Callable[[], Request] | None = None,
 ) -> Final:
     """Send `request` to the run at `path` and wait for its final reply.
 
-    Raises OSError where nobody listens, ControlError where the run refuses or vanishes.
+    When the run says Go, `on_go` does the client's part and returns the next request. Raises OSError where nobody
+    listens, ControlError where the run refuses or vanishes.
     """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)
@@ -80,8 +82,10 @@ def ask(
                     on_progress(answer)
                 elif isinstance(answer, Refused):
                     raise ControlError(answer.text, answer.exit_status)
-                else:
+                elif not isinstance(answer, Go):
                     return answer
+                elif on_go is not None:
+                    connection.sendall(encode(on_go()))
     raise ControlError("the running procrun ended before it could answer")
 
 

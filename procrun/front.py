@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 
 from procrun import proc
 from procrun.loop import Loop, Timer
-from procrun.model import Stat
+from procrun.model import Stat, Step
 from procrun.stopping import DEFAULT_BUDGET, UNKILLABLE_AFTER, signal_name
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -51,9 +51,9 @@ class Link(NamedTuple):
         except OSError:
             pass
 
-    def budget(self, seconds: float) -> None:
-        """What the front shall grant if it has to stop everything."""
-        self.tell(f"budget {seconds}")
+    def born(self, leader: int, rank: int, main_only: bool, first: Step) -> None:
+        """A dyno was started; how the front shall stop it, if it has to: lower ranks first."""
+        self.tell(f"born {leader} {rank} {int(main_only)} {first.signal} {first.wait}")
 
     def suspended(self) -> None:
         """The dynos stand still: the front may stop too."""
@@ -109,15 +109,28 @@ def _open_standard_descriptors() -> None:
     os.close(handle)
 
 
+class _Dyno(NamedTuple):
+    """How to stop what belongs to a session."""
+
+    rank: int
+    main_only: bool
+    first: Step
+
+
+_UNKNOWN = _Dyno(0, False, Step(signal.SIGTERM, DEFAULT_BUDGET))
+
+
 class _Front:
     def __init__(self, supervisor: int, orders: int, news: int) -> None:
         self._supervisor = supervisor
         self._orders = orders
         self._news = news
         self._loop = Loop()
-        self._budget = DEFAULT_BUDGET
+        self._dynos: dict[int, _Dyno] = {}
+        self._rest = ""
         self._status = 0
         self._fatal = 0
+        self._rank = -1
         self._begun = 0.0
         self._deadline: Timer | None = None
         self._killing = False
@@ -141,13 +154,15 @@ class _Front:
             pass  # it has just died: SIGCHLD comes next
 
     def _hear(self) -> None:
-        lines = os.read(self._news, 4096).decode().splitlines()
-        if not lines:
+        data = os.read(self._news, 65536)
+        if not data:
             self._loop.forget(self._news)
+        *lines, self._rest = (self._rest + data.decode()).split("\n")
         for line in lines:
             word, _, value = line.partition(" ")
-            if word == "budget":
-                self._budget = float(value)
+            if word == "born":
+                leader, rank, main_only, number, wait = value.split()
+                self._dynos[int(leader)] = _Dyno(int(rank), main_only == "1", Step(int(number), float(wait)))
             elif word == "die":
                 self._fatal = int(value)
             elif word == "suspended":
@@ -163,41 +178,68 @@ class _Front:
                 break
             if pid == self._supervisor:
                 self._supervisor = 0
-                self._hear()  # its last words
+                self._hear_all()
                 self._status = os.waitstatus_to_exitcode(status)
         if not self._supervisor:
             self._stop_orphans()
 
+    def _hear_all(self) -> None:
+        """The supervisor's last words; its end of the pipe is closed, so this ends."""
+        os.set_blocking(self._news, False)
+        try:
+            while self._news in self._loop:
+                self._hear()
+        except BlockingIOError:
+            pass
+
     def _stop_orphans(self) -> None:
-        """The supervisor is dead: stop what it left, by TERM and, at the budget, KILL."""
+        """The supervisor is dead: stop what it left, rank after rank, each with its budget, KILL at its end."""
         left = proc.descendants(os.getpid(), proc.snapshot())
         if not left:
             if self._begun:
-                self._say(f"everything gone {monotonic() - self._begun:.2f} s after TERM")
+                self._say("everything is gone")
             self._loop.stop()
-        elif not self._begun:
-            self._say(f"the supervisor ended ({self._how()}); stopping {len(left)} processes it left")
-            self._signal(left, signal.SIGTERM)
-            self._begun = monotonic()
-            self._deadline = self._loop.at(self._begun + self._budget, self._kill)
+            return
+        rank = min(self._dyno(row).rank for row in left)
+        stage = [row for row in left if self._dyno(row).rank == rank]
+        if rank != self._rank:
+            self._begin_stage(rank, stage)
         elif self._killing:
-            self._signal(left, signal.SIGKILL)
+            self._signal(stage, signal.SIGKILL)
+
+    def _begin_stage(self, rank: int, stage: list[Stat]) -> None:
+        if not self._begun:
+            self._say(f"the supervisor ended ({self._how()}); stopping the {len(stage)} processes it left")
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._rank, self._killing = rank, False
+        for row in stage:
+            dyno = self._dyno(row)
+            if not dyno.main_only or row.pid == row.sid:
+                self._signal([row], dyno.first.signal)
+        self._begun = monotonic()
+        wait = max(self._dyno(row).first.wait for row in stage)
+        self._deadline = self._loop.at(self._begun + wait, self._kill)
+
+    def _dyno(self, row: Stat) -> _Dyno:
+        return self._dynos.get(row.sid, _UNKNOWN)
 
     def _kill(self) -> None:
         if self._killing:
             return
         self._killing = True
         left = proc.descendants(os.getpid(), proc.snapshot())
-        for row in left:
+        stage = [row for row in left if self._dyno(row).rank == self._rank]
+        for row in stage:
             self._say(f"KILL after {monotonic() - self._begun:.2f} s: pid {row.pid} ({proc.title(row.pid)})")
-        self._signal(left, signal.SIGKILL)
-        self._loop.after(UNKILLABLE_AFTER, self._loop.stop)
+        self._signal(stage, signal.SIGKILL)
+        self._deadline = self._loop.after(UNKILLABLE_AFTER, self._loop.stop)
 
     def _signal(self, rows: list[Stat], number: int) -> None:
         for row in rows:
             try:
                 proc.send(number, row)
-                if number == signal.SIGTERM:
+                if number != signal.SIGKILL:
                     proc.send(signal.SIGCONT, row)
             except PermissionError:
                 self._say(f"pid {row.pid} ({proc.title(row.pid)}) is another user's, left alone")

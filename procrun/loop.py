@@ -53,6 +53,10 @@ class Loop:
         except KeyError:
             pass
 
+    def __contains__(self, fd: int) -> bool:
+        """Whether `fd` is watched."""
+        return fd in self._selector.get_map()
+
     def at(self, when: float, callback: Callback) -> Timer:
         """Call `callback` once, at `when` on the monotonic clock."""
         timer = Timer(when, callback)

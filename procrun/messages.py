@@ -1,6 +1,7 @@
 """The wire: one JSON line asks; lines of progress, if any, and one final line answer."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -36,6 +37,7 @@ class Restart(msgspec.Struct, tag="restart", frozen=True):
 
     names: list[str]
     timeout: float | None = None
+    rolling: bool = False
 
 
 class Scale(msgspec.Struct, tag="scale", frozen=True):
@@ -44,7 +46,42 @@ class Scale(msgspec.Struct, tag="scale", frozen=True):
     formation: dict[str, int]
 
 
-Request = Hello | Ps | Start | Stop | Restart | Scale
+class Quiet(msgspec.Struct, tag="quiet", frozen=True):
+    """Have these take no new work."""
+
+    names: list[str]
+
+
+class Signal(msgspec.Struct, tag="signal", frozen=True):
+    """Send these a signal, by its name; one that would kill because nothing catches it only with `force`."""
+
+    signal: str
+    names: list[str]
+    force: bool = False
+
+
+class Deploy(msgspec.Struct, tag="deploy", frozen=True):
+    """Quiet these (none named: all that may be restarted on a deploy) and answer Go; then Deployed is expected.
+
+    With `drain_first` Go waits so many seconds for running work to end.
+    """
+
+    names: list[str]
+    exclude: list[str] = []
+    drain_first: float | None = None
+
+
+class Deployed(msgspec.Struct, tag="deployed", frozen=True):
+    """The client's command ended with `status`: on 0 the plan is read again and what was quieted is restarted.
+
+    `drain` is how many seconds running work gets before that. On any other status it restarts on the old plan.
+    """
+
+    status: int
+    drain: float | None = None
+
+
+Request = Hello | Ps | Start | Stop | Restart | Scale | Quiet | Signal | Deploy | Deployed
 
 
 class Progress(msgspec.Struct, tag="progress", frozen=True):
@@ -56,6 +93,10 @@ class Progress(msgspec.Struct, tag="progress", frozen=True):
     seconds: float
     detail: str
     pid: int
+
+
+class Go(msgspec.Struct, tag="go", frozen=True):
+    """The client may do its part of the deploy now."""
 
 
 class Welcome(msgspec.Struct, tag="welcome", frozen=True):
@@ -80,6 +121,8 @@ class Row(msgspec.Struct, frozen=True):
     memory: int
     last_exit: str | None
     command: str
+    busy: int | None = None
+    threads: int | None = None
 
 
 class Status(msgspec.Struct, tag="status", frozen=True):
@@ -103,7 +146,23 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
 
 
 Final = Welcome | Status | Done | Refused
-Answer = Progress | Final
+Answer = Progress | Go | Final
+
+
+def _nothing() -> None:
+    pass
+
+
+def _no_more(request: Request) -> None:
+    raise ControlError("one request is enough for one connection", 2)
+
+
+class Talk(NamedTuple):
+    """What a request began: `vanished` undoes what may not be left behind, `more` takes a further request."""
+
+    vanished: Callable[[], None] = _nothing
+    more: Callable[[Request], None] = _no_more
+
 
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _answer: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)

@@ -6,6 +6,7 @@ Named tuples rather than data classes: importing `dataclasses` costs 14 ms of ev
 from collections.abc import Mapping
 from typing import NamedTuple
 
+
 PLATFORMS = ("local", "heroku", "server")
 """local: TERM and KILL inside a budget; heroku: a dyno's full rigour; server: stop sequences, quiet, deploy."""
 
@@ -49,6 +50,8 @@ class Wishes(NamedTuple):
     exclude: tuple[str, ...] = ()
     quiet: tuple[str, ...] = ()
     timeout: float | None = None
+    platform: str | None = None
+    no_order: bool = False
     defaults: Mapping[str, str] = {}
 
 
@@ -95,7 +98,13 @@ class Config(NamedTuple):
 
 
 class Spec(NamedTuple):
-    """One instance (`worker.2`), ready to be started: everything that is known of it before it runs."""
+    """One instance (`worker.2`), ready to be started: everything that is known of it before it runs.
+
+    `after` are the types it waits for at its start, and that wait for it at its stop. TERM, INT, QUIT and HUP go to
+    its main process alone where it is `main_only`. `quiet_signals` make it take no new work, the first that it
+    catches is used; `busy_title` (a regular expression with the groups busy and quiet) reads its process title. A
+    store is `ready` when it answers in that protocol. Death by a `clean` signal of ours is a clean end.
+    """
 
     name: str
     type: str
@@ -106,6 +115,16 @@ class Spec(NamedTuple):
     port: int
     quiet: bool
     stop_sequence: tuple[Step, ...]
+    profile: str = ""
+    after: tuple[str, ...] = ()
+    store: bool = False
+    ready: str = ""
+    main_only: bool = False
+    quiet_signals: tuple[int, ...] = ()
+    busy_title: str = ""
+    clean: frozenset[int] = frozenset()
+    restart_signal: int | None = None
+    restart_on_deploy: bool = True
 
 
 class Exit(NamedTuple):

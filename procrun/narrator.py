@@ -1,16 +1,17 @@
 """Tells the run in the stream: what started, what ended and why, who is still waited for."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 
 from procrun import proc
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
-from procrun.model import Happening
+from procrun.model import Happening, Step
 from procrun.plan import port_holder
 from procrun.process import Process
-from procrun.stopping import describe
-from procrun.wording import Timeline, duration, exit_timeout, explain
+from procrun.stopping import describe, signal_name
+from procrun.wording import Timeline, duration, exit_timeout, explain, step
 
 REMIND_AFTER = 2.0
 """Seconds of a stop after which those still alive are named, and again at the same distance."""
@@ -30,32 +31,37 @@ class Narrator:
 
     def hear(self, process: Process, happening: Happening) -> None:
         """Something happened to an instance."""
-        line = self._timeline.add(happening)
         name = happening.name
+        line = self._timeline.add(happening)
         match happening.what:
-            case "started":
-                self.say(f"{name} started, pid {happening.pid}, port {process.spec.port}")
-            case "exited" if process.state is State.UP:
-                self.say(f"{name} ended by itself after {duration(happening.seconds)}: {explain(happening.detail)}")
-                self._hint(process)
-            case "exited" if process.alive():
-                self.say(f"{name} {explain(happening.detail)}, but some of it is still alive: {_who(process)}")
+            case "exited":
+                self._exited(process, happening)
             case "signal":
                 self._wait_for(process)
             case "timeout":
-                self.say(f"{name} KILL after {happening.seconds:.2f} s; {exit_timeout(happening.seconds)}")
-            case "failed":
-                self.say(f"{name} could not be started: {happening.detail}")
-            case "stuck":
-                self.say(f"{name} is not waited for: {happening.detail}")
+                cost = "this store had no time to end well; look after its data" if process.spec.store else ""
+                self.say(f"{name} KILL after {happening.seconds:.2f} s; {cost or exit_timeout(happening.seconds)}")
+            case "started":
+                self.say(f"{name} {step(happening)}, port {process.spec.port}")
+            case "waits" | "ready" | "unready" | "quiet" | "failed" | "stuck":
+                self.say(f"{name} {step(happening)}")
         if line:
             self.say(line)
 
+    def _exited(self, process: Process, happening: Happening) -> None:
+        name, how = happening.name, explain(happening.detail)
+        if process.state is State.UP:
+            self.say(f"{name} ended by itself after {duration(happening.seconds)}: {how}")
+            self._hint(process)
+        elif process.alive():
+            self.say(f"{name} {how}, but some of it is still alive: {_who(process)}")
+
     def ending(self, why: str, up: Sequence[Process]) -> None:
-        """Everything of `up` is about to be stopped."""
-        names = ", ".join(process.spec.name for process in up)
-        budget = max((process.spec.stop_sequence[0].wait for process in up), default=0.0)
-        self.say(f"{why}; stopping {names}: TERM now, KILL after {budget:g} s" if up else why)
+        """Everything of `up` is about to be stopped, stores behind what uses them."""
+        first = [process for process in up if not process.spec.store]
+        stores = [process for process in up if process.spec.store]
+        parts = [_plan(processes) for processes in (first, stores) if processes]
+        self.say(f"{why}; stopping {', then '.join(parts)}" if parts else why)
 
     def _wait_for(self, process: Process) -> None:
         """Name it every few seconds for as long as it is being stopped."""
@@ -88,6 +94,23 @@ class Narrator:
 
 def _who(process: Process) -> str:
     return ", ".join(f"pid {row.pid} ({proc.title(row.pid)})" for row in process.alive()[:3])
+
+
+def _plan(processes: Sequence[Process]) -> str:
+    """`web.1, worker.1: TERM now, KILL after 10 s`, told once for those that are stopped alike."""
+    alike: dict[tuple[Step, ...], list[str]] = {}
+    for process in processes:
+        alike.setdefault(process.spec.stop_sequence, []).append(process.spec.name)
+    return ", ".join(f"{', '.join(names)}: {_sequence(steps)}" for steps, names in alike.items())
+
+
+def _sequence(steps: tuple[Step, ...]) -> str:
+    """`TERM now, KILL after 10 s`."""
+    text, waited = f"{signal_name(steps[0].signal)} now", 0.0
+    for before, step_ in itertools.pairwise(steps):
+        waited += before.wait
+        text += f", {signal_name(step_.signal)} after {waited:g} s"
+    return text
 
 
 def summary(process: Process) -> str:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from procrun import proc, shell, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
-from procrun.model import Entry, Spec, Variable, Wishes
+from procrun.manners import Manners, Rules, all_manners
+from procrun.model import Config, Entry, Spec, Variable, Wishes
 from procrun.sources import Sources, read, with_foreman_defaults
-from procrun.stopping import DEFAULT_BUDGET, dyno_sequence
+from procrun.stopping import DEFAULT_BUDGET
 
 BASE_PORT = 5000
 PORTS_PER_TYPE = 100
@@ -29,7 +30,9 @@ class Plan(NamedTuple):
     base_port: int
     single: str | None
     quiet: frozenset[str]
+    platform: str
     budget: float
+    manners: Mapping[str, Manners]
 
 
 def build(wishes: Wishes, environ: Mapping[str, str]) -> Plan:
@@ -39,17 +42,25 @@ def build(wishes: Wishes, environ: Mapping[str, str]) -> Plan:
 
 def lay_out(sources: Sources, wishes: Wishes) -> Plan:
     """What `wishes` ask for of what has been read. Raises ConfigError for the first fault."""
+    config = sources.config
+    if config.formation is not None and wishes.formation is None and wishes.concurrency is None:
+        wishes = wishes._replace(concurrency=config.formation)
     wishes = with_foreman_defaults(wishes)
+    rules = _rules(config, wishes)
     release = [entry for entry in sources.entries if entry.name == RELEASE and RELEASE in wishes.names]
+    variables = {name: variable.value for name, variable in sources.environment.variables.items()}
+    manners, findings = all_manners(sources.entries, rules, config, variables, sources.root)
     plan = Plan(
-        sources=sources,
+        sources=sources._replace(findings=(*sources.findings, *findings)),
         # At the end, so that the others have the same ports with it and without.
         types=(*(entry for entry in sources.entries if entry.name != RELEASE), *release),
         specs=(),
         base_port=_base_port(wishes, sources.environment),
         single=_single(wishes),
         quiet=frozenset(values.split(wishes.quiet)),
-        budget=DEFAULT_BUDGET if wishes.timeout is None else wishes.timeout,
+        platform=rules.platform,
+        budget=rules.budget,
+        manners=manners,
     )
     specs = tuple(_choose(plan, wishes))
     _refuse_shared_ports(specs)
@@ -82,14 +93,26 @@ def instances(plan: Plan, type_: str, count: int) -> tuple[Spec, ...]:
             type=type_,
             command=entry.command,
             shell_line=line,
-            env={**params.env, "PS": params.name},
+            env={**params.env, "PS": params.name, **({"DYNO": params.name} if plan.platform == "heroku" else {})},
             root=plan.sources.root,
             port=int(params.env["PORT"]),
             quiet=params.name in plan.quiet or type_ in plan.quiet,
-            stop_sequence=dyno_sequence(plan.budget),
+            **plan.manners[type_]._asdict(),
         )
         for params in expand_processes({type_: entry.command}, {type_: count}, base, [], port)
     )
+
+
+def _rules(config: Config, wishes: Wishes) -> Rules:
+    """What holds for the whole run; the command line beats `procrun.toml`. With a total budget dynos get its rest."""
+    budget = wishes.timeout or config.restart_budget or DEFAULT_BUDGET
+    if config.total_budget is not None:
+        left = config.total_budget - config.store_budget
+        if left <= 0:
+            text = f"{config.total_budget:g} s leave no time beside the {config.store_budget:g} s of store_budget"
+            raise ConfigError(text, f"{config.where}: total_budget")
+        budget = min(budget, left)
+    return Rules(wishes.platform or config.platform, budget, config.store_budget, not wishes.no_order)
 
 
 def taken_ports(specs: Iterable[Spec]) -> None:

@@ -2,7 +2,9 @@
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from procrun.model import Stat
 
@@ -95,8 +97,12 @@ def mark(pid: int, name: str) -> str | None:
 
 def title(pid: int) -> str:
     """The command line of `pid` for people: blanks between the words, at most 60 characters."""
-    words = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").strip()
-    return os.fsdecode(words)[:60] or os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
+    return command_line(pid)[:60] or os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
+
+
+def command_line(pid: int) -> str:
+    """The whole command line of `pid`, or the title it has put in its place; empty when it is gone."""
+    return os.fsdecode(_read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").strip())
 
 
 def memory(pid: int) -> int:
@@ -110,12 +116,36 @@ def seconds(ticks: int) -> float:
     return ticks / _TICKS
 
 
+class Listener(NamedTuple):
+    """A listening stream socket: where to connect to (host and port, or a path), and its inode."""
+
+    address: tuple[str, int] | str
+    inode: str
+
+
+def listeners(pids: Iterable[int]) -> list[Listener]:
+    """What these processes listen on, TCP and UNIX sockets."""
+    wanted = {link[8:-1] for pid in pids for link in _links(f"/proc/{pid}/fd") if link.startswith("socket:[")}
+    rows = [Listener((host, port), inode) for host, port, inode in _listen_rows("tcp")]
+    rows += [Listener((host, port), inode) for host, port, inode in _listen_rows("tcp6")]
+    rows += [Listener(path, inode) for path, inode in _unix_rows()]
+    return [row for row in rows if row.inode in wanted]
+
+
+def catches(pid: int, number: int) -> bool:
+    """Whether `pid` has a handler for signal `number` (SigCgt, proc(5)); without one most signals kill."""
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith(b"SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
+
+
 def listening() -> dict[int, str]:
     """TCP ports somebody listens on, each with its socket's inode.
 
     Read from the LISTEN rows: a bind() test takes a port in TIME_WAIT for taken, and names nobody.
     """
-    return {port: inode for table in ("tcp", "tcp6") for port, inode in _listen_rows(table)}
+    return {port: inode for table in ("tcp", "tcp6") for _, port, inode in _listen_rows(table)}
 
 
 def holder(inode: str) -> int | None:
@@ -127,11 +157,29 @@ def holder(inode: str) -> int | None:
     return None
 
 
-def _listen_rows(table: str) -> Iterator[tuple[int, str]]:
+def _listen_rows(table: str) -> Iterator[tuple[str, int, str]]:
     for line in _read(f"/proc/self/net/{table}").decode().splitlines()[1:]:
         fields = line.split()
         if fields[3] == "0A":  # TCP_LISTEN, include/net/tcp_states.h
-            yield int(fields[1].rpartition(":")[2], 16), fields[9]
+            host, _, port = fields[1].partition(":")
+            yield _host(host), int(port, 16), fields[9]
+
+
+def _host(text: str) -> str:
+    """An address of /proc/net/tcp{,6}: 32-bit words in the machine's byte order; any address as the loopback."""
+    words = [int(text[start : start + 8], 16).to_bytes(4, sys.byteorder) for start in range(0, len(text), 8)]
+    packed = b"".join(words)
+    if len(packed) == 4:
+        return ".".join(map(str, packed)) if any(packed) else "127.0.0.1"
+    groups = [f"{packed[i] << 8 | packed[i + 1]:x}" for i in range(0, 16, 2)]
+    return ":".join(groups) if any(packed) else "::1"
+
+
+def _unix_rows() -> Iterator[tuple[str, str]]:
+    for line in _read("/proc/self/net/unix").decode(errors="surrogateescape").splitlines()[1:]:
+        fields = line.split(maxsplit=7)
+        if len(fields) == 8 and int(fields[3], 16) & 0x10000:  # __SO_ACCEPTCON: it listens
+            yield fields[7], fields[6]
 
 
 def _links(folder: str) -> set[str]:

@@ -1,39 +1,28 @@
 """One instance: it is spawned, read, signalled and reaped here, as the table of `lifecycle` decides."""
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
 from time import monotonic, time
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from procrun import proc
 from procrun.family import MARK, Family
+from procrun.intake import Intake, Output
 from procrun.lifecycle import TABLE, Action, Event, State
-from procrun.lines import LineBuffer
 from procrun.loop import Loop, Timer
 from procrun.model import Exit, Happening, Spec, Stat, Step
-from procrun.stopping import describe, signal_name, wants_continue
+from procrun.reach import HARMLESS, STOPPING, main_process, reach
+from procrun.ready import Probe
+from procrun.stopping import describe, signal_name
 
-CHUNK = 256 * 1024
-"""Bytes read at once."""
-
-PROMPT_AFTER = 0.2
-"""Seconds after which an unfinished line is shown as it stands, when nobody of the process is running: it waits."""
-
-BUSY_PROMPT_AFTER = 1.0
-"""The same where somebody is running: on a busy machine a writer may be kept from finishing its line for a while."""
+DRAIN_EVERY = 0.5
+"""Seconds between two looks at the title of a quieted worker while it drains."""
 
 SETTLED_AFTER = 0.25
 """Seconds a new process must live to be called running: one whose command cannot start ends sooner."""
-
-
-class Output(Protocol):
-    """Where lines go: `emit` answers False when no more should come for a while."""
-
-    def emit(self, name: str, lines: bytes) -> bool: ...
-
-    def preview(self, name: str, partial: bytes) -> None: ...
 
 
 class Surroundings(NamedTuple):
@@ -44,6 +33,15 @@ class Surroundings(NamedTuple):
     output: Output
     stdin: int
     tell: Callable[["Process", Happening], None]
+    blockers: Callable[["Process"], list["Process"]]
+
+
+class Busy(NamedTuple):
+    """Jobs being worked on, of how many at the most, and whether no new ones are taken."""
+
+    busy: int
+    threads: int
+    quiet: bool
 
 
 class Process:
@@ -51,6 +49,7 @@ class Process:
 
     def __init__(self, spec: Spec, around: Surroundings) -> None:
         self.spec = spec
+        self.next_spec = spec
         self.state = State.DOWN
         self.wanted = False
         self.pid = 0
@@ -61,8 +60,11 @@ class Process:
         self.restarts = 0
         self.forced = 0
         self.settled = False
+        self.ready = False
+        self.quieted = False
         self._around = around
-        self._pipe = _Pipe(spec, around)
+        self._probe: Probe | None = None
+        self._pipe = Intake(spec, around.loop, around.output, self._is_busy)
         self._sequence = spec.stop_sequence
         self._step = 0
         self._begun = 0.0
@@ -73,20 +75,56 @@ class Process:
     # What is wanted of it
 
     def start(self) -> None:
-        """Have it up."""
+        """Have it up, as soon as what it waits for is ready."""
         self.wanted = True
-        self._handle(Event.START)
+        blockers = self._around.blockers(self) if self.state is State.DOWN else []
+        if blockers:
+            self._tell("waits", 0.0, ", ".join(process.spec.name for process in blockers))
+        self.nudge()
+
+    def nudge(self) -> None:
+        """What it waits for may be ready now."""
+        if self.wanted and self.state is State.DOWN and not self._around.blockers(self):
+            self._handle(Event.START)
 
     def stop(self, sequence: tuple[Step, ...] | None = None) -> None:
-        """Have it down, by its own stop sequence or by `sequence`."""
-        self.wanted = False
-        self._begin_by(sequence)
+        """Stop it, by its own stop sequence or by `sequence`; it starts again where it is wanted up."""
+        if self.state is State.UP:
+            self._sequence = sequence or self.spec.stop_sequence
+        self._handle(Event.STOP)
 
-    def restart(self, sequence: tuple[Step, ...] | None = None) -> None:
-        """Stop it and start it again; one that is down is started."""
-        self.wanted = True
-        self._begin_by(sequence)
-        self._handle(Event.START)
+    def make_quiet(self) -> str:
+        """Have it take no new work; the name of the signal that was sent, or empty where nothing serves."""
+        for number in self.spec.quiet_signals:
+            if main_process(number, self.pid, self.alive()) is not None:
+                self._signal(number)
+                self.quieted = True
+                self._tell("quiet", 0.0, signal_name(number))
+                return signal_name(number)
+        return ""
+
+    def send(self, number: int) -> None:
+        """Send it a signal that is no part of a stop."""
+        self._signal(number)
+
+    def survives(self, number: int) -> bool:
+        """Whether it goes on after signal `number`: its main process catches it, or nobody ends of it anyway."""
+        return number in HARMLESS or main_process(number, self.pid, self.alive()) is not None
+
+    def busy(self) -> Busy | None:
+        """What its process title says of its work; None where it says nothing."""
+        if not self.spec.busy_title:
+            return None
+        for row in self.alive():
+            match = re.search(self.spec.busy_title, proc.command_line(row.pid))
+            if match is not None:
+                return Busy(int(match["busy"]), int(match["slots"]), bool(match["quiet"]))
+        return None
+
+    def drained(self) -> bool:
+        """Whether a quieted worker has finished all its work, as far as its title tells (Sidekiq's is 5 s late)."""
+        busy = self.busy()
+        return busy is None or (busy.quiet and busy.busy == 0)
 
     def hurry(self) -> None:
         """Go one step on in the stop sequence now."""
@@ -150,15 +188,10 @@ class Process:
         self.state, action = TABLE[self.state, event]
         _ACTIONS[action](self)
 
-    def _begin_by(self, sequence: tuple[Step, ...] | None) -> None:
-        if self.state is State.UP:
-            self._sequence = sequence or self.spec.stop_sequence
-        self._handle(Event.STOP)
-
     def _spawn(self) -> None:
-        spec = self.spec
+        spec = self.spec = self.next_spec
         self.started, self.since = monotonic(), time()
-        self.settled = False
+        self.settled = self.ready = self.quieted = False
         self._untouchable.clear()
         self._sequence = spec.stop_sequence
         writer = self._pipe.open()
@@ -182,6 +215,8 @@ class Process:
         self._around.family.born(spec.name, popen.pid)
         self._tell("started", 0.0, "")
         self._around.loop.after(SETTLED_AFTER, lambda: self._settle(popen.pid))
+        if spec.ready:
+            self._probe = Probe(self._around.loop, spec.ready, self._pids, self._be_ready)
 
     def _cannot_spawn(self, error: OSError) -> None:
         self.last_exit = Exit(126, None)
@@ -192,9 +227,18 @@ class Process:
     def _settle(self, pid: int) -> None:
         if self.pid == pid and self.state is State.UP:
             self.settled = True
+            self.ready = self.ready or not self.spec.ready
             self._tell("running", SETTLED_AFTER, "")
 
+    def _be_ready(self, answered: bool) -> None:
+        self.ready = True
+        self._tell("ready" if answered else "unready", monotonic() - self.started, "")
+
     def _begin(self) -> None:
+        self.ready = False
+        if self._probe is not None:
+            self._probe.cancel()
+            self._probe = None
         self._pipe.read_regardless()
         self._step = 0
         self._take_step()
@@ -217,6 +261,9 @@ class Process:
             self._begun = now
         if hit:
             self._timer = self._around.loop.at(now + step.wait, lambda: self._handle(Event.STEP))
+            if step.signal in self.spec.quiet_signals:
+                self.quieted = True
+                self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(self._step))
             killed = step.signal == signal.SIGKILL
             self.forced += killed
             self._tell(
@@ -225,18 +272,33 @@ class Process:
         elif self._untouchable and not self.alive():
             self._handle(Event.GONE)  # `sudo …`: reported, not waited for
 
+    def _is_busy(self) -> bool:
+        return any(row.state == "R" for row in self.alive())
+
+    def _pids(self) -> list[int]:
+        return [row.pid for row in self.alive()]
+
     def _signal(self, number: int) -> int:
-        """Signal everything of it that may be signalled; how many were hit."""
+        """Signal whom it goes to; how many were hit."""
         hit = 0
-        for row in self.alive():
+        for row in reach(number, self.pid, self.alive(), self.spec.main_only):
             try:
                 hit += proc.send(number, row)
-                if wants_continue(number):
+                if number in STOPPING:
                     proc.send(signal.SIGCONT, row)
             except PermissionError:
                 self._untouchable.add((row.pid, row.started))
                 self._tell("stuck", self._elapsed(), f"pid {row.pid} ({proc.title(row.pid)}) is another user's")
         return hit
+
+    def _watch_drain(self, step: int) -> None:
+        """A wait after a quiet signal ends when the work is done."""
+        if self.state is not State.STOPPING or self._step != step:
+            return
+        if self.busy() is not None and self.drained():
+            self._handle(Event.STEP)
+        else:
+            self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(step))
 
     def _give_up(self) -> None:
         for row in self.alive():
@@ -249,12 +311,13 @@ class Process:
             self._timer.cancel()
             self._timer = None
         self.pid = 0
+        self.ready = self.settled = self.quieted = False
         self._pipe.close()
         self._around.family.buried(self.spec.name)
         self._tell("gone", self._elapsed(), describe(self.last_exit) if self.last_exit else "")
         if self.wanted:
             self.restarts += 1
-            self._handle(Event.START)
+            self.nudge()
 
     def _at_kill(self) -> bool:
         return self.state is State.STOPPING and self._sequence[self._step].signal == signal.SIGKILL
@@ -276,92 +339,3 @@ _ACTIONS: dict[Action, Callable[[Process], None]] = {
     Action.NEXT: Process._next,
     Action.CONCLUDE: Process._conclude,
 }
-
-
-class _Pipe:
-    """A dyno's stdout and stderr: one pipe, so that their order is kept; it exists before the child."""
-
-    def __init__(self, spec: Spec, around: Surroundings) -> None:
-        self._name = spec.name
-        self._quiet = spec.quiet
-        self._around = around
-        self._fd = -1
-        self._watched = False
-        self._regardless = False
-        self._lines = LineBuffer()
-        self._touched = 0.0
-        self._prompt: Timer | None = None
-
-    def open(self) -> int:
-        """The end to give to the child."""
-        self._fd, writer = os.pipe()
-        os.set_blocking(self._fd, False)
-        self._regardless = False
-        self.resume()
-        return writer
-
-    def resume(self) -> None:
-        if self._fd >= 0 and not self._watched:
-            self._around.loop.read(self._fd, self._readable)
-            self._watched = True
-
-    def read_regardless(self) -> None:
-        """Never hold it back again: a worker that cannot write hangs before it saves its jobs (Sidekiq, measured)."""
-        self._regardless = True
-        self.resume()
-
-    def drain(self) -> None:
-        """Everything that was written so far goes out, an unfinished line too: one read empties a pipe."""
-        if self._fd >= 0:
-            self._read()
-        self._emit(self._lines.flush())
-
-    def close(self) -> None:
-        self.drain()
-        self._hang_up()
-
-    def _readable(self) -> None:
-        if not self._read() and self._watched and not self._regardless:
-            self._around.loop.forget(self._fd)
-            self._watched = False
-
-    def _read(self) -> bool:
-        """Read one chunk and pass its whole lines on; False when the output wants no more for a while."""
-        try:
-            data = os.read(self._fd, CHUNK)
-        except BlockingIOError:
-            return True
-        if not data:
-            self._hang_up()
-            return True
-        flowing = self._emit(self._lines.feed(data))
-        self._touched = monotonic()
-        if self._prompt is None and self._lines.partial():
-            self._prompt = self._around.loop.after(PROMPT_AFTER, self._show_prompt)
-        return flowing
-
-    def _show_prompt(self) -> None:
-        self._prompt = None
-        if self._watched:
-            self._read()  # what waits in the pipe may finish the line
-        partial = self._lines.partial()
-        if not partial or self._quiet or self._prompt is not None:
-            return
-        idle = monotonic() - self._touched
-        if idle >= BUSY_PROMPT_AFTER or (idle >= PROMPT_AFTER and not self._busy()):
-            self._around.output.preview(self._name, partial)
-        else:
-            self._prompt = self._around.loop.after(PROMPT_AFTER, self._show_prompt)
-
-    def _busy(self) -> bool:
-        return any(row.state == "R" for row in self._around.family.members(self._name))
-
-    def _emit(self, lines: bytes) -> bool:
-        return not lines or self._quiet or self._around.output.emit(self._name, lines)
-
-    def _hang_up(self) -> None:
-        if self._fd >= 0:
-            self._around.loop.forget(self._fd)
-            os.close(self._fd)
-            self._fd, self._watched = -1, False
-            self._emit(self._lines.flush())

@@ -1,13 +1,13 @@
 """What is read before anything is planned: the Procfile, the environment, and the state of their files."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from procrun import environment, procfile, recognition, values
+from procrun import config, environment, procfile, profiles, recognition, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
-from procrun.model import Entry, Finding, Variable, Wishes
+from procrun.model import Config, Entry, Finding, Variable, Wishes
 
 
 class Sources(NamedTuple):
@@ -17,6 +17,7 @@ class Sources(NamedTuple):
     procfile: str
     entries: tuple[Entry, ...]
     environment: Environment
+    config: Config
     findings: tuple[Finding, ...]
     files: tuple[tuple[str, tuple[int, int] | None], ...]
 
@@ -39,13 +40,19 @@ def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True) -> S
     known = [recognition.recognise(entry.command, given) for entry in entries]
     sidekiq = any(found is not None and found.profile.name == "sidekiq" for found in known)
     loaded = _with_defaults(environment.resolve_providers(loaded, sidekiq), wishes.defaults)
+    root = _root(wishes, path)
     return Sources(
-        root=_root(wishes, path),
+        root=root,
         procfile=name,
         entries=entries,
         environment=loaded,
+        config=_configuration(root, [entry.name for entry in entries]),
         findings=(*findings, *loaded.findings),
-        files=tuple((os.path.abspath(file), _stamp(file)) for file in (path, *env_files) if file is not None),
+        files=tuple(
+            (os.path.abspath(file), _stamp(file))
+            for file in (path, *env_files, os.path.join(root, config.FILE))
+            if file is not None
+        ),
     )
 
 
@@ -69,6 +76,19 @@ def _load_environment(wishes: Wishes, environ: Mapping[str, str]) -> tuple[list[
     named = [os.path.join(wishes.app_root or "", file) for file in values.split(wishes.env_files)]
     files = named or [os.path.join(_home(wishes), ".env")]
     return files, environment.load(files, environ, "", required=bool(named))
+
+
+def _configuration(root: str, types: Sequence[str]) -> Config:
+    """`procrun.toml`, completed from the Cloud 66 manifest that it names."""
+    found = config.load(root)
+    if found.metadata is not None:
+        from procrun import manifest  # YAML, so only where it is used
+
+        given = manifest.load(os.path.join(root, found.metadata), found.environment)
+        found = config.with_manifest(found, given, types)
+    if found.where is not None:
+        config.validate(found, types, {profile.name for profile in profiles.PROFILES})
+    return found
 
 
 def _with_defaults(loaded: Environment, defaults: Mapping[str, str]) -> Environment:

@@ -17,12 +17,11 @@ LONGEST_WAIT = 1_000_000
 """Seconds that a wait may have, eleven days: the system's timers take no number whatever."""
 
 _EXAMPLE = "tstp, 120, term, 30, kill"
-_CONTINUED = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP}
 
 
-def dyno_sequence(budget: float) -> tuple[Step, ...]:
-    """TERM, then KILL at exactly `budget` seconds: all that a dyno knows."""
-    return (Step(signal.SIGTERM, budget), Step(signal.SIGKILL, UNKILLABLE_AFTER))
+def dyno_sequence(budget: float, first: int = signal.SIGTERM) -> tuple[Step, ...]:
+    """TERM, then KILL at exactly `budget` seconds: all that a dyno knows; a store may have another first signal."""
+    return (Step(first, budget), Step(signal.SIGKILL, UNKILLABLE_AFTER))
 
 
 def parse_sequence(given: str | Sequence[object], where: str, no_kill: bool = False) -> tuple[Step, ...]:
@@ -91,11 +90,6 @@ def signal_number(name: str | int, where: str) -> int:
         hint = did_you_mean(word.lower(), names, "; give its name, as in term or usr1")
         raise ConfigError(f"{shown(name)} is no signal{hint}", where)
     return int(found)
-
-
-def wants_continue(number: int) -> bool:
-    """Whether CONT follows signal `number`: a stopped process cannot die of it (as systemd, runit and s6 do)."""
-    return number in _CONTINUED
 
 
 def signal_name(number: int) -> str:

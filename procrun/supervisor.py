@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from procrun import proc
 from procrun.family import Family
+from procrun.intake import Output
 from procrun.lifecycle import State
 from procrun.loop import Loop
-from procrun.model import Exit, Happening, Spec, Stat
-from procrun.process import Output, Process, Surroundings
+from procrun.model import Exit, Happening, Spec, Stat, Step
+from procrun.process import Process, Surroundings
 from procrun.stopping import exit_status
 
 Listener = Callable[[Process, Happening], None]
@@ -41,25 +42,48 @@ class Supervisor:
         self.on_end = on_end
         self._errands: list[Errand] = []
         stdin, self._stdin_writer = os.pipe()  # stays open and silent: watchers quit at end of file
-        self._around = Surroundings(loop, self.family, output, stdin, self._told)
+        self._around = Surroundings(loop, self.family, output, stdin, self._told, self._blockers)
+        self._held: dict[str, tuple[Step, ...] | None] = {}
 
     # What is asked of it
 
     def start(self, specs: Iterable[Spec]) -> None:
         """Start these instances, new ones included."""
-        for spec in specs:
-            self.processes.setdefault(spec.name, Process(spec, self._around)).start()
+        chosen = [self.processes.setdefault(spec.name, Process(spec, self._around)) for spec in specs]
+        for process in chosen:
+            process.start()
+
+    def stop(self, processes: Iterable[Process], sequence: tuple[Step, ...] | None, again: bool) -> None:
+        """Stop these, stores behind what uses them, by their own sequence or by `sequence`; then start them again?
+
+        A store that is stopped alone is stopped at once: only who is being stopped with it is waited for.
+        """
+        for process in processes:
+            process.wanted = again
+            if process.state is State.UP:
+                self._held.setdefault(process.spec.name, sequence)
+            elif again:
+                process.nudge()
+        self._release()
 
     def carry_out(self, errand: "Errand", act: Callable[[], object]) -> None:
         """Act, watch over the errand until everything it is about has settled, and let it report."""
         self._errands.append(errand)
         act()
-        self._loop.after(0, self._check_errands)
+        self._loop.after(0, self._settle)
 
     def forget(self, errand: "Errand") -> None:
         """The client of this errand has gone."""
         if errand in self._errands:
             self._errands.remove(errand)
+
+    def replan(self, specs: Iterable[Spec]) -> tuple[list[Spec], list[Process]]:
+        """Have instances start by these specs from their next start on; the specs that are new, and what is in none."""
+        by_name = {spec.name: spec for spec in specs}
+        for name, process in self.processes.items():
+            process.next_spec = by_name.get(name, process.next_spec)
+        added = [spec for name, spec in by_name.items() if name not in self.processes]
+        return added, [process for name, process in self.processes.items() if name not in by_name]
 
     def remove(self, names: Iterable[str]) -> None:
         """Forget instances that are down: they are no part of the formation any more."""
@@ -71,8 +95,7 @@ class Supervisor:
         """Stop everything; the first verdict stands."""
         if self.verdict is None:
             self.verdict = verdict
-            for process in list(self.processes.values()):
-                process.stop()
+            self.stop(list(self.processes.values()), None, again=False)
             self._check_over()
 
     def alive(self) -> list[Process]:
@@ -128,16 +151,56 @@ class Supervisor:
         if ended and process.last_exit is not None and self.verdict is None:
             self._ended_by_itself(process, process.last_exit)
         # Not from here: the process, or the errand, may be in the middle of a change.
-        self._loop.after(0, self._check_errands)
+        self._loop.after(0, self._settle)
 
     def _ended_by_itself(self, process: Process, end: Exit) -> None:
         self._loop.after(0, lambda: self.on_end(f"{process.spec.name} ended the run", Verdict(exit_status(end))))
 
+    def rank(self, type_: str) -> int:
+        """How many types must be gone, one after the other, before this one is stopped: 0 for most."""
+        behind = {p.spec.type for p in self.processes.values() if type_ in p.spec.after}
+        return max((self.rank(other) + 1 for other in behind), default=0)
+
+    def _blockers(self, process: Process) -> list[Process]:
+        """What it is started after and is not ready, or will be stopped in a moment."""
+        return [
+            other
+            for other in self.processes.values()
+            if other.spec.type in process.spec.after and not (other.ready and other.spec.name not in self._held)
+        ]
+
+    def _release(self) -> None:
+        """Begin the stops that nobody is waited for with any more."""
+        for name in list(self._held):
+            process = self.processes[name]
+            if not any(self._goes_before(other, process) for other in self.processes.values()):
+                process.stop(self._held.pop(name))
+
+    def _goes_before(self, other: Process, store: Process) -> bool:
+        """Whether `other` is being stopped too, and must be gone before `store` is stopped."""
+        stopping = other.state is State.STOPPING or other.spec.name in self._held
+        return stopping and store.spec.type in other.spec.after
+
+    def _settle(self) -> None:
+        """Something changed: begin what waited for it, and tell who asked."""
+        self._release()
+        for process in list(self.processes.values()):
+            process.nudge()
+        self._check_errands()
+
     def _check_errands(self) -> None:
         for errand in list(self._errands):
-            if all(_settled(self.processes[name]) for name in errand.names if name in self.processes):
+            if all(self._settled(self.processes[name]) for name in errand.names if name in self.processes):
                 self._errands.remove(errand)
                 errand.done()
+
+    def _settled(self, process: Process) -> bool:
+        """Whether what was asked for it has happened: down and meant to be, or running and, for a store, ready."""
+        if process.spec.name in self._held or process.state is State.STOPPING:
+            return False
+        if process.state is State.DOWN:
+            return not process.wanted
+        return process.settled and (process.ready or not process.spec.ready)
 
     def _check_over(self) -> None:
         if self.verdict is not None and not self.alive():
@@ -150,10 +213,6 @@ class Errand(NamedTuple):
     names: frozenset[str]
     progress: Callable[[Happening], None]
     done: Callable[[], None]
-
-
-def _settled(process: Process) -> bool:
-    return process.state is State.DOWN or (process.state is State.UP and process.settled)
 
 
 def _dead_child() -> "os.waitid_result | None":

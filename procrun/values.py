@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from procrun.model import PLATFORMS
+
 LAST_PORT = 65535
 LONGEST = 1_000_000
 """Seconds that a budget may have, eleven days: the system's timers take no number whatever."""
@@ -50,3 +52,10 @@ def formation(text: str, types: Sequence[str]) -> dict[str, int]:
 def split(values: Iterable[str]) -> list[str]:
     """`a,b` and `c` as a, b, c: options that may be given several times take lists, too."""
     return [item.strip() for value in values for item in value.split(",") if item.strip()]
+
+
+def platform(text: str) -> str:
+    """`local`, `heroku` or `server`. Raises ValueError that says so for another word."""
+    if text not in PLATFORMS:
+        raise ValueError(f'"{text}" is no platform; there are: {", ".join(PLATFORMS)}')
+    return text

@@ -36,9 +36,19 @@ def step(happening: Happening) -> str:
             return explain(happening.detail)
         case "gone":
             return f"gone {happening.seconds:.2f} s after its first signal" if happening.seconds else "gone"
+        case "waits":
+            return f"waits for {happening.detail}"
+        case "quiet":
+            return f"{happening.detail}: takes no new work"
+        case "ready":
+            return f"ready after {happening.seconds:.2f} s"
+        case "unready":
+            return f"gives no answer after {happening.seconds:.0f} s; what waits for it starts now"
         case "failed":
             return f"could not be started: {happening.detail}"
-    return f"{happening.what} {happening.detail}".strip()
+        case "stuck":
+            return f"is not waited for: {happening.detail}"
+    return happening.what
 
 
 def explain(exit_: str) -> str:

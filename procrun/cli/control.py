@@ -1,49 +1,51 @@
 """The verbs for a running procrun: restart, stop, scale, ps."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.follow import follow
-from procrun.cli.options import APP, TIMEOUT
+from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.client import Run, ask, ended, find, runs
 from procrun.errors import ConfigError, ControlError
-from procrun.messages import Ps, Restart, Row, Scale, Status, Stop
+from procrun.messages import Ps, Request, Restart, Row, Scale, Status, Stop
 from procrun.model import Wishes
 from procrun.sources import folder
 
 _names = click.argument("names", nargs=-1, metavar="[NAME]…", shell_complete=process_names)
 
 
-def _root(where: dict[str, Any]) -> str:
+def root_of(where: dict[str, Any]) -> str:
     """The folder whose runs are meant: that of the Procfile."""
     return folder(Wishes(**where), os.environ)
 
 
 @click.command("restart")
-@takes(*APP, *TIMEOUT)
+@takes(*APP, *TIMEOUT, *JSON)
+@click.option("--rolling", is_flag=True, help="One instance after the other, up to the first that does not come back.")
 @_names
-def restart_command(names: tuple[str, ...], timeout: float | None, **where: Any) -> int:
+def restart_command(names: tuple[str, ...], timeout: float | None, as_json: bool, rolling: bool, **where: Any) -> int:
     """Restart a process type, an instance (worker.2), or everything, as a Heroku dyno is.
 
     TERM at once, KILL when the budget is over (10 seconds, or start's or this -t), then start again; all named
     instances in parallel. Prints each step with its time and returns when the new processes run.
     """
-    return _each(where, names, lambda chosen: Restart(chosen, timeout))
+    return each(where, names, lambda chosen: Restart(chosen, timeout, rolling), as_json)
 
 
 @click.command("stop")
-@takes(*APP, *TIMEOUT)
+@takes(*APP, *TIMEOUT, *JSON)
 @_names
-def stop_command(names: tuple[str, ...], timeout: float | None, **where: Any) -> int:
+def stop_command(names: tuple[str, ...], timeout: float | None, as_json: bool, **where: Any) -> int:
     """Stop a process type or an instance; without a NAME everything, which ends the run.
 
     What is stopped by hand stays down until `procrun start NAME` or `procrun restart NAME`.
     """
-    meant = find(_root(where), names)
-    status = _all([follow(run, Stop(chosen, timeout)) for run, chosen in meant])
+    meant = find(root_of(where), names)
+    status = _all([follow(run, Stop(chosen, timeout), as_json) for run, chosen in meant])
     if not names:
         for run, _ in meant:
             ended(run)
@@ -61,18 +63,17 @@ def scale_command(counts: tuple[str, ...], **where: Any) -> int:
         if not equals or not number.isdecimal() or len(number) > 5:
             raise ConfigError(f'"{item}" is not TYPE=NUMBER, as in web=2', "scale")
         formation[type_] = int(number)
-    return follow(_holder(_root(where), list(formation)), Scale(formation))
+    return follow(_holder(root_of(where), list(formation)), Scale(formation))
 
 
 @click.command("ps")
-@takes(*APP)
-@click.option("--json", "as_json", is_flag=True, help="As JSON: times in seconds, memory in bytes.")
+@takes(*APP, *JSON)
 def ps_command(as_json: bool, **where: Any) -> int:
-    """List the instances: state, pid, port, uptime, restarts, CPU, memory, last exit.
+    """List the instances: state, pid, port, uptime, restarts, CPU, memory, last exit, busy jobs where known.
 
     CPU is the average since the start, as in ps(1); memory is resident, with all descendants.
     """
-    rows = [row for run, _ in find(_root(where), ()) for row in _rows(run)]
+    rows = [row for run, _ in find(root_of(where), ()) for row in _rows(run)]
     if as_json:
         import msgspec
 
@@ -91,9 +92,9 @@ def _rows(run: Run) -> list[Row]:
     return status.rows
 
 
-def _each(where: dict[str, Any], names: tuple[str, ...], request: Any) -> int:
-    meant = find(_root(where), names)
-    return _all([follow(run, request(chosen)) for run, chosen in meant])
+def each(where: dict[str, Any], names: tuple[str, ...], request: Callable[[list[str]], Request], as_json: bool) -> int:
+    """Send each run that is meant its request, by the names it has, and follow it; the worst exit status."""
+    return _all([follow(run, request(chosen), as_json) for run, chosen in find(root_of(where), names)])
 
 
 def _holder(root: str, types: list[str]) -> Run:

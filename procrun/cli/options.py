@@ -57,7 +57,12 @@ LOOK = (
     Option("no_colour", ("--no-colour", "--no-color"), None, bool, "No colours; NO_COLOR does the same."),
     Option("no_timestamp", ("--no-timestamp",), None, bool, "No time before the name."),
 )
-START = (*APP, *PORT, *FORMATION, *CHOICE, *TIMEOUT, *LOOK)
+PLATFORM = (
+    Option("platform", ("--platform",), "NAME", values.platform, "local (else), heroku or server; as in procrun.toml."),
+    Option("no_order", ("--no-order",), None, bool, "Recognise no stores: everything starts and stops at once."),
+)
+JSON = (Option("as_json", ("--json",), None, bool, "As JSON: times in seconds, memory in bytes."),)
+START = (*APP, *PORT, *FORMATION, *CHOICE, *TIMEOUT, *PLATFORM, *LOOK)
 
 
 def by_flag(options: tuple[Option, ...]) -> dict[str, Option]:

@@ -2,15 +2,17 @@
 
 import os
 import signal
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from procrun import front, plan, proc, rundir
 from procrun.cli.faults import warn
 from procrun.loop import Loop
-from procrun.model import Wishes
+from procrun.model import Happening, Spec, Wishes
 from procrun.narrator import Narrator
 from procrun.output import Look, Sink, Stream, wants_colour
+from procrun.process import Process
 from procrun.sources import changed_files
 from procrun.supervisor import Supervisor, Verdict
 
@@ -44,7 +46,7 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
             if status is not None:
                 return status
         plan.taken_ports(made.specs)
-        session = Session(link, made, values, colour)
+        session = Session(link, made, wishes, values, colour)
         session.begin(folders)
     return session.run()
 
@@ -52,8 +54,9 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
 class Session:
     """Wires the floors below to each other for one run; what the front passes on is obeyed here."""
 
-    def __init__(self, link: front.Link, made: plan.Plan, values: dict[str, Any], colour: bool) -> None:
+    def __init__(self, link: front.Link, made: plan.Plan, wishes: Wishes, values: dict[str, Any], colour: bool) -> None:
         self._link = link
+        self._wishes = wishes
         self._plan = made
         self._server: Server | None = None
         self._suspended = False
@@ -64,27 +67,40 @@ class Session:
         look = Look(width, colour, not values["no_timestamp"], not values["no_prefix"])
         stream = Stream(self._sink, look, terminal=os.isatty(1))
         self._narrator = Narrator(self._loop, stream.say)
-        self._supervisor = Supervisor(f"{os.getpid()}", self._loop, stream, self._narrator.hear, self._end)
+        self._supervisor = Supervisor(f"{os.getpid()}", self._loop, stream, self._hear, self._end)
 
     def begin(self, folders: list[str]) -> None:
         """Start everything, then what is not needed to start: the watch over orphans, the socket."""
         front.listen_to(self._loop, self.obey, self._supervisor.reap)
         self._link.listen(self._loop, self.obey)
-        self._link.budget(self._plan.budget)
         self._supervisor.start(self._plan.specs)
         proc.become_subreaper()
         self._serve(folders)
         if len(self._plan.types) < len(self._plan.sources.entries):
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
+    def _hear(self, process: Process, happening: Happening) -> None:
+        self._narrator.hear(process, happening)
+        if happening.what == "started":
+            spec = process.spec
+            self._link.born(happening.pid, self._supervisor.rank(spec.type), spec.main_only, spec.stop_sequence[0])
+
     def _serve(self, folders: list[str]) -> None:
         """Open the control socket in the first folder that can hold one."""
-        from procrun.server import Desk, Server
+        from procrun.deploying import Deployment
+        from procrun.desk import Desk
+        from procrun.server import Server
 
-        desk = Desk(self._supervisor, lambda type_, count: plan.instances(self._plan, type_, count), self._changes)
+        def expand(type_: str, count: int) -> Iterable[Spec]:
+            return plan.instances(self._plan, type_, count)
+
+        def deployment(chosen: list[Process], send: Callable[[Any], None]) -> Deployment:
+            return Deployment(self._supervisor, self._loop, self._reload, chosen, send)
+
+        desk = Desk(self._supervisor, self._plan.platform, expand, self._changes, deployment)
         for folder in folders:
             try:
-                self._server = Server(rundir.socket_path(folder), self._loop, desk)
+                self._server = Server(rundir.socket_path(folder), self._loop, desk.serve)
                 return
             except OSError as error:
                 reason = error.strerror
@@ -105,6 +121,11 @@ class Session:
         if verdict is not None and verdict.signal is not None:
             self._link.die_of(verdict.signal)
         return verdict.status if verdict is not None else 1
+
+    def _reload(self) -> tuple[Spec, ...]:
+        """The specs of the plan as its files are now; the ports and names stay those of the command line."""
+        self._plan = plan.build(self._wishes, os.environ)
+        return self._plan.specs
 
     def _changes(self) -> list[str]:
         names = [os.path.relpath(file, self._plan.sources.root) for file in changed_files(self._plan.sources)]

@@ -1,0 +1,119 @@
+"""A deploy: quiet at once, let the client's command run, read the plan again, drain, restart; or take it all back."""
+
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from procrun.errors import ControlError, ProcrunError
+from procrun.lifecycle import State
+from procrun.loop import Loop
+from procrun.messages import Answer, Deployed, Done, Final, Go, Progress, Refused, Request, Talk
+from procrun.model import Happening, Spec
+from procrun.process import DRAIN_EVERY, Process
+from procrun.supervisor import Errand, Supervisor
+
+Send = Callable[[Answer], None]
+
+
+class Deployment:
+    """One deploy of `processes`, told to a client by `send`; `talk` is what the client may still say.
+
+    `reload` reads the plan again and gives its specs; it raises ProcrunError for a fault in it.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        loop: Loop,
+        reload: Callable[[], Iterable[Spec]],
+        processes: list[Process],
+        send: Send,
+    ) -> None:
+        self.talk = Talk(self._vanished, self._more)
+        self._supervisor = supervisor
+        self._loop = loop
+        self._reload = reload
+        self._processes = processes
+        self._send = send
+        self._begun = monotonic()
+        self._client_works = True
+
+    def begin(self, drain_first: float | None) -> None:
+        """Quiet what can be quieted, and let the client go on, at once or when running work has ended."""
+        for process in self._processes:
+            if process.state is State.UP:
+                sent = process.make_quiet()
+                if sent:
+                    self._progress(Happening(process.spec.name, "quiet", 0.0, sent, process.pid))
+        self._when_drained(drain_first or 0.0, lambda: self._send(Go()))
+
+    def _more(self, request: Request) -> None:
+        if not isinstance(request, Deployed) or not self._client_works:
+            raise ControlError("a deploy is under way on this connection", 2)
+        self._client_works = False
+        if request.status != 0:
+            self._take_back(Done([], ["the command failed: what was quieted was restarted on the old plan"]))
+            return
+        try:
+            specs = list(self._reload())
+        except ProcrunError as error:
+            self._take_back(Refused(f"{error}; what was quieted was restarted on the old plan", error.exit_status))
+            return
+        self._when_drained(request.drain or 0.0, lambda: self._put_in_place(specs))
+
+    def _vanished(self) -> None:
+        """The client is gone: nothing that was quieted may stay so; a restart under way goes on."""
+        self._send = lambda answer: None
+        if self._client_works:
+            self._client_works = False
+            self._take_back(Done([], []))
+
+    def _take_back(self, reply: Final) -> None:
+        quieted = [process for process in self._processes if process.quieted]
+        self._carry_out(quieted, lambda: self._supervisor.stop(quieted, None, again=True), lambda: self._send(reply))
+
+    def _put_in_place(self, specs: list[Spec]) -> None:
+        """Restart what is deployed on the new plan, start what it adds, stop what it no longer has."""
+        added, removed = self._supervisor.replan(specs)
+        staying = [process for process in self._processes if process not in removed]
+        by_signal = [p for p in staying if p.spec.restart_signal is not None and p.state is State.UP]
+
+        def act() -> None:
+            for process in by_signal:
+                process.send(process.spec.restart_signal or 0)
+            self._supervisor.stop([p for p in staying if p not in by_signal], None, again=True)
+            self._supervisor.stop(removed, None, again=False)
+            self._supervisor.start(added)
+
+        def done() -> None:
+            self._supervisor.remove(process.spec.name for process in removed)
+            running = self._supervisor.processes
+            wanted = [*(process.spec.name for process in staying), *(spec.name for spec in added)]
+            self._send(Done([name for name in wanted if running[name].state is not State.UP], []))
+
+        self._carry_out([*staying, *removed], act, done, frozenset(spec.name for spec in added))
+
+    def _carry_out(
+        self,
+        processes: list[Process],
+        act: Callable[[], None],
+        done: Callable[[], None],
+        besides: frozenset[str] = frozenset(),
+    ) -> None:
+        names = besides | {process.spec.name for process in processes}
+        self._supervisor.carry_out(Errand(names, self._progress, done), act)
+
+    def _when_drained(self, limit: float, then: Callable[[], None]) -> None:
+        """Go on when no quieted worker is busy any more, as its title says, or after `limit` seconds."""
+        end = monotonic() + limit
+
+        def look() -> None:
+            now = monotonic()
+            if now >= end or all(p.drained() for p in self._processes if p.quieted):
+                then()
+            else:
+                self._loop.at(min(end, now + DRAIN_EVERY), look)
+
+        look()
+
+    def _progress(self, h: Happening) -> None:
+        self._send(Progress(round(monotonic() - self._begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))

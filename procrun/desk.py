@@ -1,0 +1,289 @@
+"""Does what a request to the run asks, by the supervisor; one method a request."""
+
+import os
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from procrun import proc
+from procrun.deploying import Deployment
+from procrun.errors import ControlError
+from procrun.lifecycle import State
+from procrun.messages import (
+    Answer,
+    Deploy,
+    Done,
+    Hello,
+    Progress,
+    Ps,
+    Quiet,
+    Request,
+    Restart,
+    Row,
+    Scale,
+    Signal,
+    Start,
+    Status,
+    Stop,
+    Talk,
+    Welcome,
+)
+from procrun.model import Happening, Spec, Step
+from procrun.process import Process
+from procrun.stopping import describe, dyno_sequence, signal_name, signal_number
+from procrun.supervisor import Errand, Supervisor, Verdict
+
+Send = Callable[[Answer], None]
+
+
+class Desk:
+    """Serves the requests of one run on its `platform`.
+
+    `expand` makes specs for instances that the plan did not have (`expand("web", 3)`: the first three; raises
+    ConfigError); `notes` gives lines that go with a restart; `deploy` begins a deploy.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        platform: str,
+        expand: Callable[[str, int], Iterable[Spec]],
+        notes: Callable[[], list[str]],
+        deployment: Callable[[list[Process], Send], Deployment],
+    ) -> None:
+        self._supervisor = supervisor
+        self._platform = platform
+        self._expand = expand
+        self._notes = notes
+        self._deployment = deployment
+
+    def serve(self, request: Request, send: Send) -> Talk:
+        """Answer by `send`, now or later. Raises ControlError and ConfigError; nothing was done then."""
+        match request:
+            case Hello():
+                send(self._welcome())
+            case Ps():
+                send(Status([self._row(process) for process in self._supervisor.processes.values()]))
+            case Start():
+                return self._start(request, send)
+            case Stop():
+                return self._stop(request, send)
+            case Restart():
+                return self._restart(request, send)
+            case Scale():
+                return self._scale(request, send)
+            case Quiet():
+                return self._quiet(request, send)
+            case Signal():
+                return self._signal(request, send)
+            case Deploy():
+                return self._deploy(request, send)
+            case _:
+                raise ControlError("nothing is being deployed on this connection", 2)
+        return Talk()
+
+    def choose(self, names: list[str]) -> list[Process]:
+        """The instances that names of types and instances mean; all when there are none.
+
+        Raises ControlError that lists the names there are.
+        """
+        if self._supervisor.verdict is not None:
+            raise ControlError("this run is being stopped", 1)
+        running = list(self._supervisor.processes.values())
+        for name in names:
+            if not any(name in (process.spec.name, process.spec.type) for process in running):
+                there = ", ".join(sorted({p.spec.type for p in running} | {p.spec.name for p in running}))
+                raise ControlError(f'no process "{name}" here; there are: {there}', 2)
+        return [p for p in running if not names or p.spec.name in names or p.spec.type in names]
+
+    def _welcome(self) -> Welcome:
+        states = {name: state_of(process) for name, process in self._supervisor.processes.items()}
+        return Welcome(os.getppid(), self._supervisor.since, states)
+
+    def _row(self, process: Process) -> Row:
+        rows = process.alive() if process.state is not State.DOWN else []
+        uptime = monotonic() - process.started if rows else None
+        cpu = proc.seconds(sum(row.cpu for row in rows))
+        busy = process.busy() if rows else None
+        return Row(
+            name=process.spec.name,
+            state=state_of(process),
+            pid=process.pid or None,
+            port=process.spec.port,
+            uptime=uptime,
+            restarts=process.restarts,
+            cpu_seconds=round(cpu, 2),
+            cpu_percent=round(100 * cpu / uptime, 1) if uptime else 0.0,
+            memory=sum(proc.memory(row.pid) for row in rows),
+            last_exit=describe(process.last_exit) if process.last_exit else None,
+            command=process.spec.command,
+            busy=busy.busy if busy else None,
+            threads=busy.threads if busy else None,
+        )
+
+    def _start(self, request: Start, send: Send) -> Talk:
+        chosen = self.choose(request.names)
+        return self._errand(chosen, send, lambda: self._supervisor.start(process.spec for process in chosen))
+
+    def _restart(self, request: Restart, send: Send) -> Talk:
+        chosen = self.choose(request.names)
+        sequence = _sequence(request.timeout)
+        if request.rolling:
+            return self._rolling(chosen, sequence, send)
+        return self._errand(chosen, send, lambda: self._supervisor.stop(chosen, sequence, again=True), self._notes())
+
+    def _rolling(self, chosen: list[Process], sequence: tuple[Step, ...] | None, send: Send) -> Talk:
+        """One after the other; the first that does not come back ends it."""
+        rest = list(chosen)
+        current = Talk()
+
+        def vanished() -> None:
+            rest.clear()
+            current.vanished()
+
+        def relay(answer: Answer) -> None:
+            if isinstance(answer, Done) and not answer.failed and rest:
+                step()
+            elif isinstance(answer, Done) and rest:
+                left = ", ".join(process.spec.name for process in rest)
+                send(Done(answer.failed, [*answer.notes, f"not restarted: {left}"]))
+            else:
+                send(answer)
+
+        def step() -> None:
+            nonlocal current
+            one = [rest.pop(0)]
+            notes = self._notes() if not rest else []
+            current = self._errand(one, relay, lambda: self._supervisor.stop(one, sequence, again=True), notes)
+
+        step()
+        return Talk(vanished)
+
+    def _stop(self, request: Stop, send: Send) -> Talk:
+        chosen = self.choose(request.names)
+        sequence = _sequence(request.timeout)
+
+        def act() -> None:
+            self._supervisor.stop(chosen, sequence, again=False)
+            if not request.names:
+                self._supervisor.on_end("`procrun stop` was called", Verdict(0))
+
+        return self._errand(chosen, send, act, up=False)
+
+    def _scale(self, request: Scale, send: Send) -> Talk:
+        wanted = [spec for type_, count in request.formation.items() for spec in self._expand(type_, count)]
+        names = {spec.name for spec in wanted}
+        running = self._supervisor.processes
+        fewer = [p for p in running.values() if p.spec.type in request.formation and p.spec.name not in names]
+        more = [spec for spec in wanted if spec.name not in running or not running[spec.name].wanted]
+
+        def act() -> None:
+            self._supervisor.stop(fewer, None, again=False)
+            self._supervisor.start(more)
+
+        def relay(answer: Answer) -> None:
+            if isinstance(answer, Done):
+                self._supervisor.remove(process.spec.name for process in fewer)
+            send(answer)
+
+        up = {spec.name for spec in more}
+        return self._errand_for({p.spec.name for p in fewer} | up, up, relay, act)
+
+    def _quiet(self, request: Quiet, send: Send) -> Talk:
+        self._server_only("quiet", "TERM makes a worker quiet too, and `procrun restart` sends it")
+        chosen = self.choose(request.names)
+        for process in chosen:
+            if not process.spec.quiet_signals:
+                what = process.spec.profile or "this program"
+                raise ControlError(f"{process.spec.name}: no signal makes {what} quiet; nothing was sent", 2)
+        notes = []
+        for process in chosen:
+            if process.state is not State.UP or not process.make_quiet():
+                raise ControlError(f"{process.spec.name} does not catch its quiet signal (yet); it was not sent", 1)
+            busy = process.busy()
+            if busy is not None:
+                note = f"{process.spec.name}: {busy.busy} of {busy.threads} busy, as its title says; may be 5 s old"
+                notes.append(note)
+        send(Done([], notes))
+        return Talk()
+
+    def _signal(self, request: Signal, send: Send) -> Talk:
+        number = signal_number(request.signal, "signal")
+        if self._platform == "heroku":
+            raise ControlError("a dyno gets no signals but TERM and KILL; use `procrun restart`", 2)
+        name = signal_name(number)
+        if self._platform == "local" and name in ("USR1", "USR2", "TSTP"):
+            self._server_only(f"signal {name}", f"a dyno has no {name}")
+        chosen = self.choose(request.names)
+        for process in chosen:
+            if process.state is not State.UP:
+                raise ControlError(f"{process.spec.name} is not running", 1)
+            if not request.force and not process.survives(number):
+                who = process.spec.profile or process.spec.name
+                text = f"{process.spec.name}: {who} does not catch {name} and would die of it; --force sends it anyway"
+                raise ControlError(text, 2)
+        for process in chosen:
+            process.send(number)
+        send(Done([], [f"{name} sent to {', '.join(process.spec.name for process in chosen)}"]))
+        return Talk()
+
+    def _deploy(self, request: Deploy, send: Send) -> Talk:
+        self._server_only("deploy", "`procrun restart` restarts inside the budget")
+        excluded = {process.spec.name for process in self.choose(request.exclude)} if request.exclude else set()
+        named = bool(request.names)
+        chosen = [
+            process
+            for process in self.choose(request.names)
+            if process.spec.name not in excluded
+            and (named or (process.spec.restart_on_deploy and not process.spec.store))
+        ]
+        deployment = self._deployment(chosen, send)
+        deployment.begin(request.drain_first)
+        return deployment.talk
+
+    def _server_only(self, what: str, instead: str) -> None:
+        if self._platform != "server":
+            text = f'{what} is for platform = "server" in procrun.toml, and this run is on {self._platform}'
+            raise ControlError(f"{text}: {instead}", 2)
+
+    def _errand(
+        self,
+        chosen: list[Process],
+        send: Send,
+        act: Callable[[], object],
+        notes: Iterable[str] = (),
+        up: bool = True,
+    ) -> Talk:
+        names = {process.spec.name for process in chosen}
+        return self._errand_for(names, names if up else set(), send, act, notes)
+
+    def _errand_for(
+        self, names: set[str], up: set[str], send: Send, act: Callable[[], object], notes: Iterable[str] = ()
+    ) -> Talk:
+        """Act, pass every step on, and reply once all of `names` have settled; those of `up` must be up then."""
+        begun = monotonic()
+        running = self._supervisor.processes
+
+        def progress(h: Happening) -> None:
+            send(Progress(round(monotonic() - begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))
+
+        def done() -> None:
+            failed = [name for name in sorted(up) if name not in running or running[name].state is not State.UP]
+            send(Done(failed, list(notes)))
+
+        errand = Errand(frozenset(names), progress, done)
+        self._supervisor.carry_out(errand, act)
+        return Talk(lambda: self._supervisor.forget(errand))
+
+
+def state_of(process: Process) -> str:
+    """What `ps` calls it."""
+    if process.state is State.STOPPING:
+        return "restarting" if process.wanted else "stopping"
+    if process.state is State.DOWN:
+        return "waiting" if process.wanted else "down"
+    return "quiet" if process.quieted else "up"
+
+
+def _sequence(timeout: float | None) -> tuple[Step, ...] | None:
+    """The stop sequence of a budget given with the request; None for each process's own."""
+    return dyno_sequence(timeout) if timeout is not None else None

@@ -1,0 +1,149 @@
+"""How an instance is stopped, quieted and ordered: platform, configuration and profile become one set of manners."""
+
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import NamedTuple
+
+from procrun import profiles, recognition, stopping
+from procrun.errors import ConfigError
+from procrun.model import Config, Entry, Finding, ProcessConfig, Step
+from procrun.profiles import Profile
+from procrun.recognition import Recognised
+
+DEFAULT_ON_SERVER = "term, 10, kill"
+
+
+class Manners(NamedTuple):
+    """What a Spec says of stopping, by the same names."""
+
+    stop_sequence: tuple[Step, ...]
+    profile: str = ""
+    after: tuple[str, ...] = ()
+    store: bool = False
+    ready: str = ""
+    main_only: bool = False
+    quiet_signals: tuple[int, ...] = ()
+    busy_title: str = ""
+    clean: frozenset[int] = frozenset()
+    restart_signal: int | None = None
+    restart_on_deploy: bool = True
+
+
+class Rules(NamedTuple):
+    """What holds for the whole run: the platform, its budgets in seconds, and whether stores are recognised."""
+
+    platform: str
+    budget: float
+    store_budget: float
+    order: bool = True
+
+
+def all_manners(
+    entries: Iterable[Entry], rules: Rules, config: Config, variables: Mapping[str, str], root: str
+) -> tuple[dict[str, Manners], list[Finding]]:
+    """The manners of each type, and a finding for each setting that the platform leaves unused.
+
+    Raises ConfigError for a fault in a configured value.
+    """
+    known = {entry.name: _recognised(entry, config, variables) for entry in entries}
+    stores = [name for name, found in known.items() if found is not None and found.profile.store and rules.order]
+    manners: dict[str, Manners] = {}
+    findings: list[Finding] = []
+    for name, found in known.items():
+        given = config.processes.get(name, ProcessConfig())
+        before = [store for store in stores if not _comes_after(store, name, config)]
+        manners[name] = _manners(name, found, given, rules, before, root)
+        findings += _unused(given, rules.platform)
+    return manners, findings
+
+
+def _recognised(entry: Entry, config: Config, variables: Mapping[str, str]) -> Recognised | None:
+    """The program behind the command, or the profile that the configuration names for it."""
+    given = config.processes.get(entry.name, ProcessConfig())
+    found = recognition.recognise(entry.command, variables)
+    if given.profile is None:
+        return found
+    if given.profile == "none":
+        return None
+    profile = profiles.named(given.profile)
+    if profile is None:
+        names = ", ".join(sorted({profile.name for profile in profiles.PROFILES}))
+        raise ConfigError(f'no profile "{given.profile}"; there are: {names}, none', given.places["profile"])
+    return found._replace(profile=profile) if found is not None else Recognised(profile, (), {})
+
+
+def _manners(
+    name: str, found: Recognised | None, given: ProcessConfig, rules: Rules, stores: list[str], root: str
+) -> Manners:
+    profile = found.profile if found is not None else None
+    is_store = profile is not None and profile.store and rules.order
+    server = rules.platform == "server"
+    others = () if is_store else tuple(stores)
+    quiet = _quiet_signals(found, root) if server and found is not None else ()
+    return Manners(
+        stop_sequence=_sequence(found, given, rules, is_store, root),
+        profile=profile.name if profile is not None else "",
+        after=given.after if given.after is not None else others,
+        store=is_store,
+        ready=profile.ready if profile is not None and is_store else "",
+        main_only=profile is not None and profile.main_only and rules.platform != "heroku",
+        quiet_signals=quiet,
+        busy_title=profile.busy_title if profile is not None else "",
+        clean=frozenset(profile.clean) if profile is not None else frozenset(),
+        restart_signal=stopping.configured_restart_signal(given) if server else None,
+        restart_on_deploy=given.restart_on_deploy is not False,
+    )
+
+
+def _sequence(
+    found: Recognised | None, given: ProcessConfig, rules: Rules, is_store: bool, root: str
+) -> tuple[Step, ...]:
+    """On a server the configured sequence, else the profile's; elsewhere a dyno's, a store by its own signal."""
+    configured = stopping.configured_sequence(given)
+    if rules.platform == "server":
+        if configured is not None:
+            return configured
+        if found is not None:
+            return _patient(found, root)
+        return stopping.parse_sequence(DEFAULT_ON_SERVER, "default")
+    if is_store and found is not None:
+        return stopping.dyno_sequence(rules.store_budget, found.profile.stop[0].signal)
+    return stopping.dyno_sequence(rules.budget)
+
+
+def _patient(found: Recognised, root: str) -> tuple[Step, ...]:
+    """The profile's sequence, made longer where the program's own time-out is: `sidekiq -t 300` gets its 300 s."""
+    wait = recognition.patience(found, root)
+    patience = found.profile.patience
+    if wait is None or patience is None or not isfinite(wait.seconds):
+        return found.profile.stop
+    needed = wait.seconds + patience.margin
+    return tuple(
+        step._replace(wait=max(step.wait, needed)) if step.signal == patience.signal else step
+        for step in found.profile.stop
+    )
+
+
+def _quiet_signals(found: Recognised, root: str) -> tuple[int, ...]:
+    """That of the installed version; where the version is unknown the running program's handlers decide."""
+    known: Profile = found.profile
+    version = recognition.installed_version(found, root)
+    if version is None:
+        return tuple(quiet.signal for quiet in known.quiet)
+    number = profiles.quiet_signal(known, version)
+    return () if number is None else (number,)
+
+
+def _comes_after(type_: str, other: str, config: Config) -> bool:
+    """Whether the configuration starts `type_` after `other`, directly or not (it has no cycles)."""
+    after = config.processes.get(type_, ProcessConfig()).after or ()
+    return other in after or any(_comes_after(step, other, config) for step in after)
+
+
+def _unused(given: ProcessConfig, platform: str) -> Iterable[Finding]:
+    if platform == "server":
+        return
+    for key in ("stop_sequence", "restart_signal"):
+        if getattr(given, key) is not None:
+            text = f'left unused on platform {platform}, which knows TERM and KILL only; platform = "server" uses it'
+            yield Finding(given.places[key], text)
