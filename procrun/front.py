@@ -7,6 +7,7 @@ its orphans come here (a subreaper) and are stopped; when the front dies, the su
 
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable
 from time import monotonic
@@ -172,16 +173,38 @@ class _Front:
         """The supervisor is dead: stop what it left, by TERM and, at the budget, KILL."""
         left = proc.descendants(os.getpid(), proc.snapshot())
         if not left:
-            if self._begun:
+            if self._begun and self._loop.running:
                 self._say(f"everything gone {monotonic() - self._begun:.2f} s after TERM")
             self._loop.stop()
         elif not self._begun:
-            self._say(f"the supervisor ended ({self._how()}); stopping {len(left)} processes it left")
+            self._say(f"the supervisor ended ({self._how()}); stopping what it left: {len(left)}, TERM now")
+            self._read_for(left)
             self._signal(left, signal.SIGTERM)
             self._begun = monotonic()
             self._deadline = self._loop.at(self._begun + self._budget, self._kill)
         elif self._killing:
             self._signal(left, signal.SIGKILL)
+
+    def _read_for(self, left: list[Stat]) -> None:
+        """Read what they write, and drop it: without a reader a worker dies, or hangs, before it saves its jobs."""
+        seen = set()
+        for row in left:
+            for fd in (1, 2):
+                try:
+                    path = f"/proc/{row.pid}/fd/{fd}"
+                    found = os.stat(path)
+                    if stat.S_ISFIFO(found.st_mode) and found.st_ino not in seen:
+                        seen.add(found.st_ino)
+                        self._drain(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+                except OSError:
+                    pass  # gone meanwhile
+
+    def _drain(self, pipe: int) -> None:
+        def read() -> None:
+            if not os.read(pipe, 65536):
+                self._loop.forget(pipe)
+
+        self._loop.read(pipe, read)
 
     def _kill(self) -> None:
         if self._killing:

@@ -38,7 +38,7 @@ class Narrator:
             case "exited" if process.state is State.UP:
                 self.say(f"{name} ended by itself after {duration(happening.seconds)}: {explain(happening.detail)}")
                 self._hint(process)
-            case "exited" if process.alive():
+            case "exited" if process.next_step() and process.alive():
                 self.say(f"{name} {explain(happening.detail)}, but some of it is still alive: {_who(process)}")
             case "signal":
                 self._wait_for(process)
@@ -67,7 +67,8 @@ class Narrator:
         self._reminder = None
         self._stopping = {process for process in self._stopping if process.state is State.STOPPING}
         for process in self._stopping:
-            self.say(f"still waiting for {process.spec.name}: {_who(process)}; {process.next_step()}")
+            if process.stopping_for() >= REMIND_AFTER and process.next_step():
+                self.say(f"still waiting for {process.spec.name}: {_who(process)}; {process.next_step()}")
         if self._stopping:
             self._reminder = self._loop.after(REMIND_AFTER, self._remind)
 
