@@ -7,6 +7,7 @@ its orphans come here (a subreaper) and are stopped; when the front dies, the su
 
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable
 from time import monotonic
@@ -196,10 +197,13 @@ class _Front:
         """The supervisor is dead: stop what it left, rank after rank, each with its budget, KILL at its end."""
         left = proc.descendants(os.getpid(), proc.snapshot())
         if not left:
-            if self._begun:
+            if self._begun and self._loop.running:
                 self._say("everything is gone")
             self._loop.stop()
             return
+        if not self._begun:
+            self._say(f"the supervisor ended ({self._how()}); stopping what it left: {len(left)}, stores last")
+            self._read_for(left)
         rank = min(self._dyno(row).rank for row in left)
         stage = [row for row in left if self._dyno(row).rank == rank]
         if rank != self._rank:
@@ -208,8 +212,6 @@ class _Front:
             self._signal(stage, signal.SIGKILL)
 
     def _begin_stage(self, rank: int, stage: list[Stat]) -> None:
-        if not self._begun:
-            self._say(f"the supervisor ended ({self._how()}); stopping the {len(stage)} processes it left")
         if self._deadline is not None:
             self._deadline.cancel()
         self._rank, self._killing = rank, False
@@ -223,6 +225,27 @@ class _Front:
 
     def _dyno(self, row: Stat) -> _Dyno:
         return self._dynos.get(row.sid, _UNKNOWN)
+
+    def _read_for(self, left: list[Stat]) -> None:
+        """Read what they write, and drop it: without a reader a worker dies, or hangs, before it saves its jobs."""
+        seen = set()
+        for row in left:
+            for fd in (1, 2):
+                try:
+                    path = f"/proc/{row.pid}/fd/{fd}"
+                    found = os.stat(path)
+                    if stat.S_ISFIFO(found.st_mode) and found.st_ino not in seen:
+                        seen.add(found.st_ino)
+                        self._drain(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+                except OSError:
+                    pass  # gone meanwhile
+
+    def _drain(self, pipe: int) -> None:
+        def read() -> None:
+            if not os.read(pipe, 65536):
+                self._loop.forget(pipe)
+
+        self._loop.read(pipe, read)
 
     def _kill(self) -> None:
         if self._killing:

@@ -35,7 +35,7 @@ class Loop:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._timers: list[Timer] = []
-        self._running = False
+        self.running = False
         self._handlers: Mapping[int, Callback] = {}
 
     def read(self, fd: int, callback: Callback) -> None:
@@ -84,8 +84,8 @@ class Loop:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        self._running = True
-        while self._running:
+        self.running = True
+        while self.running:
             for key, _ in self._selector.select(self._patience()):
                 if key.fd in self._selector.get_map():  # an earlier call of this round may have forgotten it
                     key.data()
@@ -94,7 +94,7 @@ class Loop:
 
     def stop(self) -> None:
         """Leave `run` after the present call."""
-        self._running = False
+        self.running = False
 
     def _patience(self) -> float | None:
         while self._timers and self._timers[0].callback is None:

@@ -53,7 +53,7 @@ class Narrator:
         if process.state is State.UP:
             self.say(f"{name} ended by itself after {duration(happening.seconds)}: {how}")
             self._hint(process)
-        elif process.alive():
+        elif process.next_step() and process.alive():
             self.say(f"{name} {how}, but some of it is still alive: {_who(process)}")
 
     def ending(self, why: str, up: Sequence[Process]) -> None:
@@ -73,7 +73,8 @@ class Narrator:
         self._reminder = None
         self._stopping = {process for process in self._stopping if process.state is State.STOPPING}
         for process in self._stopping:
-            self.say(f"still waiting for {process.spec.name}: {_who(process)}; {process.next_step()}")
+            if process.stopping_for() >= REMIND_AFTER and process.next_step():
+                self.say(f"still waiting for {process.spec.name}: {_who(process)}; {process.next_step()}")
         if self._stopping:
             self._reminder = self._loop.after(REMIND_AFTER, self._remind)
 

@@ -18,7 +18,7 @@ FULL = 1024 * 1024
 OVERFLOW = 64 * FULL
 """Bytes waiting at which what more comes is counted and dropped: a process being stopped is read regardless."""
 
-PATIENCE = 10.0
+PATIENCE = 2.0
 """Seconds without any progress after which the rest is given up at the end of the run."""
 
 OURS = "procrun"
@@ -55,9 +55,11 @@ def wants_colour(env: Mapping[str, str], fd: int) -> bool:
 class Sink:
     """Writes to a descriptor without ever blocking the loop; what does not fit waits in bounded memory."""
 
-    def __init__(self, loop: Loop, fd: int, on_drain: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, fd: int, on_drain: Callable[[], None], on_loss: Callable[[str], None]) -> None:
         self._loop = loop
         self._on_drain = on_drain
+        self._on_loss = on_loss
+        self._lost = False
         self._waiting: deque[bytes] = deque()
         self._size = 0
         self._watched = False
@@ -125,12 +127,16 @@ class Sink:
             self._watch(False)
         except BlockingIOError:
             self._watch(True)
-        except OSError:  # the reader has gone, the terminal was closed, the disk is full
-            self._lose()
+        except OSError as error:  # the reader has gone, the terminal was closed, the disk is full
+            self._lose(error)
         if was_full and not self.full:
             self._on_drain()
 
-    def _lose(self) -> None:
+    def _lose(self, error: OSError) -> None:
+        """Say it once, and go on: a run does not depend on who looks at it."""
+        if not self._lost:
+            self._on_loss(f"standard output takes nothing more ({error.strerror}): lines are dropped, the run goes on")
+        self._lost = True
         self.dropped += self._size
         self._waiting.clear()
         self._size = 0

@@ -175,6 +175,10 @@ class Process:
             if (row.pid, row.started) not in self._untouchable
         ]
 
+    def stopping_for(self) -> float:
+        """Seconds since its first signal."""
+        return self._elapsed()
+
     def next_step(self) -> str:
         """What comes next and when, for people: `KILL in 3 s`."""
         if self.state is not State.STOPPING or self._timer is None or self._step + 1 >= len(self._sequence):
@@ -194,6 +198,7 @@ class Process:
         self.settled = self.ready = self.quieted = False
         self._untouchable.clear()
         self._sequence = spec.stop_sequence
+        self._begun = 0.0
         writer = self._pipe.open()
         try:
             popen = subprocess.Popen(
@@ -257,9 +262,8 @@ class Process:
         step = self._sequence[self._step]
         hit = self._signal(step.signal)
         now = monotonic()
-        if self._step == 0:
-            self._begun = now
         if hit:
+            self._begun = self._begun or now
             self._timer = self._around.loop.at(now + step.wait, lambda: self._handle(Event.STEP))
             if step.signal in self.spec.quiet_signals:
                 self.quieted = True

@@ -26,15 +26,18 @@ def folders(root: str) -> tuple[str, ...]:
     return (beside, short) if len(os.fsencode(beside)) + 16 <= LONGEST_PATH else (short,)
 
 
-def make(root: str) -> list[str]:
-    """Those of the folders that this user alone can write, made if need be; at least one.
+def make(root: str) -> Iterator[str]:
+    """Those of the folders that this user alone can write, at least one, each made when it is asked for.
 
     Raises ConfigError where there is none.
     """
-    made = [folder for folder in folders(root) if _make_own(folder)]
-    if not made:
+    none = True
+    for folder in folders(root):
+        if _make_own(folder):
+            none = False
+            yield folder
+    if none:
         raise ConfigError("cannot be made, and XDG_RUNTIME_DIR names no folder either; make one of them writable", NAME)
-    return made
 
 
 @contextmanager

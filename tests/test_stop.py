@@ -219,7 +219,7 @@ def test_when_the_supervisor_is_killed_the_front_stops_everything(folder: Folder
     os.kill(supervisor, signal.SIGKILL)
 
     assert run.finish() == 137
-    assert "the supervisor ended (killed by KILL); stopping" in run.output
+    assert "the supervisor ended (killed by KILL); stopping what it left" in run.output
     assert re.search(r"KILL after 1\.\d\d s: pid \d+", run.output)
     assert not any(alive(pid) for pid in pids)
 
@@ -275,3 +275,28 @@ def test_ctrl_c_while_a_crash_ends_the_run_does_not_kill_the_others(folder: Fold
     assert run.finish() == 4
     assert "everything is being stopped already; Ctrl-C again goes on to the next step" in run.output
     assert re.search(r"worker\.1 TERM 0\.00 → gone 1\.\d\d s \(exit 0\)", run.output)
+
+
+def test_when_the_supervisor_is_killed_a_worker_can_still_say_and_do_what_it_must(folder: Folder) -> None:
+    """Nobody else reads its pipe any more: SIGPIPE would end it before its jobs are saved."""
+    folder.procfile(
+        "worker: trap 'sleep 0.3; echo saving; echo saved > saved; exit 0' TERM; echo ready; sleep 60 & wait"
+    )
+    run = folder.start()
+    run.wait_for("ready")
+    supervisor = int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text())
+
+    os.kill(supervisor, signal.SIGKILL)
+
+    run.finish()
+    assert (folder.path / "saved").read_text() == "saved\n"
+
+
+def test_an_orphan_of_a_leader_that_ends_at_once_is_stopped_with_it(folder: Folder) -> None:
+    folder.procfile("web: setsid sleep 600 & exit 0")
+
+    run = folder.start("-t", "2")
+
+    assert run.finish() == 0
+    assert re.search(r"web\.1 TERM 0\.00 → gone ", run.output)
+    assert "the supervisor ended" not in run.output

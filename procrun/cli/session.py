@@ -1,5 +1,6 @@
 """One run: plan, supervisor, stream, front and socket wired to each other."""
 
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -38,7 +39,8 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
     for finding in made.sources.findings:
         warn(f"{finding.where}: {finding.text}")
     folders = rundir.make(made.sources.root)
-    with rundir.lock(folders[0]):
+    first = next(folders)
+    with rundir.lock(first):
         if rundir.sockets(made.sources.root):
             from procrun.cli.elsewhere import take_part
 
@@ -47,7 +49,7 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
                 return status
         plan.taken_ports(made.specs)
         session = Session(link, made, wishes, values, colour)
-        session.begin(folders)
+        session.begin(itertools.chain([first], folders))
     return session.run()
 
 
@@ -62,19 +64,19 @@ class Session:
         self._suspended = False
         self._interrupted: float | None = None
         self._loop = Loop()
-        self._sink = Sink(self._loop, 1, lambda: self._supervisor.resume_reading())
+        self._sink = Sink(self._loop, 1, lambda: self._supervisor.resume_reading(), warn)
         width = max(len("procrun"), *(len(spec.name) for spec in made.specs))
         look = Look(width, colour, not values["no_timestamp"], not values["no_prefix"])
         stream = Stream(self._sink, look, terminal=os.isatty(1))
         self._narrator = Narrator(self._loop, stream.say)
         self._supervisor = Supervisor(f"{os.getpid()}", self._loop, stream, self._hear, self._end)
 
-    def begin(self, folders: list[str]) -> None:
-        """Start everything, then what is not needed to start: the watch over orphans, the socket."""
+    def begin(self, folders: Iterable[str]) -> None:
+        """Start everything, then the socket, which is not needed to start."""
+        proc.become_subreaper()  # before there can be an orphan
         front.listen_to(self._loop, self.obey, self._supervisor.reap)
         self._link.listen(self._loop, self.obey)
         self._supervisor.start(self._plan.specs)
-        proc.become_subreaper()
         self._serve(folders)
         if len(self._plan.types) < len(self._plan.sources.entries):
             self._narrator.say("the release entry is left out; `procrun release` runs it")
@@ -85,7 +87,7 @@ class Session:
             spec = process.spec
             self._link.born(happening.pid, self._supervisor.rank(spec.type), spec.main_only, spec.stop_sequence[0])
 
-    def _serve(self, folders: list[str]) -> None:
+    def _serve(self, folders: Iterable[str]) -> None:
         """Open the control socket in the first folder that can hold one."""
         from procrun.deploying import Deployment
         from procrun.desk import Desk
