@@ -1,11 +1,9 @@
 """How an instance is stopped, quieted and ordered: platform, configuration and profile become one set of manners."""
 
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from typing import NamedTuple
 
-from procrun import profiles, recognition, stopping
-from procrun.errors import ConfigError
+from procrun import patience, profiles, recognition, stopping
 from procrun.model import Config, Entry, Finding, ProcessConfig, Step
 from procrun.profiles import Profile
 from procrun.recognition import Recognised
@@ -45,7 +43,7 @@ def all_manners(
 
     Raises ConfigError for a fault in a configured value.
     """
-    known = {entry.name: _recognised(entry, config, variables) for entry in entries}
+    known = {entry.name: _recognised(entry, config, variables, root) for entry in entries}
     stores = [name for name, found in known.items() if found is not None and found.profile.store and rules.order]
     manners: dict[str, Manners] = {}
     findings: list[Finding] = []
@@ -57,19 +55,13 @@ def all_manners(
     return manners, findings
 
 
-def _recognised(entry: Entry, config: Config, variables: Mapping[str, str]) -> Recognised | None:
-    """The program behind the command, or the profile that the configuration names for it."""
-    given = config.processes.get(entry.name, ProcessConfig())
-    found = recognition.recognise(entry.command, variables)
-    if given.profile is None:
-        return found
-    if given.profile == "none":
-        return None
-    profile = profiles.named(given.profile)
-    if profile is None:
-        names = ", ".join(sorted({profile.name for profile in profiles.PROFILES}))
-        raise ConfigError(f'no profile "{given.profile}"; there are: {names}, none', given.places["profile"])
-    return found._replace(profile=profile) if found is not None else Recognised(profile, (), {})
+def _recognised(entry: Entry, config: Config, variables: Mapping[str, str], root: str) -> Recognised | None:
+    """The program behind the command, with the profile that the configuration names for it, if it does."""
+    name = config.processes.get(entry.name, ProcessConfig()).profile
+    if name is None:
+        return recognition.recognise(entry.command, variables, root)
+    profile = profiles.named(name)  # "none" names none
+    return recognition.named(profile, entry.command, variables, root) if profile is not None else None
 
 
 def _manners(
@@ -104,24 +96,11 @@ def _sequence(
         if configured is not None:
             return configured
         if found is not None:
-            return _patient(found, root)
+            return patience.stop_sequence(found, root)
         return stopping.parse_sequence(DEFAULT_ON_SERVER, "default")
     if is_store and found is not None:
         return stopping.dyno_sequence(rules.store_budget, found.profile.stop[0].signal)
     return stopping.dyno_sequence(rules.budget)
-
-
-def _patient(found: Recognised, root: str) -> tuple[Step, ...]:
-    """The profile's sequence, made longer where the program's own time-out is: `sidekiq -t 300` gets its 300 s."""
-    wait = recognition.patience(found, root)
-    patience = found.profile.patience
-    if wait is None or patience is None or not isfinite(wait.seconds):
-        return found.profile.stop
-    needed = wait.seconds + patience.margin
-    return tuple(
-        step._replace(wait=max(step.wait, needed)) if step.signal == patience.signal else step
-        for step in found.profile.stop
-    )
 
 
 def _quiet_signals(found: Recognised, root: str) -> tuple[int, ...]:
