@@ -1,0 +1,211 @@
+"""The table of known programs: complete, consistent, and careful where versions differ."""
+
+import re
+import signal
+from math import inf
+
+import pytest
+
+from procrun import profiles
+from procrun.model import Step
+from procrun.profiles import PROFILES, Patience, Profile, Quiet
+
+WANTED = (
+    "sidekiq celery resque rq dramatiq gunicorn uvicorn puma unicorn nginx uwsgi postgres redis memcached mysqld "
+    "rabbitmq mongod"
+)
+STORES = {
+    "postgres",
+    "redis",
+    "memcached",
+    "mysqld",
+    "mongod",
+    "rabbitmq",
+    "elasticsearch",
+    "kafka",
+    "zookeeper",
+    "etcd",
+    "minio",
+}
+
+each_profile = pytest.mark.parametrize("profile", PROFILES, ids=[f"{p.name}-{p.programs[0]}" for p in PROFILES])
+
+
+@pytest.mark.parametrize("name", WANTED.split())
+def test_program_is_in_the_table(name: str) -> None:
+    profile = profiles.named(name)
+    assert profile is not None
+    assert profile.name == name
+
+
+def test_unknown_name_is_none() -> None:
+    assert profiles.named("nosuch") is None
+    assert profiles.of_program("nosuch") == []
+
+
+@each_profile
+def test_profile_is_found_by_each_of_its_programs(profile: Profile) -> None:
+    assert all(profile in profiles.of_program(program) for program in profile.programs)
+    assert profile.programs
+
+
+def test_a_program_with_several_profiles_is_told_by_its_arguments() -> None:
+    for profile in PROFILES:
+        for program in profile.programs:
+            others = [other for other in profiles.of_program(program) if other is not profile]
+            assert not others or profile.verbs
+
+
+def sequences(profile: Profile) -> list[tuple[Step, ...]]:
+    return [profile.stop, *(variant.changes["stop"] for variant in profile.variants if "stop" in variant.changes)]
+
+
+@each_profile
+def test_sequence_ends_in_kill_unless_the_profile_says_never(profile: Profile) -> None:
+    for sequence in sequences(profile):
+        signals = [step.signal for step in sequence]
+        assert (signals[-1] == signal.SIGKILL) is not profile.never_kill
+        assert signal.SIGKILL not in signals[:-1]
+        assert len(set(signals)) == len(signals)
+
+
+@each_profile
+def test_sequence_waits_after_each_signal(profile: Profile) -> None:
+    for sequence in sequences(profile):
+        assert all(0 < step.wait < 600 for step in sequence)
+        assert len(sequence) >= 2
+
+
+@each_profile
+def test_every_signal_is_known(profile: Profile) -> None:
+    numbers = [step.signal for sequence in sequences(profile) for step in sequence]
+    numbers += [*profile.clean, *(quiet.signal for quiet in profile.quiet)]
+    assert all(signal.Signals(number) for number in numbers)
+    assert {quiet.signal for quiet in profile.quiet}.isdisjoint({signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP})
+
+
+@each_profile
+def test_patience_is_measured_from_a_signal_of_the_sequence(profile: Profile) -> None:
+    for patience, sequence in patiences(profile):
+        assert patience.signal in {step.signal for step in sequence}
+        assert patience.default >= 0
+        assert 0 < patience.margin <= 5
+        assert patience.loses
+
+
+@each_profile
+def test_sequence_gives_the_default_patience_its_time(profile: Profile) -> None:
+    """Where it does not, `stop_sequence` makes it longer; a server's own time-out is met by the table itself."""
+    for patience, sequence in patiences(profile):
+        if patience.work == "requests" and patience.default < inf:
+            (wait,) = [step.wait for step in sequence if step.signal == patience.signal]
+            assert wait >= patience.default + patience.margin
+
+
+def patiences(profile: Profile) -> list[tuple[Patience, tuple[Step, ...]]]:
+    settled = [profile, *(profile._replace(**variant.changes) for variant in profile.variants)]
+    return [(each.patience, each.stop) for each in settled if each.patience is not None]
+
+
+@each_profile
+def test_variant_changes_fields_that_are_there_and_says_when(profile: Profile) -> None:
+    for variant in profile.variants:
+        assert set(variant.changes) <= set(Profile._fields)
+        assert variant.word or variant.options or variant.variable or variant.line
+        assert bool(variant.variable) == bool(variant.value)
+        re.compile(variant.value)
+        re.compile(variant.line)
+
+
+@each_profile
+def test_readiness_is_one_that_can_be_asked(profile: Profile) -> None:
+    assert profile.ready in {"", "redis", "postgres", "memcached", "connect", "title"}
+    assert (profile.ready == "title") <= (profile.busy_title != "")
+    re.compile(profile.ready_line)
+
+
+def test_stores_are_stores_and_can_be_asked() -> None:
+    assert {profile.name for profile in PROFILES if profile.store} == STORES
+    assert all(profile.ready for profile in PROFILES if profile.store)
+
+
+def test_main_process_alone_gets_the_signals_that_kill_its_children() -> None:
+    assert {profile.name for profile in PROFILES if profile.main_only} == {
+        *("celery", "resque", "dramatiq", "unicorn", "nginx", "uwsgi", "postgres")
+    }
+
+
+def test_death_by_term_is_clean_only_where_the_program_means_it() -> None:
+    assert {profile.name for profile in PROFILES if signal.SIGTERM in profile.clean} == {
+        *("puma", "uvicorn", "elasticsearch", "kafka", "zookeeper", "etcd")
+    }
+
+
+def test_work_is_lost_unless_the_profile_says_that_it_runs_again() -> None:
+    assert {profile.name for profile in PROFILES if profile.patience and profile.patience.harmless} == {"dramatiq"}
+
+
+def test_a_worker_without_a_quiet_signal_says_what_quiets_it() -> None:
+    for name in ("celery", "rq", "dramatiq"):
+        profile = profiles.named(name)
+        assert profile is not None
+        assert not profile.quiet
+        assert profile.quiet_hint
+
+
+# --- quiet signals
+
+
+@pytest.mark.parametrize(
+    ("version", "number"),
+    [
+        ((6, 4, 1), signal.SIGTSTP),
+        ((5,), signal.SIGTSTP),
+        ((5, 0, 0), signal.SIGTSTP),
+        ((8, 0), signal.SIGTSTP),
+        ((4, 99), signal.SIGUSR1),
+        ((3, 5, 4), signal.SIGUSR1),
+        (None, None),
+    ],
+)
+def test_sidekiqs_quiet_signal_is_that_of_its_version_and_never_guessed(
+    version: tuple[int, ...] | None, number: int | None
+) -> None:
+    assert profiles.quiet_signal(profiles.SIDEKIQ, version) == number
+
+
+@pytest.mark.parametrize("version", [None, (1, 27)])
+def test_a_quiet_signal_of_all_versions_needs_none(version: tuple[int, ...] | None) -> None:
+    assert profiles.quiet_signal(profiles.RESQUE, version) == signal.SIGUSR2
+
+
+def test_a_program_without_quiet_signals_has_none() -> None:
+    assert profiles.quiet_signal(profiles.CELERY, (5, 7)) is None
+
+
+def test_the_first_quiet_signal_that_fits_is_preferred() -> None:
+    both = profiles.SIDEKIQ._replace(quiet=(Quiet(signal.SIGTSTP, since=(5,)), Quiet(signal.SIGUSR1, before=(6,))))
+    assert profiles.quiet_signal(both, (5, 2)) == signal.SIGTSTP
+
+
+# --- Sidekiq's title
+
+
+@pytest.mark.parametrize(
+    ("title", "groups"),
+    [
+        ("sidekiq 6.4.1  [0 of 5 busy]", ("6.4.1", "0", "5", None)),
+        ("sidekiq 6.4.1 app [2 of 5 busy] stopping", ("6.4.1", "2", "5", " s")),
+        ("sidekiq 7.2.0 my [app] [12 of 25 busy] stopping", ("7.2.0", "12", "25", " s")),
+        ("sidekiq 6.4.1  [0 of 5 busy] stop", ("6.4.1", "0", "5", " s")),
+    ],
+)
+def test_busy_title_is_read(title: str, groups: tuple[str | None, ...]) -> None:
+    match = re.match(profiles.SIDEKIQ.busy_title, title)
+    assert match is not None
+    assert match.group("version", "busy", "slots", "quiet") == groups
+
+
+@pytest.mark.parametrize("title", ["/usr/bin/ruby /usr/bin/sidekiq -r ./app.rb", "sidekiq", ""])
+def test_title_before_the_first_heartbeat_says_nothing(title: str) -> None:
+    assert re.match(profiles.SIDEKIQ.busy_title, title) is None
