@@ -2,10 +2,10 @@
 
 PATH_WITH_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench docs-table clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/demo ## run the example (a page, a worker, a Redis) until Ctrl-C
 	@$(PATH_WITH_VENV) exec procrun start -f Procfile.example -e .env.example
@@ -23,6 +23,9 @@ check: .venv/dev ## lint, types, import rules, tests
 
 bench: .venv/dev ## measure: start-up, output, restart
 	$(PATH_WITH_VENV) python benchmarks/run.py
+
+docs-table: .venv/dev ## print the table of docs/workers.md from what the last tests saw
+	@.venv/bin/python docs/make_workers_table.py
 
 clean: ## remove .venv, caches and the example's data
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

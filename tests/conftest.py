@@ -13,8 +13,9 @@ import pytest
 from procrun import proc
 from tests.harness import Folder
 from tests.programs import pytest_terminal_summary
+from tests.rows import row
 
-__all__ = ["pytest_terminal_summary"]
+__all__ = ["pytest_terminal_summary", "row"]
 
 # What a developer's own shell may have set, and a test must not see.
 _FOREIGN = (
