@@ -6,7 +6,6 @@ Named tuples rather than data classes: importing `dataclasses` costs 14 ms of ev
 from collections.abc import Mapping
 from typing import NamedTuple
 
-
 PLATFORMS = ("local", "heroku", "server")
 """local: TERM and KILL inside a budget; heroku: a dyno's full rigour; server: stop sequences, quiet, deploy."""
 

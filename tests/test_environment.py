@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procrun.environment import Environment, load, mask, resolve_providers
+from procrun.environment import Environment, load, resolve_providers
 from procrun.errors import ConfigError
+from procrun.masking import mask
 from procrun.model import Finding, Variable
 
 

@@ -8,8 +8,8 @@ import click
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PORT, TIMEOUT
-from procrun.environment import mask
 from procrun.lint import lint
+from procrun.masking import mask
 from procrun.model import Spec, Variable, Wishes
 from procrun.plan import DEFAULTS, Plan, build, instances
 from procrun.sources import Sources, read
