@@ -203,6 +203,7 @@ RQ = Profile(
     programs=("rq", "rqworker"),  # `manage.py rqworker` is django-rq's
     verbs=("worker", "worker-pool", "rqworker"),
     stop=_WORKER,  # run, 3.0.0: TERM once; a second one kills the job
+    main_only=True,  # run: the job's child (in a process group of its own) dies of a TERM, and the job with it
     quiet_hint="no signal quiets rq; `rq suspend` does, for all its workers, until `rq resume`",  # run
     patience=Patience(
         default=180,  # docs: a job's own time-out unless it says otherwise
@@ -210,6 +211,7 @@ RQ = Profile(
         loses="the job in flight is lost: it is not run again",  # run: it stays in StartedJobRegistry
     ),
     ready_line=r"Listening on ",
+    term_to_all="rq's job runs in a child that dies of a TERM of its own: it is marked failed and not run again",
 )
 
 DRAMATIQ = Profile(
