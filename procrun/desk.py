@@ -29,7 +29,7 @@ from procrun.messages import (
 )
 from procrun.model import Happening, Spec, Step
 from procrun.process import Process
-from procrun.stopping import describe, dyno_sequence, signal_name, signal_number
+from procrun.stopping import dyno_sequence, signal_name, signal_number
 from procrun.supervisor import Errand, Supervisor, Verdict
 
 Send = Callable[[Answer], None]
@@ -114,7 +114,7 @@ class Desk:
             cpu_seconds=round(cpu, 2),
             cpu_percent=round(100 * cpu / uptime, 1) if uptime else 0.0,
             memory=sum(proc.memory(row.pid) for row in rows),
-            last_exit=describe(process.last_exit) if process.last_exit else None,
+            last_exit=process.ended or None,
             command=process.spec.command,
             busy=busy.busy if busy else None,
             threads=busy.threads if busy else None,

@@ -10,7 +10,7 @@ from procrun.loop import Loop, Timer
 from procrun.model import Happening, Step
 from procrun.plan import port_holder
 from procrun.process import Process
-from procrun.stopping import describe, signal_name
+from procrun.stopping import signal_name
 from procrun.wording import Timeline, duration, exit_timeout, explain, step
 
 REMIND_AFTER = 2.0
@@ -116,6 +116,6 @@ def _sequence(steps: tuple[Step, ...]) -> str:
 
 def summary(process: Process) -> str:
     """How it ended, how long it lived, how often it was restarted, and how often it had to be killed."""
-    end = describe(process.last_exit) if process.last_exit else "never ran"
+    end = process.ended or "never ran"
     counts = f"restarts {process.restarts}, forced kills {process.forced}"
     return f"{process.spec.name}: {end}, ran {duration(process.lived)}, {counts}"

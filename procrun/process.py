@@ -57,6 +57,7 @@ class Process:
         self.lived = 0.0
         self.since = 0.0
         self.last_exit: Exit | None = None
+        self.ended = ""
         self.restarts = 0
         self.forced = 0
         self.settled = False
@@ -141,6 +142,7 @@ class Process:
     def exited(self, end: Exit) -> None:
         """Its leader was reaped: say so at once, behind its last output."""
         self.last_exit = end
+        self.ended = self._in_words(end)
         self.lived = monotonic() - self.started
         pid, self.pid = self.pid, 0
         self._around.family.died(pid)
@@ -148,7 +150,7 @@ class Process:
         if self.state is State.UP:
             self.wanted = False
         seconds = self._elapsed() if self.state is State.STOPPING else self.lived
-        self._around.tell(self, Happening(self.spec.name, "exited", seconds, describe(end), pid))
+        self._around.tell(self, Happening(self.spec.name, "exited", seconds, self.ended, pid))
         self._handle(Event.EXITED)
 
     def check_gone(self) -> None:
@@ -225,6 +227,7 @@ class Process:
 
     def _cannot_spawn(self, error: OSError) -> None:
         self.last_exit = Exit(126, None)
+        self.ended = describe(self.last_exit)
         self.wanted = False
         self._tell("failed", 0.0, f"{error.strerror}: {error.filename or '/bin/sh'}")
         self._handle(Event.GONE)
@@ -318,7 +321,7 @@ class Process:
         self.ready = self.settled = self.quieted = False
         self._pipe.close()
         self._around.family.buried(self.spec.name)
-        self._tell("gone", self._elapsed(), describe(self.last_exit) if self.last_exit else "")
+        self._tell("gone", self._elapsed(), self.ended)
         if self.wanted:
             self.restarts += 1
             self.nudge()
@@ -328,6 +331,12 @@ class Process:
 
     def _elapsed(self) -> float:
         return monotonic() - self._begun if self._begun else 0.0
+
+    def _in_words(self, end: Exit) -> str:
+        """`killed by TERM (clean)` where that is how the program ends well after our own signal."""
+        signals = (end.signal, end.status - 128 if end.status is not None else None)
+        clean = self.state is State.STOPPING and not self.spec.clean.isdisjoint(signals)
+        return f"{describe(end)} (clean)" if clean else describe(end)
 
     def _tell(self, what: str, seconds: float, detail: str) -> None:
         self._around.tell(self, Happening(self.spec.name, what, seconds, detail, self.pid))
