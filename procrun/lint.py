@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from procrun import shell
 from procrun.model import Entry, Finding
-from procrun.patience import patience
+from procrun.nesting import nesting
 from procrun.plan import Plan
-from procrun.recognition import recognise
 
 _GIVEN = {"PORT", "PS"}
 
@@ -26,7 +25,7 @@ def _command(plan: Plan, entry: Entry) -> Iterator[Finding]:
             hint = f"set it in .env, or give a default: ${{{name}:-…}}"
             yield Finding(entry.where, f"{entry.name} uses ${name}, which is not set; {hint}")
     yield from _program(plan, entry)
-    yield from _budget(plan, entry)
+    yield from nesting(plan, entry)
 
 
 def _program(plan: Plan, entry: Entry) -> Iterator[Finding]:
@@ -52,23 +51,3 @@ def _program(plan: Plan, entry: Entry) -> Iterator[Finding]:
 
 def _changes_folder(command: str) -> bool:
     return re.search(r"(?:^|[;&\s])(?:cd|chdir)\s", command) is not None
-
-
-def _budget(plan: Plan, entry: Entry) -> Iterator[Finding]:
-    """A worker's own wait for its jobs, and what it needs after it, must fit between TERM and KILL."""
-    variables = {name: variable.value for name, variable in plan.sources.environment.variables.items()}
-    known = recognise(entry.command, variables, plan.sources.root)
-    profile = known.profile if known and known.profile.name == "sidekiq" else None
-    kept = profile.patience if profile is not None else None
-    wait = patience(known, plan.sources.root) if known is not None else None
-    if profile is None or kept is None or wait is None or wait.seconds + kept.margin <= plan.budget:
-        return
-    longer = f"procrun start -t {wait.seconds + kept.margin:g}"
-    fitting = int(plan.budget - kept.margin - 1)  # one second to spare
-    cure = f"use {kept.options[0]} {fitting}, or a longer budget: {longer}"
-    if wait.seconds >= plan.budget:
-        loss = f"KILL comes at {plan.budget:g} s and every job in flight is lost"
-    else:
-        loss = f"it may need {kept.margin:g} s more, and KILL comes at {plan.budget:g} s"
-    text = f"{entry.name}: {profile.name} waits {wait.seconds:g} s for its jobs after TERM ({wait.said_by}); {loss}"
-    yield Finding(entry.where, f"{text}; {cure if fitting > 0 else f'use a longer budget: {longer}'}")

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from procrun import patience, profiles, recognition, stopping
+from procrun.config import find_cycle
+from procrun.errors import ConfigError
 from procrun.model import Config, Entry, Finding, ProcessConfig, Step
 from procrun.profiles import Profile
 from procrun.recognition import Recognised
-
-DEFAULT_ON_SERVER = "term, 10, kill"
 
 
 class Manners(NamedTuple):
@@ -43,7 +43,7 @@ def all_manners(
 
     Raises ConfigError for a fault in a configured value.
     """
-    known = {entry.name: _recognised(entry, config, variables, root) for entry in entries}
+    known = {entry.name: recognised(entry, config, variables, root) for entry in entries}
     stores = [name for name, found in known.items() if found is not None and found.profile.store and rules.order]
     manners: dict[str, Manners] = {}
     findings: list[Finding] = []
@@ -52,10 +52,11 @@ def all_manners(
         before = [store for store in stores if not _comes_after(store, name, config)]
         manners[name] = _manners(name, found, given, rules, before, root)
         findings += _unused(given, rules.platform)
+    _refuse_cycle(manners, config)
     return manners, findings
 
 
-def _recognised(entry: Entry, config: Config, variables: Mapping[str, str], root: str) -> Recognised | None:
+def recognised(entry: Entry, config: Config, variables: Mapping[str, str], root: str) -> Recognised | None:
     """The program behind the command, with the profile that the configuration names for it, if it does."""
     name = config.processes.get(entry.name, ProcessConfig()).profile
     if name is None:
@@ -97,7 +98,7 @@ def _sequence(
             return configured
         if found is not None:
             return patience.stop_sequence(found, root)
-        return stopping.parse_sequence(DEFAULT_ON_SERVER, "default")
+        return stopping.dyno_sequence(rules.budget)
     if is_store and found is not None:
         return stopping.dyno_sequence(rules.store_budget, found.profile.stop[0].signal)
     return stopping.dyno_sequence(rules.budget)
@@ -117,6 +118,17 @@ def _comes_after(type_: str, other: str, config: Config) -> bool:
     """Whether the configuration starts `type_` after `other`, directly or not (it has no cycles)."""
     after = config.processes.get(type_, ProcessConfig()).after or ()
     return other in after or any(_comes_after(step, other, config) for step in after)
+
+
+def _refuse_cycle(manners: Mapping[str, Manners], config: Config) -> None:
+    """Raise ConfigError where recognised stores and the configured order make a cycle together."""
+    cycle = find_cycle({name: each.after for name, each in manners.items()})
+    given = [config.processes.get(name, ProcessConfig()) for name in cycle]
+    where = next((each.places["after"] for each in given if each.after is not None), None)
+    if cycle:
+        free = next(name for name, each in zip(cycle, given, strict=True) if each.after is None)
+        text = f"{' → '.join(cycle)} is a cycle, as recognised stores start first; set after = [] in [process.{free}]"
+        raise ConfigError(text, where)
 
 
 def _unused(given: ProcessConfig, platform: str) -> Iterable[Finding]:

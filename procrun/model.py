@@ -19,10 +19,11 @@ class Entry(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Something worth a warning, with its place (`Procfile:7`, `.env:3`)."""
+    """Something worth a warning, with its place (`Procfile:7`, `.env:3`); a `note` costs no work."""
 
     where: str
     text: str
+    note: bool = False
 
 
 class Variable(NamedTuple):

@@ -8,9 +8,9 @@ from procrun import proc, shell, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
 from procrun.manners import Manners, Rules, all_manners
-from procrun.model import Config, Entry, Spec, Variable, Wishes
+from procrun.model import Config, Entry, Finding, Spec, Variable, Wishes
 from procrun.sources import Sources, read, with_foreman_defaults
-from procrun.stopping import DEFAULT_BUDGET
+from procrun.stopping import DEFAULT_BUDGET, HEROKUS_BUDGET
 
 BASE_PORT = 5000
 PORTS_PER_TYPE = 100
@@ -51,7 +51,7 @@ def lay_out(sources: Sources, wishes: Wishes) -> Plan:
     variables = {name: variable.value for name, variable in sources.environment.variables.items()}
     manners, findings = all_manners(sources.entries, rules, config, variables, sources.root)
     plan = Plan(
-        sources=sources._replace(findings=(*sources.findings, *findings)),
+        sources=sources._replace(findings=(*sources.findings, *_budget_findings(rules, config, wishes), *findings)),
         # At the end, so that the others have the same ports with it and without.
         types=(*(entry for entry in sources.entries if entry.name != RELEASE), *release),
         specs=(),
@@ -113,6 +113,13 @@ def _rules(config: Config, wishes: Wishes) -> Rules:
             raise ConfigError(text, f"{config.where}: total_budget")
         budget = min(budget, left)
     return Rules(wishes.platform or config.platform, budget, config.store_budget, not wishes.no_order)
+
+
+def _budget_findings(rules: Rules, config: Config, wishes: Wishes) -> Iterable[Finding]:
+    if rules.platform != "server" and rules.budget > HEROKUS_BUDGET:
+        where = "-t" if wishes.timeout else f"{config.where}: restart_budget"
+        text = f"{rules.budget:g} s is more than a dyno has: Heroku sends KILL {HEROKUS_BUDGET:g} s after TERM"
+        yield Finding(where, text, note=True)
 
 
 def taken_ports(specs: Iterable[Spec]) -> None:

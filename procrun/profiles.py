@@ -6,7 +6,7 @@ Sources: "run" was measured with the version named beside it, "source" read in i
 
 from collections.abc import Mapping
 from math import inf
-from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2
+from signal import SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2
 from typing import Any, NamedTuple
 
 from procrun.model import Step
@@ -34,7 +34,8 @@ class Patience(NamedTuple):
 
     `default` is in seconds, `options`, `variables` and `config` in seconds / `unit`; inf is for ever. `before` says
     which default older versions had. `margin` is what it may need beyond its wait, in seconds. `loses` is a clause;
-    `harmless` where no work is gone for good.
+    `harmless` where no work is gone for good. `also` are signals at which it does the same. `cure` is the setting
+    that has it fit into {seconds}, where that is not simply the first of the options.
     """
 
     default: float
@@ -43,6 +44,8 @@ class Patience(NamedTuple):
     work: str = "jobs"
     harmless: bool = False
     signal: int = SIGTERM
+    also: tuple[int, ...] = ()
+    cure: str = ""
     options: tuple[str, ...] = ()
     unit: float = 1
     variables: tuple[str, ...] = ()
@@ -51,8 +54,8 @@ class Patience(NamedTuple):
     before: tuple[tuple[int, ...], float] | None = None
 
 
-class Quiet(NamedTuple):
-    """A signal that makes it take no new work, in versions from `since` to, not with, `before`; () is no limit."""
+class Versions(NamedTuple):
+    """A signal, in versions from `since` to, not with, `before`; () is no limit."""
 
     signal: int
     since: tuple[int, ...] = ()
@@ -80,7 +83,8 @@ class Profile(NamedTuple):
     of these after our own signal, or an exit with 128 + n, is a good end. `quiet` is empty where no signal does it
     (`quiet_hint` says what does). `ready` is how it shows that it can serve: a protocol to ask on its port (redis,
     postgres, memcached, connect) or its title; `ready_line` a line it logs then. `busy_title` matches the title
-    with the groups version, busy, slots and quiet. `term_to_all` is what TERM to every process does, and the cure.
+    with the groups version, busy, slots and quiet. `deadly` are signals that end it with all its work in flight.
+    `at_term` is what TERM alone costs, and the cure; `term_to_all` what TERM to every process does.
     """
 
     name: str
@@ -91,7 +95,7 @@ class Profile(NamedTuple):
     main_only: bool = False
     never_kill: bool = False
     clean: tuple[int, ...] = ()
-    quiet: tuple[Quiet, ...] = ()
+    quiet: tuple[Versions, ...] = ()
     quiet_hint: str = ""
     patience: Patience | None = None
     variants: tuple[Variant, ...] = ()
@@ -99,6 +103,8 @@ class Profile(NamedTuple):
     ready: str = ""
     ready_line: str = ""
     busy_title: str = ""
+    deadly: tuple[Versions, ...] = ()
+    at_term: str = ""
     term_to_all: str = ""
     gem: str = ""
 
@@ -119,13 +125,15 @@ SIDEKIQ = Profile(
     name="sidekiq",
     programs=("sidekiq", "sidekiqswarm"),
     stop=_WORKER,  # Cloud 66; a longer -t makes it longer
-    # docs (wiki, Signals): TSTP since 5, USR1 before; run, 6.4.1: USR1, USR2, HUP and QUIT kill it, 5 of 5 jobs lost
-    quiet=(Quiet(SIGTSTP, since=(5,)), Quiet(SIGUSR1, before=(5,))),
+    # docs (wiki, Signals): TSTP since 5, USR1 before and in 5; run, 6.4.1: these kill it, 5 of 5 jobs lost
+    quiet=(Versions(SIGTSTP, since=(5,)), Versions(SIGUSR1, before=(6,))),
+    deadly=(Versions(SIGUSR1, since=(6,)), Versions(SIGUSR2, since=(6,)), Versions(SIGHUP), Versions(SIGQUIT)),
     patience=Patience(
         default=25,  # source: sidekiq.rb:26 of 6.4.1
         before=((6,), 8),  # docs: issue 3968, "8 seconds since forever"; released with 6.0
         margin=3,  # run: jobs that swallow Shutdown take up to 3 s more
         loses="every job in flight is lost",  # run: KILL at 10 s, -t 25
+        also=(SIGINT,),  # run: the same code path
         options=("-t", "--timeout"),
         config=Config(
             "timeout", ("-C", "--config"), ("config/sidekiq.yml", "config/sidekiq.yml.erb"), sections=True
@@ -151,7 +159,12 @@ CELERY = Profile(
         margin=2,  # run: gone 1.7 s after the last task
         loses="every task in flight is lost, unless task_acks_late and task_reject_on_worker_lost are set",  # run
         work="tasks",
+        also=(SIGINT,),  # run
         options=("--time-limit",),  # source: a task is ended then, so the wait is too
+        cure=(  # run: 5 s for its tasks, then all are given back, 0 lost
+            "set task_acks_late, task_reject_on_worker_lost and worker_soft_shutdown_timeout = {seconds}, and start it "
+            "with REMAP_SIGTERM=SIGQUIT"
+        ),
     ),
     variants=(  # run: TERM is then a cold or a soft shutdown, which its settings bound
         Variant({"stop": _WORKER, "patience": None}, variable="REMAP_SIGTERM", value="(SIG)?QUIT"),
@@ -170,27 +183,26 @@ RESQUE = Profile(
     # Cloud 66; source (worker.rb): QUIT ends after the job, TERM kills the child or, with TERM_CHILD, TERMs it
     stop=_QUIT_FIRST,
     main_only=True,  # source: QUIT has its default action in the child, which runs the job
-    quiet=(Quiet(SIGUSR2),),  # source: pause_processing; CONT takes it back
-    patience=Patience(
-        default=0,
-        margin=1,
-        loses="the job in flight is lost: TERM kills it, unless TERM_CHILD=1 is set",  # source: kill_child
-    ),
+    quiet=(Versions(SIGUSR2),),  # source: pause_processing; CONT takes it back
+    patience=Patience(default=0, margin=1, loses="the job in flight is lost"),
+    # source: kill_child; with TERM_CHILD the job gets a TermException, and fails where it can be retried
+    at_term="TERM kills the job in flight, which is lost; set TERM_CHILD=1, and the job is told and gets 4 s",
     variants=(
         Variant(
             {
+                "at_term": "",
                 "patience": Patience(
                     default=4,  # source: `ENV['RESQUE_TERM_TIMEOUT'] || 4.0`
                     margin=1,
                     loses="the job in flight is lost",
                     variables=("RESQUE_TERM_TIMEOUT",),
-                )
+                ),
             },
             variable="TERM_CHILD",
             value=".*",
         ),
         Variant(  # source: TERM is then what QUIT is, and waits for the job
-            {"patience": Patience(default=inf, margin=1, loses="the job in flight is lost")},
+            {"at_term": "", "patience": Patience(default=inf, margin=1, loses="the job in flight is lost")},
             variable="GRACEFUL_TERM",
             value=".*",
         ),
@@ -209,6 +221,8 @@ RQ = Profile(
         default=180,  # docs: a job's own time-out unless it says otherwise
         margin=3,
         loses="the job in flight is lost: it is not run again",  # run: it stays in StartedJobRegistry
+        also=(SIGINT,),  # run
+        cure="give its jobs a job_timeout of {seconds} s at most",
     ),
     ready_line=r"Listening on ",
     term_to_all="rq's job runs in a child that dies of a TERM of its own: it is marked failed and not run again",
@@ -224,6 +238,7 @@ DRAMATIQ = Profile(
         margin=3,
         loses="its jobs wait a minute or more, then run again",  # run: 186 s
         harmless=True,
+        also=(SIGINT,),  # run
         options=("--worker-shutdown-timeout",),
         unit=0.001,
     ),
@@ -239,6 +254,7 @@ DRAMATIQ = Profile(
 # --- servers of requests
 
 _CUT = "requests in flight are cut"
+_QUITS = 'TERM cuts requests in flight; QUIT finishes them, and platform = "server" sends it first'
 
 GUNICORN = Profile(
     name="gunicorn",
@@ -261,11 +277,13 @@ UVICORN = Profile(
     programs=("uvicorn",),
     stop=_WORKER,
     clean=(SIGTERM,),  # run, 0.54.0: it raises TERM again when it is done
+    deadly=(Versions(SIGHUP), Versions(SIGQUIT), Versions(SIGUSR1), Versions(SIGUSR2)),  # run: the request is cut
     patience=Patience(
         default=inf,  # run
         margin=2,
         loses=_CUT,
         work="requests",
+        also=(SIGINT,),  # run
         options=("--timeout-graceful-shutdown",),
         variables=("UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN",),  # docs: UVICORN_* for each option
     ),
@@ -284,6 +302,7 @@ PUMA = Profile(
         margin=2,
         loses=_CUT,
         work="requests",
+        also=(SIGINT,),  # run
         config=Config("force_shutdown_after", ("-C", "--config"), _PUMA_FILES),
     ),
     variants=(
@@ -294,6 +313,7 @@ PUMA = Profile(
                     margin=2,
                     loses=_CUT,
                     work="requests",
+                    also=(SIGINT,),
                     config=Config("worker_shutdown_timeout", ("-C", "--config"), _PUMA_FILES),
                 )
             },
@@ -312,6 +332,7 @@ UNICORN = Profile(
     programs=("unicorn", "unicorn_rails"),
     stop=_QUIT_FIRST,  # Cloud 66; run, 6.0.0: QUIT is graceful, TERM cuts the request
     main_only=True,
+    at_term=_QUITS,
     patience=Patience(
         default=60,  # docs: `timeout`, after which its master kills a worker
         margin=2,
@@ -329,6 +350,7 @@ NGINX = Profile(
     programs=("nginx", "openresty"),
     stop=_QUIT_FIRST,  # run, 1.22.1: QUIT is graceful, TERM and INT cut the request
     main_only=True,
+    at_term=_QUITS,
     patience=Patience(
         default=inf,  # docs: worker_shutdown_timeout has no default
         margin=2,
@@ -349,6 +371,7 @@ UWSGI = Profile(
         Variant(  # run: the request is finished, exit 0
             {
                 "stop": _steps(SIGTERM, 62, SIGKILL),
+                "at_term": "",
                 "patience": Patience(
                     default=60,  # docs: worker-reload-mercy
                     margin=2,
@@ -363,7 +386,11 @@ UWSGI = Profile(
         ),
     ),
     ready="connect",
-    term_to_all='uwsgi restarts at TERM; set hook-master-start = "unix_signal:15 gracefully_kill_them_all"',
+    at_term=(
+        "uwsgi restarts at TERM, which cuts requests in flight, and needs KILL; "
+        'set hook-master-start = "unix_signal:15 gracefully_kill_them_all"'
+    ),
+    term_to_all="uwsgi's workers die of a TERM of their own, which cuts requests in flight; a dyno has no cure for it",
 )
 
 
@@ -444,8 +471,14 @@ def of_program(program: str) -> list[Profile]:
 def quiet_signal(profile: Profile, version: tuple[int, ...] | None) -> int | None:
     """The signal that quiets this version; None where there is none, or where an unknown version would decide."""
     for quiet in profile.quiet:
-        if version is None and (quiet.since or quiet.before):
-            return None
-        if version is None or (version >= quiet.since and (not quiet.before or version < quiet.before)):
-            return quiet.signal
+        holds = covers(quiet, version)
+        if holds is not False:
+            return quiet.signal if holds else None
     return None
+
+
+def covers(versions: Versions, version: tuple[int, ...] | None) -> bool | None:
+    """Whether `version` is one of `versions`; None where an unknown version would decide."""
+    if version is None:
+        return None if versions.since or versions.before else True
+    return version >= versions.since and (not versions.before or version < versions.before)

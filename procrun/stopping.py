@@ -10,6 +10,9 @@ from procrun.model import Exit, ProcessConfig, Step
 DEFAULT_BUDGET = 10.0
 """Seconds from TERM to gone: Heroku's figure in the days of Sidekiq's `-t 8`, and still `docker stop`'s."""
 
+HEROKUS_BUDGET = 30.0
+"""Seconds that a dyno has from TERM to KILL today (docs)."""
+
 UNKILLABLE_AFTER = 5.0
 """Seconds after KILL: what is still there then cannot be killed (state D, another user's) and is reported."""
 

@@ -1,8 +1,13 @@
 """What happened, in words: durations, exits, timelines, and Heroku's own for a process that needed KILL."""
 
-from procrun.model import Happening
+from procrun.model import Finding, Happening
 
 NOT_FOUND, NOT_EXECUTABLE = "exit 127", "exit 126"
+
+
+def finding_line(finding: Finding) -> str:
+    """A finding as one line: `Procfile:7: …`, `Procfile:7: note: …`."""
+    return f"{finding.where}: {'note: ' if finding.note else ''}{finding.text}"
 
 
 def duration(seconds: float) -> str:

@@ -274,4 +274,4 @@ def test_option_beats_the_workers_own_file(sidekiq: Folder) -> None:
 def test_budget_of_the_command_line_is_the_one_that_counts(sidekiq: Folder) -> None:
     sidekiq.procfile("worker: sidekiq -t 25")
     assert sidekiq.procrun("check", "--strict", "-t", "28").returncode == 0
-    assert sidekiq.procrun("check", "--strict", "-t", "27.9").returncode == 1
+    assert sidekiq.procrun("check", "--strict", "-t", "24.9").returncode == 1

@@ -8,7 +8,7 @@ import pytest
 
 from procrun import profiles
 from procrun.model import Step
-from procrun.profiles import PROFILES, Patience, Profile, Quiet
+from procrun.profiles import PROFILES, Patience, Profile, Versions
 
 WANTED = (
     "sidekiq celery resque rq dramatiq gunicorn uvicorn puma unicorn nginx uwsgi postgres redis memcached mysqld "
@@ -131,7 +131,7 @@ def test_stores_are_stores_and_can_be_asked() -> None:
 
 def test_main_process_alone_gets_the_signals_that_kill_its_children() -> None:
     assert {profile.name for profile in PROFILES if profile.main_only} == {
-        *("celery", "resque", "dramatiq", "unicorn", "nginx", "uwsgi", "postgres")
+        *("celery", "resque", "rq", "dramatiq", "unicorn", "nginx", "uwsgi", "postgres")
     }
 
 
@@ -184,7 +184,7 @@ def test_a_program_without_quiet_signals_has_none() -> None:
 
 
 def test_the_first_quiet_signal_that_fits_is_preferred() -> None:
-    both = profiles.SIDEKIQ._replace(quiet=(Quiet(signal.SIGTSTP, since=(5,)), Quiet(signal.SIGUSR1, before=(6,))))
+    both = profiles.SIDEKIQ._replace(quiet=(Versions(signal.SIGTSTP, since=(5,)), Versions(signal.SIGUSR1)))
     assert profiles.quiet_signal(both, (5, 2)) == signal.SIGTSTP
 
 

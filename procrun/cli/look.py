@@ -7,30 +7,32 @@ import click
 
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.faults import warn
-from procrun.cli.options import APP, FORMATION, PORT, TIMEOUT
+from procrun.cli.options import APP, FORMATION, PLATFORM, PORT, TIMEOUT
 from procrun.lint import lint
 from procrun.masking import mask
 from procrun.model import Spec, Variable, Wishes
 from procrun.plan import DEFAULTS, Plan, build, instances
 from procrun.sources import Sources, read
+from procrun.wording import finding_line
 
 
 @click.command("check")
-@takes(*APP, *PORT, *FORMATION, *TIMEOUT)
-@click.option("--strict", is_flag=True, help="Exit 1 when there is a warning.")
+@takes(*APP, *PORT, *FORMATION, *TIMEOUT, *PLATFORM)
+@click.option("--strict", is_flag=True, help="Exit 1 when there is a warning; notes do not count.")
 def check_command(strict: bool, **wishes: Any) -> int:
     """Check Procfile, environment and commands without starting anything.
 
     Warnings (exit 0, or 1 with --strict): lines that are ignored, variables that are not set, programs that are not
-    on PATH, providers that resolve to nothing, workers whose own time-out does not fit the budget. Faults exit 2.
+    on PATH, providers that resolve to nothing, stops that would lose jobs. Notes: stops that would cut long requests
+    or may need KILL. Faults exit 2.
     """
     plan = build(Wishes(**wishes), os.environ)
     names = ", ".join(entry.name for entry in plan.sources.entries)
     click.echo(f"Valid procfile detected ({names})", err=True)
     findings = lint(plan)
     for finding in findings:
-        click.echo(f"{finding.where}: {finding.text}", err=True)
-    return 1 if strict and findings else 0
+        click.echo(finding_line(finding), err=True)
+    return 1 if strict and any(not finding.note for finding in findings) else 0
 
 
 @click.command("env")
@@ -50,7 +52,7 @@ def env_command(as_json: bool, reveal: bool, name: str | None, **wishes: Any) ->
         plan = build(Wishes(**wishes, names=(name,), defaults=DEFAULTS), os.environ)
         sources, shown = plan.sources, _of_instance(_in_formation(plan), plan.sources)
     for finding in sources.environment.findings:
-        warn(f"{finding.where}: {finding.text}")
+        warn(finding_line(finding))
     if not reveal:
         shown = {key: Variable(mask(key, variable.value), variable.source) for key, variable in shown.items()}
     if as_json:

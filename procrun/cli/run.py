@@ -18,6 +18,7 @@ from procrun.errors import CommandError, ConfigError
 from procrun.model import Wishes
 from procrun.plan import RELEASE, lay_out
 from procrun.sources import Sources, read
+from procrun.wording import finding_line
 
 _FOR_A_SHELL = re.compile(r"[\s$&|;<>()`\"'*?~]")
 
@@ -67,7 +68,7 @@ def _entry(sources: Sources, name: str, wishes: dict[str, Any]) -> NoReturn:
 
 def _warn(sources: Sources) -> None:
     for finding in sources.findings:
-        warn(f"{finding.where}: {finding.text}")
+        warn(finding_line(finding))
 
 
 def _become(argv: list[str], env: Mapping[str, str]) -> NoReturn:
