@@ -12,10 +12,12 @@ from procrun.cli.faults import warn
 from procrun.loop import Loop
 from procrun.model import Happening, Spec, Wishes
 from procrun.narrator import Narrator
+from procrun.nesting import losses
 from procrun.output import Look, Sink, Stream, wants_colour
 from procrun.process import Process
 from procrun.sources import changed_files
 from procrun.supervisor import Supervisor, Verdict
+from procrun.wording import finding_line
 
 if TYPE_CHECKING:
     from procrun.server import Server
@@ -36,8 +38,8 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
         defaults=plan.DEFAULTS | ({"FORCE_COLOR": "1"} if colour else {}),
     )
     made = plan.build(wishes, os.environ)
-    for finding in made.sources.findings:
-        warn(f"{finding.where}: {finding.text}")
+    for finding in (*made.sources.findings, *losses(made)):
+        warn(finding_line(finding))
     folders = rundir.make(made.sources.root)
     first = next(folders)
     with rundir.lock(first):
