@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from procrun.errors import ControlError, NoRunError
+from procrun.hints import there_are
 from procrun.messages import Final, Go, Hello, Progress, Refused, Request, Welcome, decode_answer, encode
 from procrun.rundir import sockets
 
@@ -54,7 +55,7 @@ def find(root: str, names: Sequence[str]) -> list[tuple[Run, list[str]]]:
     for name in names:
         if not any(run.holds(name) for run in there):
             known = sorted({n for run in there for i in run.states for n in (i, i.rpartition(".")[0])})
-            raise ControlError(f'no process "{name}" here; there are: {", ".join(known)}', 2)
+            raise ControlError(f'no process "{name}" here{there_are(known, name)}', 2)
     meant = [(run, [name for name in names if run.holds(name)]) for run in there]
     return [(run, chosen) for run, chosen in meant if chosen or not names]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from procrun.errors import ConfigError
-from procrun.hints import decoded, did_you_mean, from_here, plain, shown
+from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
 from procrun.model import PLATFORMS, Config, ProcessConfig
 
 FILE = "procrun.toml"
@@ -62,14 +62,13 @@ def validate(config: Config, types: Sequence[str], profiles: Iterable[str]) -> N
 
     `types` are those of the Procfile, `profiles` the known names; "none" is one always.
     """
-    there_are = f"; there are: {', '.join(types)}"
     names = (*profiles, NO_PROFILE)
     for type_, process in config.processes.items():
         if type_ not in types:
-            raise ConfigError(f"no such process type{there_are}", f"{config.where}: process.{plain(type_)}")
+            raise ConfigError(f"no such process type{there_are(types, type_)}", f"{config.where}: process.{plain(type_)}")
         for other in process.after or ():
             if other not in types:
-                raise ConfigError(f"no process type {shown(other)}{there_are}", process.places["after"])
+                raise ConfigError(f"no process type {shown(other)}{there_are(types, other)}", process.places["after"])
         if process.profile is not None and process.profile not in names:
             hint = did_you_mean(process.profile, names, f"; there are: {', '.join(names)}")
             raise ConfigError(f"no profile {shown(process.profile)}{hint}", process.places["profile"])
@@ -149,10 +148,10 @@ def _why_unknown(key: str, value: object, keys: Mapping[str, "_Reader"]) -> str:
     if keys is _KEYS and key in (*_PROCESS_KEYS, *_LATER):
         return "unknown key; it belongs to a process type: put it under [process.NAME]"
     known = (*keys, "process") if keys is _KEYS else tuple(keys)
-    there_are = f"; there are: {', '.join(known)}"
+    otherwise = f"; there are: {', '.join(known)}"
     if keys is _KEYS and isinstance(value, dict):
-        there_are = f"; for a process type write [process.{plain(key)}]"
-    return f"unknown key{did_you_mean(key, known, there_are)}"
+        otherwise = f"; for a process type write [process.{plain(key)}]"
+    return f"unknown key{did_you_mean(key, known, otherwise)}"
 
 
 def _platform(value: object) -> str:

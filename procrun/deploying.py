@@ -75,7 +75,7 @@ class Deployment:
         """Restart what is deployed on the new plan, start what it adds, stop what it no longer has."""
         added, removed = self._supervisor.replan(specs)
         staying = [process for process in self._processes if process not in removed]
-        by_signal = [p for p in staying if p.spec.restart_signal is not None and p.state is State.UP]
+        by_signal = [p for p in staying if p.state is State.UP and _restarts_by_signal(p)]
 
         def act() -> None:
             for process in by_signal:
@@ -117,3 +117,8 @@ class Deployment:
 
     def _progress(self, h: Happening) -> None:
         self._send(Progress(round(monotonic() - self._begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))
+
+
+def _restarts_by_signal(process: Process) -> bool:
+    """Whether it restarts itself at its configured signal; what does not catch it is stopped and started."""
+    return process.spec.restart_signal is not None and process.survives(process.spec.restart_signal)

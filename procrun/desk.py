@@ -7,6 +7,7 @@ from time import monotonic
 from procrun import proc
 from procrun.deploying import Deployment
 from procrun.errors import ControlError
+from procrun.hints import there_are
 from procrun.lifecycle import State
 from procrun.messages import (
     Answer,
@@ -91,8 +92,8 @@ class Desk:
         running = list(self._supervisor.processes.values())
         for name in names:
             if not any(name in (process.spec.name, process.spec.type) for process in running):
-                there = ", ".join(sorted({p.spec.type for p in running} | {p.spec.name for p in running}))
-                raise ControlError(f'no process "{name}" here; there are: {there}', 2)
+                there = sorted({p.spec.type for p in running} | {p.spec.name for p in running})
+                raise ControlError(f'no process "{name}" here{there_are(there, name)}', 2)
         return [p for p in running if not names or p.spec.name in names or p.spec.type in names]
 
     def _welcome(self) -> Welcome:

@@ -36,6 +36,12 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
     return f'; did you mean "{close[0]}"?' if close else otherwise
 
 
+def there_are(names: Iterable[str], word: str) -> str:
+    """`; there are: web, worker; did you mean "worker"?` for a `word` that is none of them."""
+    known = list(names)
+    return f"; there are: {', '.join(known)}{did_you_mean(word, known)}"
+
+
 def decoded(data: bytes, name: str) -> str:
     """The text of a file, without a BOM. Raises ConfigError with line and column where it is no UTF-8."""
     try:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from procrun.hints import there_are
 from procrun.model import PLATFORMS
 
 LAST_PORT = 65535
@@ -39,7 +40,7 @@ def formation(text: str, types: Sequence[str]) -> dict[str, int]:
         if not equals or not re.fullmatch(r"[0-9]{1,5}", number):
             raise ValueError(f'"{item}" is not TYPE=NUMBER, as in web=2,worker=1')
         if name not in types and name != "all":
-            raise ValueError(f'no process type "{name}"; there are: {", ".join(types)}')
+            raise ValueError(f'no process type "{name}"{there_are(types, name)}')
         if name in counts:
             raise ValueError(f'"{name}" is given twice')
         counts[name] = int(number)

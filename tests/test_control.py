@@ -103,7 +103,7 @@ def test_an_unknown_name_lists_the_names_there_are(folder: Folder, verb: str) ->
     result = folder.procrun(verb, "wbe")
 
     assert result.returncode == 2
-    assert result.stderr == 'procrun: no process "wbe" here; there are: web, web.1\n'
+    assert result.stderr == 'procrun: no process "wbe" here; there are: web, web.1; did you mean "web"?\n'
     run.finish(TERM)
 
 
@@ -140,7 +140,7 @@ def test_scale_to_0_and_back_does_not_end_the_run(folder: Folder) -> None:
     [
         ("web", '"web" is not TYPE=NUMBER, as in web=2'),
         ("web=-1", '"web=-1" is not TYPE=NUMBER, as in web=2'),
-        ("wbe=2", 'no process type "wbe"; there are: web'),
+        ("wbe=2", 'no process type "wbe"; there are: web; did you mean "web"?'),
     ],
 )
 def test_a_scale_that_makes_no_sense_changes_nothing(folder: Folder, argument: str, message: str) -> None:

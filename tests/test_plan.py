@@ -80,8 +80,8 @@ def test_formation_names_and_exclusions_choose_the_instances(wishes: dict[str, A
 @pytest.mark.parametrize(
     ("wishes", "message"),
     [
-        ({"formation": "wbe=2"}, '-m: no process type "wbe"; there are: web, worker, clock'),
-        ({"concurrency": "wbe=2"}, '-c: no process type "wbe"; there are: web, worker, clock'),
+        ({"formation": "wbe=2"}, '-m: no process type "wbe"; there are: web, worker, clock; did you mean "web"?'),
+        ({"concurrency": "wbe=2"}, '-c: no process type "wbe"; there are: web, worker, clock; did you mean "web"?'),
         ({"formation": "web"}, '-m: "web" is not TYPE=NUMBER, as in web=2,worker=1'),
         ({"formation": "web=two"}, '-m: "web=two" is not TYPE=NUMBER, as in web=2,worker=1'),
         ({"formation": "web=-1"}, '-m: "web=-1" is not TYPE=NUMBER, as in web=2,worker=1'),
@@ -94,12 +94,12 @@ def test_formation_names_and_exclusions_choose_the_instances(wishes: dict[str, A
             {"formation": "web=1", "concurrency": "web=1"},
             "-m and -c: give one of them: -m leaves types that are not named at 0, -c at 1",
         ),
-        ({"names": ("wbe",)}, 'Procfile: no process "wbe"; there are: web, worker, clock'),
-        ({"names": ("web.0",)}, 'Procfile: no process "web.0"; there are: web, worker, clock'),
-        ({"names": ("web.01",)}, 'Procfile: no process "web.01"; there are: web, worker, clock'),
+        ({"names": ("wbe",)}, 'Procfile: no process "wbe"; there are: web, worker, clock; did you mean "web"?'),
+        ({"names": ("web.0",)}, 'Procfile: no process "web.0"; there are: web, worker, clock; did you mean "web"?'),
+        ({"names": ("web.01",)}, 'Procfile: no process "web.01"; there are: web, worker, clock; did you mean "web"?'),
         ({"names": ("release",)}, 'Procfile: no process "release"; there are: web, worker, clock'),
-        ({"exclude": ("wbe",)}, '-x: no process "wbe"; there are: web, worker, clock'),
-        ({"quiet": ("wbe",)}, '-q: no process "wbe"; there are: web, worker, clock'),
+        ({"exclude": ("wbe",)}, '-x: no process "wbe"; there are: web, worker, clock; did you mean "web"?'),
+        ({"quiet": ("wbe",)}, '-q: no process "wbe"; there are: web, worker, clock; did you mean "web"?'),
     ],
 )
 def test_what_cannot_be_meant_is_refused(wishes: dict[str, Any], message: str) -> None:
@@ -213,7 +213,7 @@ def test_further_instances_follow_the_same_rules() -> None:
 
 @pytest.mark.usefixtures("three")
 def test_instances_of_an_unknown_type_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r'^Procfile: no process type "wbe"; there are: web, worker, clock$'):
+    with pytest.raises(ConfigError, match=r'^Procfile: no process type "wbe"; there are: web, worker, clock; did you mean "web"\?$'):
         instances(plan(), "wbe", 1)
 
 
