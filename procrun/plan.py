@@ -44,9 +44,7 @@ def build(wishes: Wishes, environ: Mapping[str, str]) -> Plan:
 def lay_out(sources: Sources, wishes: Wishes) -> Plan:
     """What `wishes` ask for of what has been read. Raises ConfigError for the first fault."""
     config = sources.config
-    if config.formation is not None and wishes.formation is None and wishes.concurrency is None:
-        wishes = wishes._replace(concurrency=config.formation)
-    wishes = with_foreman_defaults(wishes)
+    wishes = with_foreman_defaults(_with_formation(sources, wishes))
     rules = _rules(config, wishes)
     release = [entry for entry in sources.entries if entry.name == RELEASE and RELEASE in wishes.names]
     variables = {name: variable.value for name, variable in sources.environment.variables.items()}
@@ -66,6 +64,18 @@ def lay_out(sources: Sources, wishes: Wishes) -> Plan:
     specs = tuple(_choose(plan, wishes))
     _refuse_shared_ports(specs)
     return plan._replace(specs=specs)
+
+
+def _with_formation(sources: Sources, wishes: Wishes) -> Wishes:
+    """The formation of `procrun.toml`, where the command line gives none. Raises ConfigError for its faults."""
+    config = sources.config
+    if config.formation is None or wishes.formation is not None or wishes.concurrency is not None:
+        return wishes
+    try:
+        values.formation(config.formation, [entry.name for entry in sources.entries])
+    except ValueError as error:
+        raise ConfigError(str(error), f"{config.where}: formation") from None
+    return wishes._replace(concurrency=config.formation)
 
 
 def instances(plan: Plan, type_: str, count: int) -> tuple[Spec, ...]:
