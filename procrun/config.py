@@ -65,7 +65,9 @@ def validate(config: Config, types: Sequence[str], profiles: Iterable[str]) -> N
     names = (*profiles, NO_PROFILE)
     for type_, process in config.processes.items():
         if type_ not in types:
-            raise ConfigError(f"no such process type{there_are(types, type_)}", f"{config.where}: process.{plain(type_)}")
+            raise ConfigError(
+                f"no such process type{there_are(types, type_)}", f"{config.where}: process.{plain(type_)}"
+            )
         for other in process.after or ():
             if other not in types:
                 raise ConfigError(f"no process type {shown(other)}{there_are(types, other)}", process.places["after"])

@@ -122,7 +122,10 @@ def test_environment_of_an_instance_is_what_it_gets(app: Folder) -> None:
 
 def test_unknown_name_is_a_fault_that_lists_the_names(app: Folder) -> None:
     made = app.procrun("env", "wbe")
-    assert (made.returncode, made.stderr) == (2, 'procrun: Procfile: no process "wbe"; there are: web, worker; did you mean "web"?\n')
+    assert (made.returncode, made.stderr) == (
+        2,
+        'procrun: Procfile: no process "wbe"; there are: web, worker; did you mean "web"?\n',
+    )
 
 
 def test_line_that_is_dropped_is_said_on_stderr(app: Folder) -> None:

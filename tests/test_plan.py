@@ -213,7 +213,9 @@ def test_further_instances_follow_the_same_rules() -> None:
 
 @pytest.mark.usefixtures("three")
 def test_instances_of_an_unknown_type_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r'^Procfile: no process type "wbe"; there are: web, worker, clock; did you mean "web"\?$'):
+    with pytest.raises(
+        ConfigError, match=r'^Procfile: no process type "wbe"; there are: web, worker, clock; did you mean "web"\?$'
+    ):
         instances(plan(), "wbe", 1)
 
 
