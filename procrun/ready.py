@@ -20,13 +20,21 @@ ANSWER_WITHIN = 2.0
 GIVE_UP_AFTER = 30.0
 """Seconds after which its dependents start all the same, with a warning."""
 
-_POSTGRES_STARTUP = struct.pack("!ii", 8 + 13, 196608) + b"user\0procrun\0"
+
+def postgres_startup(user: str) -> bytes:
+    """The first message of protocol 3.0 (PostgreSQL's "Message Formats"): a session of `user` is asked for."""
+    wanted = f"user\0{user}\0database\0postgres\0\0".encode()
+    return struct.pack("!ii", 8 + len(wanted), 196608) + wanted
+
+
+# The role that most likely exists, else the server logs a refusal: initdb names it after who runs it, never root.
+_POSTGRES_USER = os.environ.get("USER", "postgres") if os.geteuid() else "postgres"
 _POSTGRES_STARTING_UP = b"57P03"  # cannot_connect_now, PostgreSQL's errcodes appendix
 
 
 def redis_answers(answer: bytes) -> bool:
-    """PONG, or a refusal that only a served client gets; `-LOADING` is none (measured: 0.5 s with 600,000 keys)."""
-    return answer.startswith((b"+PONG", b"-NOAUTH", b"-DENIED", b"-ERR", b"-NOPERM"))
+    """PONG, or any refusal (NOAUTH; MISCONF after a failed save) but `-LOADING` (run: 0.5 s with 600,000 keys)."""
+    return answer[:1] in (b"+", b"-") and not answer.startswith(b"-LOADING")
 
 
 def postgres_answers(answer: bytes) -> bool:
@@ -41,7 +49,7 @@ def anything(answer: bytes) -> bool:
 
 PROTOCOLS: dict[str, tuple[bytes, Callable[[bytes], bool]]] = {
     "redis": (b"PING\r\n", redis_answers),
-    "postgres": (_POSTGRES_STARTUP, postgres_answers),
+    "postgres": (postgres_startup(_POSTGRES_USER), postgres_answers),
     "memcached": (b"version\r\n", anything),
     "connect": (b"", anything),
 }
@@ -49,10 +57,15 @@ PROTOCOLS: dict[str, tuple[bytes, Callable[[bytes], bool]]] = {
 
 
 class Probe:
-    """Asks until the store answers, then calls `on_ready(True)`; `on_ready(False)` after GIVE_UP_AFTER seconds."""
+    """Asks until the store answers, then calls `on_ready(True)`; `on_ready(False)` after `limit` seconds."""
 
     def __init__(
-        self, loop: Loop, protocol: str, pids: Callable[[], Iterable[int]], on_ready: Callable[[bool], None]
+        self,
+        loop: Loop,
+        protocol: str,
+        pids: Callable[[], Iterable[int]],
+        on_ready: Callable[[bool], None],
+        limit: float = GIVE_UP_AFTER,
     ) -> None:
         self._loop = loop
         self._question, self._judge = PROTOCOLS[protocol]
@@ -61,7 +74,7 @@ class Probe:
         self._socket: socket.socket | None = None
         self._turn = 0
         self._next: Timer = loop.after(EVERY, self._ask)
-        self._limit: Timer = loop.after(GIVE_UP_AFTER, lambda: self._end(False))
+        self._limit: Timer = loop.after(limit, lambda: self._end(False))
 
     def cancel(self) -> None:
         """Ask no more; the process is gone."""

@@ -92,6 +92,7 @@ _WRAPPERS: dict[str, _Wrapper] = {
     "exec": _Wrapper(valued="-a"),
     "sudo": _Wrapper(valued="-u --user -g --group -D --chdir"),
     "runuser": _Wrapper(valued="-u --user"),
+    "setpriv": _Wrapper(valued="--reuid --regid --groups --inh-caps --ambient-caps --bounding-set --securebits"),
     "gosu": _Wrapper(operands=1),
     "su-exec": _Wrapper(operands=1),
     "s6-setuidgid": _Wrapper(operands=1),

@@ -22,7 +22,7 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.env = {"REDIS_PROVIDER": "REDISTOGO_URL", "REDISTOGO_URL": self.url}
         options = {"bind": "127.0.0.1", "port": str(self.port), "save": "", "appendonly": "yes", "dir": str(folder)}
@@ -125,7 +125,8 @@ class Tasks(Store):
         return int(self.redis("LLEN", queue))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port with nobody on it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
