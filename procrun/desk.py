@@ -32,6 +32,7 @@ from procrun.model import Happening, Spec, Step
 from procrun.process import Process
 from procrun.stopping import dyno_sequence, signal_name, signal_number
 from procrun.supervisor import Errand, Supervisor, Verdict
+from procrun.values import LONGEST
 
 Send = Callable[[Answer], None]
 
@@ -87,14 +88,17 @@ class Desk:
 
         Raises ControlError that lists the names there are.
         """
-        if self._supervisor.verdict is not None:
-            raise ControlError("this run is being stopped", 1)
+        self._refuse_while_ending()
         running = list(self._supervisor.processes.values())
         for name in names:
             if not any(name in (process.spec.name, process.spec.type) for process in running):
                 there = sorted({p.spec.type for p in running} | {p.spec.name for p in running})
                 raise ControlError(f'no process "{name}" here{there_are(there, name)}', 2)
         return [p for p in running if not names or p.spec.name in names or p.spec.type in names]
+
+    def _refuse_while_ending(self) -> None:
+        if self._supervisor.verdict is not None:
+            raise ControlError("this run is being stopped", 1)
 
     def _welcome(self) -> Welcome:
         states = {name: state_of(process) for name, process in self._supervisor.processes.items()}
@@ -171,6 +175,7 @@ class Desk:
         return self._errand(chosen, send, act, up=False)
 
     def _scale(self, request: Scale, send: Send) -> Talk:
+        self._refuse_while_ending()
         wanted = [spec for type_, count in request.formation.items() for spec in self._expand(type_, count)]
         names = {spec.name for spec in wanted}
         running = self._supervisor.processes
@@ -287,4 +292,6 @@ def state_of(process: Process) -> str:
 
 def _sequence(timeout: float | None) -> tuple[Step, ...] | None:
     """The stop sequence of a budget given with the request; None for each process's own."""
+    if timeout is not None and not 0 < timeout <= LONGEST:
+        raise ControlError(f"{timeout} is no budget; give seconds from above 0 to {LONGEST}", 2)
     return dyno_sequence(timeout) if timeout is not None else None

@@ -76,18 +76,22 @@ class Family:
         now = monotonic()
         if now - self._taken < FRESH:
             return
-        self._rows = proc.descendants(os.getpid(), proc.snapshot())
+        table = proc.snapshot()
+        while proc.children() - table.keys():  # forked behind the back of the look, its parent gone since
+            table = proc.snapshot()
+        self._rows = proc.descendants(os.getpid(), table)
         owners: dict[int, str] = {}
+        before, self._seen = self._seen, {}
         self._owned = {}
         for row in self._rows:
-            name = self._sessions.get(row.sid) or owners.get(row.ppid) or self._recall(row)
+            name = self._sessions.get(row.sid) or owners.get(row.ppid) or self._recall(row, before)
             if name is not None:
                 owners[row.pid] = self._seen[row.pid, row.started] = name
                 self._owned.setdefault(name, []).append(row)
         self._taken = monotonic()
 
-    def _recall(self, row: Stat) -> str | None:
-        name = self._seen.get((row.pid, row.started))
+    def _recall(self, row: Stat, before: dict[tuple[int, int], str]) -> str | None:
+        name = before.get((row.pid, row.started))
         if name is None:
             run, _, marked = (proc.mark(row.pid, MARK) or "").partition(":")
             name = marked if run == self.run else None

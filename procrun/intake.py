@@ -9,6 +9,9 @@ from procrun.lines import LineBuffer
 from procrun.loop import Loop, Timer
 from procrun.model import Spec
 
+LARGEST_PIPE = 2 * 1024 * 1024
+"""Bytes that a pipe may hold, and more: 1 MiB is what a user may ask for (pipe(7), F_SETPIPE_SZ)."""
+
 CHUNK = 256 * 1024
 """Bytes read at once."""
 
@@ -40,8 +43,14 @@ class Intake:
         self._watched = False
         self._regardless = False
         self._lines = LineBuffer()
-        self._touched = 0.0
+        self._since = 0.0
+        self._flowing = True
         self._prompt: Timer | None = None
+
+    @property
+    def inode(self) -> int:
+        """What tells this pipe from all others."""
+        return os.fstat(self._fd).st_ino if self._fd >= 0 else 0
 
     def open(self) -> int:
         """The end to give to the child."""
@@ -52,6 +61,7 @@ class Intake:
         return writer
 
     def resume(self) -> None:
+        """Read on."""
         if self._fd >= 0 and not self._watched:
             self._loop.read(self._fd, self._readable)
             self._watched = True
@@ -62,34 +72,39 @@ class Intake:
         self.resume()
 
     def drain(self) -> None:
-        """Everything that was written so far goes out, an unfinished line too: one read empties a pipe."""
-        if self._fd >= 0:
-            self._read()
+        """Everything that was written so far goes out, an unfinished line too; no more than a pipe can hold."""
+        read = 0
+        while self._fd >= 0 and read < LARGEST_PIPE and (size := self._read()):
+            read += size
         self._emit(self._lines.flush())
 
     def close(self) -> None:
+        """Nobody writes any more."""
         self.drain()
         self._hang_up()
 
     def _readable(self) -> None:
-        if not self._read() and self._watched and not self._regardless:
+        self._read()
+        if self._watched and not self._flowing and not self._regardless:
             self._loop.forget(self._fd)
             self._watched = False
 
-    def _read(self) -> bool:
-        """Read one chunk and pass its whole lines on; False when the output wants no more for a while."""
+    def _read(self) -> int:
+        """Read one chunk and pass its whole lines on; how many bytes came."""
         try:
             data = os.read(self._fd, CHUNK)
         except BlockingIOError:
-            return True
+            return 0
         if not data:
             self._hang_up()
-            return True
-        flowing = self._emit(self._lines.feed(data))
-        self._touched = monotonic()
+            return 0
+        whole = self._lines.feed(data)
+        self._flowing = self._emit(whole)
+        if whole or not self._since:
+            self._since = monotonic()  # of the line that is unfinished now
         if self._prompt is None and self._lines.partial():
             self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
-        return flowing
+        return len(data)
 
     def _show_prompt(self) -> None:
         self._prompt = None
@@ -98,8 +113,8 @@ class Intake:
         partial = self._lines.partial()
         if not partial or self._hidden or self._prompt is not None:
             return
-        idle = monotonic() - self._touched
-        if idle >= BUSY_PROMPT_AFTER or (idle >= PROMPT_AFTER and not self._busy()):
+        age = monotonic() - self._since
+        if age >= BUSY_PROMPT_AFTER or (age >= PROMPT_AFTER and not self._busy()):
             self._output.preview(self._name, partial)
         else:
             self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)

@@ -35,7 +35,7 @@ class Loop:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._timers: list[Timer] = []
-        self.running = False
+        self.stopped = False
         self._handlers: Mapping[int, Callback] = {}
 
     def read(self, fd: int, callback: Callback) -> None:
@@ -84,17 +84,17 @@ class Loop:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        self.running = True
-        while self.running:
+        while not self.stopped:
             for key, _ in self._selector.select(self._patience()):
-                if key.fd in self._selector.get_map():  # an earlier call of this round may have forgotten it
+                # An earlier call of this round may have forgotten it, or watch another of the same number.
+                if self._selector.get_map().get(key.fd) is key:
                     key.data()
                 self._fire()
             self._fire()
 
     def stop(self) -> None:
-        """Leave `run` after the present call."""
-        self.running = False
+        """Leave `run` after the present call, for good."""
+        self.stopped = True
 
     def _patience(self) -> float | None:
         while self._timers and self._timers[0].callback is None:

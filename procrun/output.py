@@ -18,9 +18,6 @@ FULL = 1024 * 1024
 OVERFLOW = 64 * FULL
 """Bytes waiting at which what more comes is counted and dropped: a process being stopped is read regardless."""
 
-PATIENCE = 2.0
-"""Seconds without any progress after which the rest is given up at the end of the run."""
-
 OURS = "procrun"
 """The name under which procrun itself speaks in the stream."""
 
@@ -83,19 +80,21 @@ class Sink:
         if not self._watched:
             self._flush()
 
-    def close(self) -> None:
-        """Write what still waits, as long as somebody takes it; gives up after PATIENCE seconds without progress."""
+    def close(self, patience: float) -> None:
+        """Write what still waits; gives up after `patience` seconds without progress, and twice that in all."""
         poller = select.poll()
+        end = time.monotonic() + 2 * patience
         while self._size:
             if self._watched:
                 poller.register(self._fd, select.POLLOUT)
-                if not poller.poll(PATIENCE * 1000):
+                wait = min(patience, end - time.monotonic())
+                if wait <= 0 or not poller.poll(wait * 1000):
                     self.dropped += self._size
                     break
             self._flush()
         if self._thread is not None:
             os.close(self._fd)
-            self._thread.join(PATIENCE)
+            self._thread.join(patience)
 
     def _own(self, fd: int) -> int:
         """A non-blocking description of our own: O_NONBLOCK on the shared one would change the parent shell's."""
@@ -169,40 +168,44 @@ class Stream:
         """Write whole lines of `name`; False when processes should be held back for a while."""
         prefix = self._prefix(name)
         data = lines
-        if self._open is not None and self._open[0] == name:
+        if self._open is not None and self._open[0] == name and lines.startswith(self._open[1]):
             data = lines[len(self._open[1]) :]  # the line goes on where it stands
             self._open = None
             start, redraw = b"", b""
         else:
-            start, redraw = self._set_aside()
+            start, redraw = self._set_aside(name)
             start += prefix
         body = data if not prefix else data[:-1].replace(b"\n", b"\n" + prefix) + data[-1:]
         self._sink.write(start + body + redraw)
         return not self._sink.full
 
     def preview(self, name: str, partial: bytes) -> None:
-        """Show an unfinished line as far as it goes."""
-        if self._open is not None and self._open[0] == name:
-            self._sink.write(partial[len(self._open[1]) :])
+        """Show an unfinished line as it stands; on a terminal no more than one row of it, since that can be erased."""
+        shown = partial
+        if self._terminal:
+            room = max(8, os.get_terminal_size(1).columns - len(self._prefix(name)) - 1)
+            shown = partial if len(partial) <= room else partial[: room - 1] + b">"
+        if self._open is not None and self._open[0] == name and shown.startswith(self._open[1]):
+            self._sink.write(shown[len(self._open[1]) :])
         else:
-            start, _ = self._set_aside()
-            self._sink.write(start + self._prefix(name) + partial)
-        self._open = (name, partial)
+            start, _ = self._set_aside(name)
+            self._sink.write(start + self._prefix(name) + shown)
+        self._open = (name, shown)
 
     def say(self, text: str) -> None:
         """A line of procrun's own."""
         line = text.encode(errors="surrogateescape") + b"\n"
         self.emit(OURS, line if self._look.prefix else b"procrun: " + line)
 
-    def _set_aside(self) -> tuple[bytes, bytes]:
-        """What to write before and after another line while an unfinished one stands on the last line."""
+    def _set_aside(self, name: str) -> tuple[bytes, bytes]:
+        """What to write before and after lines of `name` while an unfinished line stands on the last row."""
         if self._open is None:
             return b"", b""
-        name, partial = self._open
-        if self._terminal:
-            return b"\r\x1b[K", self._prefix(name) + partial
+        whose, shown = self._open
+        if self._terminal and whose != name:
+            return b"\r\x1b[K", self._prefix(whose) + shown
         self._open = None
-        return b"\n", b""
+        return (b"\r\x1b[K" if self._terminal else b"\n"), b""
 
     def _prefix(self, name: str) -> bytes:
         look = self._look

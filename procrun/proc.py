@@ -50,6 +50,8 @@ def snapshot() -> dict[int, Stat]:
 
 def children() -> set[int]:
     """The pids of this process's own children, adopted ones included."""
+    if not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):  # a kernel without CONFIG_PROC_CHILDREN
+        return {row.pid for row in snapshot().values() if row.ppid == os.getpid()}
     listed = b" ".join(_read(f"/proc/self/task/{task}/children") for task in os.listdir("/proc/self/task"))
     return {int(pid) for pid in listed.split()}
 

@@ -12,11 +12,12 @@ from procrun import proc
 from procrun.family import MARK, Family
 from procrun.intake import Intake, Output
 from procrun.lifecycle import TABLE, Action, Event, State
-from procrun.loop import Loop, Timer
+from procrun.loop import Loop
 from procrun.model import Exit, Happening, Spec, Stat, Step
-from procrun.reach import HARMLESS, STOPPING, main_process, reach
 from procrun.ready import Probe
 from procrun.stopping import describe, signal_name
+from procrun.volley import HARMLESS, Volley, main_process
+from procrun.walk import Walk
 
 DRAIN_EVERY = 0.5
 """Seconds between two looks at the title of a quieted worker while it drains."""
@@ -66,12 +67,10 @@ class Process:
         self._around = around
         self._probe: Probe | None = None
         self._pipe = Intake(spec, around.loop, around.output, self._is_busy)
+        self._walk = Walk(around.loop, lambda: self._handle(Event.STEP))
+        self._volley = Volley(self._refused)
         self._sequence = spec.stop_sequence
-        self._step = 0
-        self._begun = 0.0
-        self._timer: Timer | None = None
         self._hurried = False
-        self._untouchable: set[tuple[int, int]] = set()
 
     # What is wanted of it
 
@@ -128,10 +127,14 @@ class Process:
         return busy is None or (busy.quiet and busy.busy == 0)
 
     def hurry(self) -> None:
-        """Go one step on in the stop sequence now."""
-        self._hurried = True
-        self._handle(Event.STEP)
-        self._hurried = False
+        """Go one step on in the stop sequence now, if there is one."""
+        if self._walk.coming():
+            self._hurried = True
+            self._handle(Event.STEP)
+
+    def shorten(self) -> None:
+        """A stop that was given a longer budget of its own goes on by the usual one."""
+        self._walk.shorten(self.spec.stop_sequence[0].wait)
 
     def freeze(self, number: int) -> None:
         """Pass STOP or CONT to everything of it (Ctrl-Z, fg)."""
@@ -149,7 +152,7 @@ class Process:
         self._pipe.drain()
         if self.state is State.UP:
             self.wanted = False
-        seconds = self._elapsed() if self.state is State.STOPPING else self.lived
+        seconds = self._walk.elapsed if self.state is State.STOPPING else self.lived
         self._around.tell(self, Happening(self.spec.name, "exited", seconds, self.ended, pid))
         self._handle(Event.EXITED)
 
@@ -160,8 +163,8 @@ class Process:
         left = self.alive()
         if not left:
             self._handle(Event.GONE)
-        elif self._at_kill():
-            self._signal(signal.SIGKILL)  # it was born while its parent was being killed
+        elif self._walk.step is not None:
+            self._volley.again(self._walk.step.signal, self.pid, left, self.spec.main_only)
 
     def resume(self) -> None:
         """Read on: the output takes lines again."""
@@ -171,22 +174,20 @@ class Process:
 
     def alive(self) -> list[Stat]:
         """Everything of it that is alive and ours to signal."""
-        return [
-            row
-            for row in self._around.family.members(self.spec.name)
-            if (row.pid, row.started) not in self._untouchable
-        ]
+        return self._volley.ours(self._around.family.members(self.spec.name))
+
+    @property
+    def pipe(self) -> int:
+        """The inode of the pipe it writes into."""
+        return self._pipe.inode
 
     def stopping_for(self) -> float:
         """Seconds since its first signal."""
-        return self._elapsed()
+        return self._walk.elapsed
 
     def next_step(self) -> str:
         """What comes next and when, for people: `KILL in 3 s`."""
-        if self.state is not State.STOPPING or self._timer is None or self._step + 1 >= len(self._sequence):
-            return ""
-        wait = max(0.0, self._timer.when - monotonic())
-        return f"{signal_name(self._sequence[self._step + 1].signal)} in {wait:.0f} s"
+        return self._walk.coming()
 
     # What is done about it
 
@@ -198,11 +199,12 @@ class Process:
         spec = self.spec = self.next_spec
         self.started, self.since = monotonic(), time()
         self.settled = self.ready = self.quieted = False
-        self._untouchable.clear()
+        self._volley = Volley(self._refused)
+        self._walk.begin(())
         self._sequence = spec.stop_sequence
-        self._begun = 0.0
-        writer = self._pipe.open()
+        writer = -1
         try:
+            writer = self._pipe.open()
             popen = subprocess.Popen(
                 ["/bin/sh", "-c", spec.shell_line],
                 cwd=spec.root,
@@ -216,7 +218,8 @@ class Process:
             self._cannot_spawn(error)
             return
         finally:
-            os.close(writer)
+            if writer >= 0:
+                os.close(writer)
         popen.returncode = 0  # the supervisor reaps, not Popen
         self.pid = popen.pid
         self._around.family.born(spec.name, popen.pid)
@@ -248,35 +251,33 @@ class Process:
             self._probe.cancel()
             self._probe = None
         self._pipe.read_regardless()
-        self._step = 0
+        self._walk.begin(self._sequence)
         self._take_step()
 
     def _next(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._step += 1
-        if self._step < len(self._sequence):
+        self._walk.advance()
+        if self._walk.step is not None:
             self._take_step()
         else:
             self._give_up()
 
     def _take_step(self) -> None:
-        """Signal, and arm the deadline in the same breath; the budget counts from the moment TERM is out."""
-        step = self._sequence[self._step]
+        """Signal, and arm the deadline in the same breath, whoever was hit: a fork may hide from one look."""
+        step, hurried = self._walk.step, self._hurried
+        assert step is not None
+        self._hurried = False
+        self._volley.next_step()
         hit = self._signal(step.signal)
-        now = monotonic()
+        self._walk.arm(hit > 0)
         if hit:
-            self._begun = self._begun or now
-            self._timer = self._around.loop.at(now + step.wait, lambda: self._handle(Event.STEP))
             if step.signal in self.spec.quiet_signals:
                 self.quieted = True
-                self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(self._step))
+                self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(step))
             killed = step.signal == signal.SIGKILL
             self.forced += killed
-            self._tell(
-                "timeout" if killed and not self._hurried else "signal", self._elapsed(), signal_name(step.signal)
-            )
-        elif self._untouchable and not self.alive():
+            what = "timeout" if killed and not hurried else "signal"
+            self._tell(what, self._walk.elapsed, signal_name(step.signal))
+        elif not self.alive() and self._around.family.members(self.spec.name):
             self._handle(Event.GONE)  # `sudo …`: reported, not waited for
 
     def _is_busy(self) -> bool:
@@ -286,21 +287,14 @@ class Process:
         return [row.pid for row in self.alive()]
 
     def _signal(self, number: int) -> int:
-        """Signal whom it goes to; how many were hit."""
-        hit = 0
-        for row in reach(number, self.pid, self.alive(), self.spec.main_only):
-            try:
-                hit += proc.send(number, row)
-                if number in STOPPING:
-                    proc.send(signal.SIGCONT, row)
-            except PermissionError:
-                self._untouchable.add((row.pid, row.started))
-                self._tell("stuck", self._elapsed(), f"pid {row.pid} ({proc.title(row.pid)}) is another user's")
-        return hit
+        return self._volley.fire(number, self.pid, self.alive(), self.spec.main_only)
 
-    def _watch_drain(self, step: int) -> None:
+    def _refused(self, row: Stat) -> None:
+        self._tell("stuck", self._walk.elapsed, f"pid {row.pid} ({proc.title(row.pid)}) is another user's")
+
+    def _watch_drain(self, step: Step) -> None:
         """A wait after a quiet signal ends when the work is done."""
-        if self.state is not State.STOPPING or self._step != step:
+        if self.state is not State.STOPPING or self._walk.step is not step:
             return
         if self.busy() is not None and self.drained():
             self._handle(Event.STEP)
@@ -309,28 +303,21 @@ class Process:
 
     def _give_up(self) -> None:
         for row in self.alive():
-            self._untouchable.add((row.pid, row.started))
-            self._tell("stuck", self._elapsed(), f"pid {row.pid} ({proc.title(row.pid)}) cannot be killed")
+            self._volley.leave(row)
+            text = f"pid {row.pid} ({proc.title(row.pid)}) is still there at the end of its stop sequence"
+            self._tell("stuck", self._walk.elapsed, text)
         self._handle(Event.GONE)
 
     def _conclude(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._walk.end()
         self.pid = 0
         self.ready = self.settled = self.quieted = False
         self._pipe.close()
         self._around.family.buried(self.spec.name)
-        self._tell("gone", self._elapsed(), self.ended)
+        self._tell("gone", self._walk.elapsed, self.ended)
         if self.wanted:
             self.restarts += 1
             self.nudge()
-
-    def _at_kill(self) -> bool:
-        return self.state is State.STOPPING and self._sequence[self._step].signal == signal.SIGKILL
-
-    def _elapsed(self) -> float:
-        return monotonic() - self._begun if self._begun else 0.0
 
     def _in_words(self, end: Exit) -> str:
         """`killed by TERM (clean)` where that is how the program ends well after our own signal."""

@@ -48,7 +48,9 @@ class Supervisor:
     # What is asked of it
 
     def start(self, specs: Iterable[Spec]) -> None:
-        """Start these instances, new ones included."""
+        """Start these instances, new ones included; nothing once the run is ending."""
+        if self.verdict is not None:
+            return
         chosen = [self.processes.setdefault(spec.name, Process(spec, self._around)) for spec in specs]
         for process in chosen:
             process.start()
@@ -88,7 +90,8 @@ class Supervisor:
     def remove(self, names: Iterable[str]) -> None:
         """Forget instances that are down: they are no part of the formation any more."""
         for name in names:
-            if self.processes[name].state is State.DOWN:
+            process = self.processes.get(name)
+            if process is not None and process.state is State.DOWN and not process.wanted:
                 del self.processes[name]
 
     def end(self, verdict: Verdict) -> None:
@@ -96,6 +99,8 @@ class Supervisor:
         if self.verdict is None:
             self.verdict = verdict
             self.stop(list(self.processes.values()), None, again=False)
+            for process in self.processes.values():
+                process.shorten()
             self._check_over()
 
     def alive(self) -> list[Process]:
@@ -144,7 +149,7 @@ class Supervisor:
 
     def _told(self, process: Process, happening: Happening) -> None:
         self._listener(process, happening)
-        for errand in self._errands:
+        for errand in list(self._errands):
             if happening.name in errand.names:
                 errand.progress(happening)
         ended = happening.what in ("exited", "failed") and process.state is State.UP

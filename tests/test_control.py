@@ -301,3 +301,31 @@ def test_a_client_that_leaves_in_the_middle_does_no_harm(folder: Folder) -> None
 
     run.wait_for("ready", count=2)
     run.finish(TERM)
+
+
+def test_the_same_scale_asked_twice_at_once_is_no_fault(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0.7", "0"))
+    run = folder.start("-c", "web=2")
+    run.wait_for("ready", count=2)
+
+    first, second = folder.background("scale", "web=1"), folder.background("scale", "web=1")
+    first.communicate()
+    second.communicate()
+
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert re.findall(r"^web\.\d", folder.procrun("ps").stdout, re.MULTILINE) == ["web.1"]
+    run.finish(TERM)
+
+
+def test_a_scale_during_the_stop_starts_nothing(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "1.5", "0"))
+    run = folder.start()
+    run.wait_for("ready")
+    run.signal(TERM)
+    run.wait_for("asked to stop")
+
+    result = folder.procrun("scale", "web=3")
+
+    assert (result.returncode, result.stderr) == (1, "procrun: this run is being stopped\n")
+    run.finish()
+    assert "web.2" not in run.output

@@ -1,8 +1,8 @@
 """The one place where an error becomes a line on stderr and an exit status."""
 
-import os
 from collections.abc import Callable
 
+from procrun import stderr
 from procrun.errors import ProcrunError
 
 
@@ -16,8 +16,5 @@ def told(work: Callable[[], int]) -> int:
 
 
 def warn(text: str) -> None:
-    """A line on stderr, in procrun's name; a stderr that is gone (a closed terminal) is no fault."""
-    try:
-        os.write(2, f"procrun: {text}\n".encode(errors="surrogateescape"))
-    except OSError:
-        pass
+    """A line on stderr, in procrun's name."""
+    stderr.tell(text)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from procrun import front, plan, proc, rundir
+from procrun import link, plan, proc, rundir
 from procrun.cli.faults import warn
 from procrun.loop import Loop
 from procrun.model import Happening, Spec, Wishes
@@ -22,11 +22,17 @@ from procrun.wording import finding_line
 if TYPE_CHECKING:
     from procrun.server import Server
 
+PATIENCE = 10.0
+"""Seconds that a reader of the last output may make no progress."""
+
+PATIENCE_WHEN_TOLD = 2.0
+"""The same when procrun was told to stop: who told it is waiting."""
+
 DOUBLE_TAP = 0.3
 """Seconds in which a second INT is the same key press: npm and make pass on what the terminal has sent already."""
 
 
-def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) -> int:
+def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any]) -> int:
     """Read the plan, start it and serve until everything is over; the exit status.
 
     Raises ConfigError, with nothing started, for bad input and for names that run already.
@@ -50,7 +56,7 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
             if status is not None:
                 return status
         plan.taken_ports(made.specs)
-        session = Session(link, made, wishes, values, colour)
+        session = Session(to_front, made, wishes, values, colour)
         session.begin(itertools.chain([first], folders))
     return session.run()
 
@@ -58,8 +64,10 @@ def supervise(link: front.Link, names: tuple[str, ...], values: dict[str, Any]) 
 class Session:
     """Wires the floors below to each other for one run; what the front passes on is obeyed here."""
 
-    def __init__(self, link: front.Link, made: plan.Plan, wishes: Wishes, values: dict[str, Any], colour: bool) -> None:
-        self._link = link
+    def __init__(
+        self, to_front: link.Link, made: plan.Plan, wishes: Wishes, values: dict[str, Any], colour: bool
+    ) -> None:
+        self._link = to_front
         self._wishes = wishes
         self._plan = made
         self._server: Server | None = None
@@ -76,8 +84,8 @@ class Session:
     def begin(self, folders: Iterable[str]) -> None:
         """Start everything, then the socket, which is not needed to start."""
         proc.become_subreaper()  # before there can be an orphan
-        front.listen_to(self._loop, self.obey, self._supervisor.reap)
-        self._link.listen(self._loop, self.obey)
+        link.listen_to(self._loop, self.obey, self._supervisor.reap)
+        self._link.watch(self._loop, self.obey)
         self._supervisor.start(self._plan.specs)
         self._serve(folders)
         if len(self._plan.types) < len(self._plan.sources.entries):
@@ -87,7 +95,8 @@ class Session:
         self._narrator.hear(process, happening)
         if happening.what == "started":
             spec = process.spec
-            self._link.born(happening.pid, self._supervisor.rank(spec.type), spec.main_only, spec.stop_sequence[0])
+            rank = self._supervisor.rank(spec.type)
+            self._link.born(happening.pid, process.pipe, rank, spec.main_only, spec.stop_sequence[0])
 
     def _serve(self, folders: Iterable[str]) -> None:
         """Open the control socket in the first folder that can hold one."""
@@ -117,11 +126,14 @@ class Session:
         self._narrator.sum_up(supervisor.processes.values())
         if self._server is not None:
             self._server.close()
-        supervisor.sweep()
-        self._sink.close()
+        for row in supervisor.sweep():
+            self._narrator.say(f"killed at the end, nobody's: pid {row.pid} ({proc.title(row.pid)})")
+        verdict = supervisor.verdict
+        link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
+        told_to = verdict is None or verdict.signal is not None
+        self._sink.close(PATIENCE_WHEN_TOLD if told_to else PATIENCE)
         if self._sink.dropped:
             warn(f"{self._sink.dropped} bytes of output could not be shown")
-        verdict = supervisor.verdict
         if verdict is not None and verdict.signal is not None:
             self._link.die_of(verdict.signal)
         return verdict.status if verdict is not None else 1
@@ -137,9 +149,9 @@ class Session:
 
     def obey(self, number: int) -> None:
         """Do what a signal to procrun means; GONE when the front is dead."""
-        if number == front.GONE:
+        if number == link.GONE:
             self._end("the front process is gone", Verdict(128 + signal.SIGKILL))
-        elif number in front.STOPPING:
+        elif number in link.STOPPING:
             self._stop_by(number)
         elif number == signal.SIGTSTP:
             self._suspend()

@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 from procrun import front
 from procrun.cli.faults import told
+from procrun.link import Link
 
 
 def start(names: tuple[str, ...] = (), **values: Any) -> NoReturn:
@@ -14,9 +15,9 @@ def start(names: tuple[str, ...] = (), **values: Any) -> NoReturn:
     process that ended by itself.
     """
 
-    def supervise(link: front.Link) -> int:
+    def supervise(to_front: Link) -> int:
         from procrun.cli.session import supervise
 
-        return told(lambda: supervise(link, names, values))
+        return told(lambda: supervise(to_front, names, values))
 
     front.lead(supervise)
