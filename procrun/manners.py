@@ -23,6 +23,7 @@ class Manners(NamedTuple):
     quiet_signals: tuple[int, ...] = ()
     busy_title: str = ""
     clean: frozenset[int] = frozenset()
+    deadly: frozenset[int] = frozenset()
     restart_signal: int | None = None
     restart_on_deploy: bool = True
 
@@ -83,6 +84,7 @@ def _manners(
         quiet_signals=quiet,
         busy_title=profile.busy_title if profile is not None else "",
         clean=frozenset(profile.clean) if profile is not None else frozenset(),
+        deadly=_deadly_signals(found, root) if found is not None else frozenset(),
         restart_signal=stopping.configured_restart_signal(given) if server else None,
         restart_on_deploy=given.restart_on_deploy is not False,
     )
@@ -112,6 +114,14 @@ def _quiet_signals(found: Recognised, root: str) -> tuple[int, ...]:
         return tuple(quiet.signal for quiet in known.quiet)
     number = profiles.quiet_signal(known, version)
     return () if number is None else (number,)
+
+
+def _deadly_signals(found: Recognised, root: str) -> frozenset[int]:
+    """Those of the installed version, and where it is unknown those of any."""
+    if not found.profile.deadly:
+        return frozenset()
+    version = recognition.installed_version(found, root)
+    return frozenset(each.signal for each in found.profile.deadly if profiles.covers(each, version) is not False)
 
 
 def _comes_after(type_: str, other: str, config: Config) -> bool:

@@ -103,7 +103,8 @@ class Spec(NamedTuple):
     `after` are the types it waits for at its start, and that wait for it at its stop. TERM, INT, QUIT and HUP go to
     its main process alone where it is `main_only`. `quiet_signals` make it take no new work, the first that it
     catches is used; `busy_title` (a regular expression with the groups busy and quiet) reads its process title. A
-    store is `ready` when it answers in that protocol. Death by a `clean` signal of ours is a clean end.
+    store is `ready` when it answers in that protocol. Death by a `clean` signal of ours is a clean end. `deadly`
+    signals are known to end it with all its work, whatever it seems to catch (Ruby catches some to die of them later).
     """
 
     name: str
@@ -123,6 +124,7 @@ class Spec(NamedTuple):
     quiet_signals: tuple[int, ...] = ()
     busy_title: str = ""
     clean: frozenset[int] = frozenset()
+    deadly: frozenset[int] = frozenset()
     restart_signal: int | None = None
     restart_on_deploy: bool = True
 

@@ -109,6 +109,8 @@ class Process:
 
     def survives(self, number: int) -> bool:
         """Whether it goes on after signal `number`: its main process catches it, or nobody ends of it anyway."""
+        if number in self.spec.deadly:
+            return False
         return number in HARMLESS or main_process(number, self.pid, self.alive()) is not None
 
     def busy(self) -> Busy | None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from signal import SIGINT, SIGKILL, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2
+from signal import SIGINT, SIGKILL, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, Signals
 from typing import Any
 
 import pytest
@@ -337,3 +337,20 @@ def test_a_restart_signal_that_nothing_catches_restarts_by_the_stop_sequence(fol
     run.wait_for(r"web\.1 TERM 0\.00 → gone")
     run.wait_for(r"\| up", count=2)
     run.finish(TERM)
+
+
+@pytest.mark.parametrize(
+    ("version", "deadly"),
+    [
+        ("6.4.1", {"SIGUSR1", "SIGUSR2", "SIGHUP", "SIGQUIT"}),
+        ("5.2.9", {"SIGHUP", "SIGQUIT"}),
+        (None, {"SIGUSR1", "SIGUSR2", "SIGHUP", "SIGQUIT"}),
+    ],
+)
+def test_signals_that_kill_are_known_by_version_and_feared_without_one(
+    folder: Folder, version: str | None, deadly: set[str]
+) -> None:
+    if version is not None:
+        folder.write("Gemfile.lock", f"GEM\n  specs:\n    sidekiq ({version})\n")
+    folder.write(".env", "GEM_HOME=gems\n")
+    assert {Signals(number).name for number in specs(folder)["worker"].deadly} == deadly
