@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 EVERY = 0.05
 """Seconds between two questions."""
 
+SELDOM = 0.5
+"""The same at most, once it answers that it is not ready: postgres logs each time that it had to."""
+
 ANSWER_WITHIN = 2.0
 """Seconds a store has to answer one question; then it is asked anew."""
 
@@ -73,6 +76,7 @@ class Probe:
         self._on_ready = on_ready
         self._socket: socket.socket | None = None
         self._turn = 0
+        self._pause = EVERY
         self._next: Timer = loop.after(EVERY, self._ask)
         self._limit: Timer = loop.after(limit, lambda: self._end(False))
 
@@ -135,11 +139,12 @@ class Probe:
             self._end(True)
         else:
             self._again()
+            self._pause = min(2 * self._pause, SELDOM)
 
     def _again(self) -> None:
         self._hang_up()
         self._next.cancel()
-        self._next = self._loop.after(EVERY, self._ask)
+        self._next = self._loop.after(self._pause, self._ask)
 
     def _hang_up(self) -> None:
         if self._socket is not None:
