@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Iterable
 from time import monotonic
 
+from msgspec.structs import replace
+
 from procrun import proc
 from procrun.deploying import Deployment
 from procrun.errors import ControlError
@@ -28,9 +30,9 @@ from procrun.messages import (
     Talk,
     Welcome,
 )
-from procrun.model import Happening, Spec, Step
+from procrun.model import Happening, Spec
 from procrun.process import Process
-from procrun.stopping import dyno_sequence, signal_name, signal_number
+from procrun.stopping import signal_name, signal_number
 from procrun.supervisor import Errand, Supervisor, Verdict
 from procrun.values import LONGEST
 
@@ -131,22 +133,25 @@ class Desk:
 
     def _restart(self, request: Restart, send: Send) -> Talk:
         chosen = self.choose(request.names)
-        sequence = _sequence(request.timeout)
+        budget = _budget(request.timeout)
         if request.rolling:
-            return self._rolling(chosen, sequence, send)
-        return self._errand(chosen, send, lambda: self._supervisor.stop(chosen, sequence, again=True), self._notes())
+            return self._rolling(chosen, budget, send)
+        return self._errand(chosen, send, lambda: self._supervisor.stop(chosen, budget, again=True), self._notes())
 
-    def _rolling(self, chosen: list[Process], sequence: tuple[Step, ...] | None, send: Send) -> Talk:
+    def _rolling(self, chosen: list[Process], budget: float | None, send: Send) -> Talk:
         """One after the other; the first that does not come back ends it."""
         rest = list(chosen)
         current = Talk()
+        begun, before = monotonic(), 0.0
 
         def vanished() -> None:
             rest.clear()
             current.vanished()
 
         def relay(answer: Answer) -> None:
-            if isinstance(answer, Done) and not answer.failed and rest:
+            if isinstance(answer, Progress):
+                send(replace(answer, at=round(before + answer.at, 3)))
+            elif isinstance(answer, Done) and not answer.failed and rest:
                 step()
             elif isinstance(answer, Done) and rest:
                 left = ", ".join(process.spec.name for process in rest)
@@ -155,20 +160,21 @@ class Desk:
                 send(answer)
 
         def step() -> None:
-            nonlocal current
+            nonlocal current, before
+            before = monotonic() - begun
             one = [rest.pop(0)]
             notes = self._notes() if not rest else []
-            current = self._errand(one, relay, lambda: self._supervisor.stop(one, sequence, again=True), notes)
+            current = self._errand(one, relay, lambda: self._supervisor.stop(one, budget, again=True), notes)
 
         step()
         return Talk(vanished)
 
     def _stop(self, request: Stop, send: Send) -> Talk:
         chosen = self.choose(request.names)
-        sequence = _sequence(request.timeout)
+        budget = _budget(request.timeout)
 
         def act() -> None:
-            self._supervisor.stop(chosen, sequence, again=False)
+            self._supervisor.stop(chosen, budget, again=False)
             if not request.names:
                 self._supervisor.on_end("`procrun stop` was called", Verdict(0))
 
@@ -290,8 +296,8 @@ def state_of(process: Process) -> str:
     return "quiet" if process.quieted else "up"
 
 
-def _sequence(timeout: float | None) -> tuple[Step, ...] | None:
-    """The stop sequence of a budget given with the request; None for each process's own."""
+def _budget(timeout: float | None) -> float | None:
+    """The budget given with the request; None for each process's own stop sequence."""
     if timeout is not None and not 0 < timeout <= LONGEST:
         raise ControlError(f"{timeout} is no budget; give seconds from above 0 to {LONGEST}", 2)
-    return dyno_sequence(timeout) if timeout is not None else None
+    return timeout

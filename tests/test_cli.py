@@ -321,3 +321,12 @@ def test_control_c_is_no_traceback(folder: Folder) -> None:
         popen.send_signal(signal.SIGINT)
         _, errors = popen.communicate(timeout=PATIENCE)
     assert (popen.returncode, errors.strip()) == (130, "")
+
+
+def test_a_message_into_a_file_is_not_written_over_by_what_follows(folder: Folder) -> None:
+    script = f"echo before; {' '.join(PROCRUN)} restart; echo after"
+    with open(folder.path / "log", "w") as log:
+        subprocess.run(["/bin/sh", "-c", script], stdout=log, stderr=log, check=True)
+    before, message, after = (folder.path / "log").read_text().splitlines()
+    assert (before, after) == ("before", "after")
+    assert message.startswith("procrun: nothing runs in ")
