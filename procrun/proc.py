@@ -126,11 +126,13 @@ class Listener(NamedTuple):
 
 
 def listeners(pids: Iterable[int]) -> list[Listener]:
-    """What these processes listen on, TCP and UNIX sockets."""
-    wanted = {link[8:-1] for pid in pids for link in _links(f"/proc/{pid}/fd") if link.startswith("socket:[")}
+    """What these processes listen on, TCP and UNIX sockets; a relative path leads through its owner's folder."""
+    wanted = {link[8:-1]: pid for pid in pids for link in _links(f"/proc/{pid}/fd") if link.startswith("socket:[")}
     rows = [Listener((host, port), inode) for host, port, inode in _listen_rows("tcp")]
     rows += [Listener((host, port), inode) for host, port, inode in _listen_rows("tcp6")]
-    rows += [Listener(path, inode) for path, inode in _unix_rows()]
+    for path, inode in _unix_rows():
+        base = "" if path[0] in "/@" else f"/proc/{wanted.get(inode)}/cwd/"
+        rows.append(Listener(base + path, inode))
     return [row for row in rows if row.inode in wanted]
 
 

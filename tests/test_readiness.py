@@ -80,6 +80,19 @@ def test_a_redis_without_a_port_is_asked_on_its_unix_socket(folder: Folder) -> N
     run.finish(TERM)
 
 
+def test_a_unix_socket_below_the_stores_own_folder_is_found(folder: Folder) -> None:
+    (folder.path / "data").mkdir()
+    redis = Redis(folder.path / "data", port="0", unixsocket="redis.sock")
+    folder.procfile("worker: " + child("polite.py", "0", "0"), f"redis: {redis.command}")
+    run = folder.start()
+
+    run.wait_for(r"redis\.1 ready after|gives no answer")
+    run.wait_for(r"worker\.1 +\| ready")
+
+    assert "redis.1 ready after" in run.output
+    run.finish(TERM)
+
+
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
     made = Postgres()
@@ -252,7 +265,8 @@ def outcome(protocol: str, answers: list[bytes], limit: float = PATIENCE) -> tup
     loop, outcomes = Loop(), list[bool]()
     with socket.create_server(("127.0.0.1", 0)) as server:
         given = list[bytes]()
-        threading.Thread(target=lambda: serve(server, answers, given)).start()
+        thread = threading.Thread(target=lambda: serve(server, answers, given))
+        thread.start()
 
         def ended(ready: bool) -> None:
             outcomes.append(ready)
@@ -261,6 +275,7 @@ def outcome(protocol: str, answers: list[bytes], limit: float = PATIENCE) -> tup
         Probe(loop, protocol, lambda: [os.getpid()], ended, limit)
         loop.run()
         server.shutdown(socket.SHUT_RDWR)  # accept() ends
+        thread.join()
     return outcomes[0], len(given)
 
 
