@@ -88,7 +88,8 @@ class Deployment:
             self._supervisor.remove(process.spec.name for process in removed)
             running = self._supervisor.processes
             wanted = [*(process.spec.name for process in staying), *(spec.name for spec in added)]
-            self._send(Done([name for name in wanted if running[name].state is not State.UP], []))
+            failed = [name for name in wanted if name not in running or running[name].state is not State.UP]
+            self._send(Done(failed, []))
 
         self._carry_out([*staying, *removed], act, done, frozenset(spec.name for spec in added))
 

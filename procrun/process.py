@@ -15,7 +15,7 @@ from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop
 from procrun.model import Exit, Happening, Spec, Stat, Step
 from procrun.ready import Probe
-from procrun.stopping import describe, signal_name
+from procrun.stopping import describe, signal_name, within
 from procrun.volley import HARMLESS, Volley, main_process
 from procrun.walk import Walk
 
@@ -87,10 +87,11 @@ class Process:
         if self.wanted and self.state is State.DOWN and not self._around.blockers(self):
             self._handle(Event.START)
 
-    def stop(self, sequence: tuple[Step, ...] | None = None) -> None:
-        """Stop it, by its own stop sequence or by `sequence`; it starts again where it is wanted up."""
+    def stop(self, budget: float | None = None) -> None:
+        """Stop it, by its own stop sequence or inside `budget` seconds; it starts again where it is wanted up."""
         if self.state is State.UP:
-            self._sequence = sequence or self.spec.stop_sequence
+            own = self.spec.stop_sequence
+            self._sequence = own if budget is None else within(own, budget)
         self._handle(Event.STOP)
 
     def make_quiet(self) -> str:
@@ -104,8 +105,8 @@ class Process:
         return ""
 
     def send(self, number: int) -> None:
-        """Send it a signal that is no part of a stop."""
-        self._signal(number)
+        """Send its main process a signal that is no part of a stop; its leader where nobody catches it."""
+        self._volley.aim(number, self.pid, self.alive())
 
     def survives(self, number: int) -> bool:
         """Whether it goes on after signal `number`: its main process catches it, or nobody ends of it anyway."""
@@ -270,8 +271,11 @@ class Process:
         self._hurried = False
         self._volley.next_step()
         hit = self._signal(step.signal)
-        self._walk.arm(hit > 0)
-        if hit:
+        unheard = not hit and bool(self.alive())
+        self._walk.arm(hit > 0 or unheard)
+        if unheard:
+            self._tell("signal", self._walk.elapsed, f"{signal_name(step.signal)} (caught by nobody)")
+        elif hit:
             if step.signal in self.spec.quiet_signals:
                 self.quieted = True
                 self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(step))

@@ -19,12 +19,21 @@ UNKILLABLE_AFTER = 5.0
 LONGEST_WAIT = 1_000_000
 """Seconds that a wait may have, eleven days: the system's timers take no number whatever."""
 
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
+"""Signals that ask to end."""
+
 _EXAMPLE = "tstp, 120, term, 30, kill"
 
 
 def dyno_sequence(budget: float, first: int = signal.SIGTERM) -> tuple[Step, ...]:
     """TERM, then KILL at exactly `budget` seconds: all that a dyno knows; a store may have another first signal."""
     return (Step(first, budget), Step(signal.SIGKILL, UNKILLABLE_AFTER))
+
+
+def within(steps: Sequence[Step], budget: float) -> tuple[Step, ...]:
+    """A stop inside `budget` seconds of what has these steps: the first that ends it (INT for postgres), then KILL."""
+    first = next((step.signal for step in steps if step.signal in ENDING), signal.SIGTERM)
+    return dyno_sequence(budget, first)
 
 
 def parse_sequence(given: str | Sequence[object], where: str, no_kill: bool = False) -> tuple[Step, ...]:

@@ -11,7 +11,7 @@ from procrun.family import Family
 from procrun.intake import Output
 from procrun.lifecycle import State
 from procrun.loop import Loop
-from procrun.model import Exit, Happening, Spec, Stat, Step
+from procrun.model import Exit, Happening, Spec, Stat
 from procrun.process import Process, Surroundings
 from procrun.stopping import exit_status
 
@@ -43,7 +43,7 @@ class Supervisor:
         self._errands: list[Errand] = []
         stdin, self._stdin_writer = os.pipe()  # stays open and silent: watchers quit at end of file
         self._around = Surroundings(loop, self.family, output, stdin, self._told, self._blockers)
-        self._held: dict[str, tuple[Step, ...] | None] = {}
+        self._held: dict[str, float | None] = {}
 
     # What is asked of it
 
@@ -55,15 +55,15 @@ class Supervisor:
         for process in chosen:
             process.start()
 
-    def stop(self, processes: Iterable[Process], sequence: tuple[Step, ...] | None, again: bool) -> None:
-        """Stop these, stores behind what uses them, by their own sequence or by `sequence`; then start them again?
+    def stop(self, processes: Iterable[Process], budget: float | None, again: bool) -> None:
+        """Stop these, stores behind what uses them, by their own sequence or inside `budget`; then start them again?
 
         A store that is stopped alone is stopped at once: only who is being stopped with it is waited for.
         """
         for process in processes:
             process.wanted = again
             if process.state is State.UP:
-                self._held.setdefault(process.spec.name, sequence)
+                self._held.setdefault(process.spec.name, budget)
             elif again:
                 process.nudge()
         self._release()

@@ -58,6 +58,18 @@ class Volley:
             return len(everybody)
         return self._at(number, main) if main is not None else 0
 
+    def aim(self, number: int, leader: int, rows: Iterable[Stat]) -> None:
+        """Send it to the main process alone, to the leader where nobody catches it; STOP, CONT and KILL to all."""
+        everybody = self.ours(rows)
+        self.next_step()
+        if number in EVERYBODYS:
+            self.fire(number, leader, everybody)
+            return
+        main = main_process(number, leader, everybody)
+        for row in everybody:
+            if row.pid == (main.pid if main is not None else leader) and self._may(row):
+                self._at(number, row)
+
     def again(self, number: int, leader: int, rows: Iterable[Stat], main_only: bool) -> None:
         """Somebody ended: signal who cannot have heard of it, groups that are new and orphans that were forked past it.
 
