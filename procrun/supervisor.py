@@ -10,7 +10,7 @@ from procrun import proc
 from procrun.family import Family
 from procrun.intake import Output
 from procrun.lifecycle import State
-from procrun.loop import Loop
+from procrun.loop import Loop, Timer
 from procrun.model import Exit, Happening, Spec, Stat
 from procrun.process import Process, Surroundings
 from procrun.stopping import exit_status
@@ -41,6 +41,7 @@ class Supervisor:
         self._listener = listener
         self.on_end = on_end
         self._errands: list[Errand] = []
+        self._settling: Timer | None = None
         stdin, self._stdin_writer = os.pipe()  # stays open and silent: watchers quit at end of file
         self._around = Surroundings(loop, self.family, output, stdin, self._told, self._blockers)
         self._held: dict[str, float | None] = {}
@@ -72,7 +73,7 @@ class Supervisor:
         """Act, watch over the errand until everything it is about has settled, and let it report."""
         self._errands.append(errand)
         act()
-        self._loop.after(0, self._settle)
+        self._settle_soon()
 
     def forget(self, errand: "Errand") -> None:
         """The client of this errand has gone."""
@@ -155,8 +156,7 @@ class Supervisor:
         ended = happening.what in ("exited", "failed") and process.state is State.UP
         if ended and process.last_exit is not None and self.verdict is None:
             self._ended_by_itself(process, process.last_exit)
-        # Not from here: the process, or the errand, may be in the middle of a change.
-        self._loop.after(0, self._settle)
+        self._settle_soon()
 
     def _ended_by_itself(self, process: Process, end: Exit) -> None:
         self._loop.after(0, lambda: self.on_end(f"{process.spec.name} ended the run", Verdict(exit_status(end))))
@@ -176,9 +176,11 @@ class Supervisor:
 
     def _release(self) -> None:
         """Begin the stops that nobody is waited for with any more."""
+        used = {type_ for process in self.processes.values() for type_ in process.spec.after}
         for name in list(self._held):
             process = self.processes[name]
-            if not any(self._goes_before(other, process) for other in self.processes.values()):
+            users = self.processes.values() if process.spec.type in used else ()
+            if not any(self._goes_before(other, process) for other in users):
                 process.stop(self._held.pop(name))
 
     def _goes_before(self, other: Process, store: Process) -> bool:
@@ -186,8 +188,14 @@ class Supervisor:
         stopping = other.state is State.STOPPING or other.spec.name in self._held
         return stopping and store.spec.type in other.spec.after
 
+    def _settle_soon(self) -> None:
+        """Not from here: a process, or an errand, may be in the middle of a change. Once for many changes."""
+        if self._settling is None:
+            self._settling = self._loop.after(0, self._settle)
+
     def _settle(self) -> None:
         """Something changed: begin what waited for it, and tell who asked."""
+        self._settling = None
         self._release()
         for process in list(self.processes.values()):
             process.nudge()
