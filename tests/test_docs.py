@@ -1,0 +1,103 @@
+"""What there is stands in the documentation, and what it links to is there."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from procrun import config, profiles
+from procrun.cli.main import COMMANDS, procrun
+from procrun.messages import Row
+from procrun.model import PLATFORMS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EVERYTHING = "\n".join(page.read_text() for page in PAGES)
+REFERENCE = (ROOT / "docs/commands.md").read_text()
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+
+
+def options() -> Iterator[tuple[str, str]]:
+    """Each command with each of its options, in every spelling."""
+    with click.Context(procrun) as ctx:
+        for name in COMMANDS:
+            command = procrun.get_command(ctx, name)
+            assert command is not None
+            spellings = [flag for found in command.params if isinstance(found, click.Option) for flag in found.opts]
+            yield from ((name, flag) for flag in spellings)
+
+
+def rows(text: str, heading: str) -> dict[str, list[str]]:
+    """The rows of the first table below a heading, by their first cell without backticks."""
+    table = re.search(r"(?:^\|.*\n)+", text[text.index(f"## {heading}") :], re.MULTILINE)
+    assert table is not None
+    cells = [[cell.strip() for cell in line.strip("|\n").split(" | ")] for line in table[0].splitlines()[2:]]
+    return {line[0].strip("` |"): line for line in cells}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_in_the_documentation(command: str) -> None:
+    assert f"`procrun {command}" in REFERENCE
+
+
+@pytest.mark.parametrize(("command", "option"), list(options()))
+def test_every_option_is_in_the_documentation_of_its_command(command: str, option: str) -> None:
+    lines = [line.strip("|").split(" | ") for line in REFERENCE.splitlines() if line.startswith("| `-")]
+    of = [line[1] for line in lines if re.search(rf"`{option}[` ]", line[0])]
+    assert any(names.strip() == "all" or command in names.split(", ") for names in of)
+
+
+def test_every_key_of_the_configuration_has_its_row() -> None:
+    assert set(rows(CONFIGURATION, "At the top")) == set(config._KEYS)
+    assert set(rows(CONFIGURATION, "Of one process type")) == set(config._PROCESS_KEYS)
+    for heading in ("At the top", "Of one process type"):
+        assert all(len(row) == 4 and all(row) for row in rows(CONFIGURATION, heading).values())
+
+
+def test_defaults_of_the_configuration_are_those_of_the_code(tmp_path: Path) -> None:
+    made = config.load(str(tmp_path))
+    told = {key: row[2] for key, row in rows(CONFIGURATION, "At the top").items()}
+    assert told["platform"] == f'`"{made.platform}"`'
+    assert told["environment"] == f'`"{made.environment}"`'
+    assert told["store_budget"] == f"{made.store_budget:g}"
+
+
+def test_example_of_the_configuration_is_read(tmp_path: Path) -> None:
+    example = re.search(r"```toml\n(.*?)```", CONFIGURATION, re.DOTALL)
+    assert example is not None
+    (tmp_path / "procrun.toml").write_text(example[1])
+    assert set(config.load(str(tmp_path)).processes) == {"worker", "web", "clock"}
+
+
+@pytest.mark.parametrize("name", [*PLATFORMS, *sorted({profile.name for profile in profiles.PROFILES})])
+def test_every_platform_and_profile_is_in_the_documentation(name: str) -> None:
+    assert re.search(rf"`\"?{name}\"?`", EVERYTHING)
+
+
+def test_every_store_has_its_row() -> None:
+    stores = {profile.name for profile in profiles.PROFILES if profile.store}
+    told = rows((ROOT / "docs/stores.md").read_text(), "Which programs")
+    assert {name for first in told for name in re.findall(r"\w+", first)} == stores
+
+
+def test_every_key_of_ps_is_in_the_documentation() -> None:
+    told = (ROOT / "docs/control.md").read_text()
+    assert [key for key in Row.__struct_fields__ if f"`{key}`" not in told] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)", page.read_text()):
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/index.md").read_text()
+    pages = {page.name for page in PAGES} - {"README.md", "index.md"}
+    assert {name for name in pages if f"({name})" not in index} == set()
