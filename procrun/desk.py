@@ -246,7 +246,7 @@ class Desk:
             process
             for process in self.choose(request.names)
             if process.spec.name not in excluded
-            and (named or (process.spec.restart_on_deploy and not process.spec.store))
+            and (named or (process.wanted and process.spec.restart_on_deploy and not process.spec.store))
         ]
         deployment = self._deployment(chosen, send)
         deployment.begin(request.drain_first)

@@ -1,7 +1,7 @@
 """Procfile, environment, formation and ports become frozen Specs: what start, check, env and export all use."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from procrun import proc, shell, values
@@ -112,6 +112,16 @@ def instances(plan: Plan, type_: str, count: int) -> tuple[Spec, ...]:
         )
         for params in expand_processes({type_: entry.command}, {type_: count}, base, [], port)
     )
+
+
+def as_scaled(before: Plan, now: Plan, running: Sequence[str]) -> Iterator[Spec]:
+    """The specs of the plan `now`, with what `scale` has made of those of `before`: what is `running`, by name."""
+    planned = {spec.name for spec in before.specs}
+    yield from (spec for spec in now.specs if spec.name in running or spec.name not in planned)
+    types = {entry.name for entry in now.types}
+    for name in set(running) - planned - {spec.name for spec in now.specs}:
+        if name.rpartition(".")[0] in types:
+            yield instances(now, name.rpartition(".")[0], _number(name))[-1]
 
 
 def _rules(config: Config, wishes: Wishes) -> Rules:

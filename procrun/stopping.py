@@ -30,10 +30,14 @@ def dyno_sequence(budget: float, first: int = signal.SIGTERM) -> tuple[Step, ...
     return (Step(first, budget), Step(signal.SIGKILL, UNKILLABLE_AFTER))
 
 
-def within(steps: Sequence[Step], budget: float) -> tuple[Step, ...]:
-    """A stop inside `budget` seconds of what has these steps: the first that ends it (INT for postgres), then KILL."""
-    first = next((step.signal for step in steps if step.signal in ENDING), signal.SIGTERM)
-    return dyno_sequence(budget, first)
+def ending_step(steps: Iterable[Step]) -> Step:
+    """The first step that ends the program: TERM of `tstp, 120, term, 30, kill`, INT for postgres."""
+    return next((step for step in steps if step.signal in ENDING), Step(signal.SIGTERM, DEFAULT_BUDGET))
+
+
+def within(steps: Iterable[Step], budget: float) -> tuple[Step, ...]:
+    """A stop inside `budget` seconds of what has these steps: the first that ends it, then KILL."""
+    return dyno_sequence(budget, ending_step(steps).signal)
 
 
 def parse_sequence(given: str | Sequence[object], where: str, no_kill: bool = False) -> tuple[Step, ...]:

@@ -15,6 +15,7 @@ from procrun.stopping import (
     format_sequence,
     parse_sequence,
     signal_number,
+    within,
 )
 
 WHERE = "procrun.toml: process.worker.stop_sequence"
@@ -189,3 +190,11 @@ def test_configured_restart_signal_is_one_that_a_program_can_act_on() -> None:
     assert configured_restart_signal(ProcessConfig(restart_signal="usr2", places=places)) == signal.SIGUSR2
     with pytest.raises(ConfigError, match=r"^toml: no program can act on KILL or STOP; name a signal"):
         configured_restart_signal(ProcessConfig(restart_signal="sigkill", places=places))
+
+
+@pytest.mark.parametrize(
+    ("steps", "first"),
+    [("tstp, 120, term, 30, kill", "term"), ("int, 60, quit, 10, kill", "int"), ("usr1, 5, kill", "term")],
+)
+def test_a_stop_inside_a_given_budget_begins_with_what_ends_the_program(steps: str, first: str) -> None:
+    assert format_sequence(within(parse_sequence(steps, "here"), 4)) == f"{first}, 4, kill"

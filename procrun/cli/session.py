@@ -16,6 +16,7 @@ from procrun.nesting import losses
 from procrun.output import Look, Sink, Stream, wants_colour
 from procrun.process import Process
 from procrun.sources import changed_files
+from procrun.stopping import ending_step
 from procrun.supervisor import Supervisor, Verdict
 from procrun.wording import finding_line
 
@@ -96,7 +97,7 @@ class Session:
         if happening.what == "started":
             spec = process.spec
             rank = self._supervisor.rank(spec.type)
-            self._link.born(happening.pid, process.pipe, rank, spec.main_only, spec.stop_sequence[0])
+            self._link.born(happening.pid, process.pipe, rank, spec.main_only, ending_step(spec.stop_sequence))
 
     def _serve(self, folders: Iterable[str]) -> None:
         """Open the control socket in the first folder that can hold one."""
@@ -140,8 +141,8 @@ class Session:
 
     def _reload(self) -> tuple[Spec, ...]:
         """The specs of the plan as its files are now; the ports and names stay those of the command line."""
-        self._plan = plan.build(self._wishes, os.environ)
-        return self._plan.specs
+        before, self._plan = self._plan, plan.build(self._wishes, os.environ)
+        return tuple(plan.as_scaled(before, self._plan, list(self._supervisor.processes)))
 
     def _changes(self) -> list[str]:
         names = [os.path.relpath(file, self._plan.sources.root) for file in changed_files(self._plan.sources)]
