@@ -7,7 +7,7 @@ from procrun.wording import duration
 
 
 def status_table(rows: Sequence[Row]) -> str:
-    """The instances as a table for people; with a last column BUSY where a process title tells of its work."""
+    """The instances as a table for people; with a column BUSY where a process title tells of its work."""
     from tabulate import tabulate
 
     told = any(row.busy is not None for row in rows)
@@ -15,6 +15,7 @@ def status_table(rows: Sequence[Row]) -> str:
         (
             row.name,
             row.state,
+            *([_busy(row)] if told else []),
             row.pid,
             row.port,
             duration(row.uptime) if row.uptime is not None else None,
@@ -22,12 +23,12 @@ def status_table(rows: Sequence[Row]) -> str:
             f"{row.cpu_percent:.1f}%",
             _size(row.memory),
             row.last_exit,
-            *([_busy(row)] if told else []),
         )
         for row in rows
     ]
-    headers = ("NAME", "STATE", "PID", "PORT", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST EXIT", "BUSY")
-    return tabulate(cells, headers if told else headers[:-1], tablefmt="plain", missingval="-", disable_numparse=True)
+    first = ("NAME", "STATE", *(["BUSY"] if told else []))
+    headers = (*first, "PID", "PORT", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST EXIT")
+    return tabulate(cells, headers, tablefmt="plain", missingval="-", disable_numparse=True)
 
 
 def _busy(row: Row) -> str | None:

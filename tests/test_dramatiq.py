@@ -1,4 +1,4 @@
-"""Dramatiq with jobs in flight: TERM once for its main process ends them well, twice cuts them."""
+"""Dramatiq with jobs in flight: TERM for its main process ends them well; TERM for all may cut them."""
 
 import sys
 from collections.abc import Iterator
@@ -47,8 +47,9 @@ def test_a_stop_loses_no_job_however_dramatiq_is_started(
     )
 
 
-def test_on_heroku_every_process_gets_term_and_the_jobs_are_cut(folder: Folder, tasks: Tasks, row: Record) -> None:
+def test_on_heroku_every_process_gets_term_and_jobs_may_be_cut(folder: Folder, tasks: Tasks, row: Record) -> None:
     folder.procfile(f"worker: {DRAMATIQ}")
+    check = folder.procrun("check", "--platform", "heroku", env=tasks.env)
     run = folder.start("--platform", "heroku", env=tasks.env)
     run.wait_for("Worker process is ready", count=2)
     tasks.enqueue(12, 3)
@@ -56,17 +57,11 @@ def test_on_heroku_every_process_gets_term_and_the_jobs_are_cut(folder: Folder, 
 
     run.finish(TERM)
 
-    assert tasks.jobs("done") == set()
-    assert tasks.waiting() + held(tasks) == 12
-    assert held(tasks) >= 4
-    row(
-        "dramatiq",
-        version("dramatiq"),
-        "heroku",
-        "4 jobs of 4 s",
-        "stop",
-        "0 done: cut, to run again in a minute or more",
-    )
+    # A worker process hears its main process's TERM and ours; if one comes before the other is seen, they are one.
+    assert len(tasks.jobs("done")) + tasks.waiting() + held(tasks) == 12
+    assert "its jobs stop half-way and run again after a minute or more" in check.stderr
+    happened = "0 lost; mostly cut half-way, to run again in a minute or more"
+    row("dramatiq", version("dramatiq"), "heroku", "4 jobs of 3 s, 8 more waiting", "stop", happened)
 
 
 def held(tasks: Tasks) -> int:

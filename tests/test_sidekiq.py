@@ -6,15 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.apps.bed import APP, Bed
-from tests.harness import TERM, Folder, Run
+from tests.harness import Folder, Run
 
 
 @pytest.fixture
 def bed(folder: Folder) -> Iterator[Bed]:
     made = Bed(folder.path)
     yield made
-    for run in folder.runs:
-        run.finish(TERM)
+    folder.procrun("stop", "-t", "0.2")
     made.close()
 
 
