@@ -1,6 +1,7 @@
 """What there is stands in the documentation, and what it links to is there."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,3 +102,12 @@ def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs/index.md").read_text()
     pages = {page.name for page in PAGES} - {"README.md", "index.md"}
     assert {name for name in pages if f"({name})" not in index} == set()
+
+
+def test_floors_are_those_of_the_import_contract() -> None:
+    told = re.search(r"## Floors.*?```\n(.*?)```", (ROOT / "docs/architecture.md").read_text(), re.DOTALL)
+    assert told is not None
+    # Behind three blanks or more stands what a floor is for.
+    floors = [re.sub(r" {3,}.*", "", floor, flags=re.MULTILINE).split() for floor in told[1].split("↓")]
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    assert floors == [layer.split(" | ") for layer in contract["layers"]]

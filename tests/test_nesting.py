@@ -215,7 +215,7 @@ def test_on_a_server_the_profile_waits_long_enough(folder: Folder, command: str)
             False,
         ),
         ("REMAP_SIGTERM=SIGQUIT celery -A a worker", "set task_acks_late and task_reject_on_worker_lost", False),
-        ("rq worker", "rq's job runs in a child that dies of a TERM of its own", False),
+        ("rq worker", "it is marked failed and not run again; enqueue it with retry=Retry(max=1), and it is", False),
         ("dramatiq a", "its jobs stop half-way and run again after a minute or more; they must bear that", True),
         (WITH_HOOK, "a dyno has no cure", True),
     ],
