@@ -32,7 +32,7 @@ def status_table(rows: Sequence[Row]) -> str:
 
 
 def _busy(row: Row) -> str | None:
-    return f"{row.busy} of {row.threads}" if row.busy is not None else None
+    return f"{row.busy}/{row.threads}" if row.busy is not None else None
 
 
 def _size(count: int) -> str:

@@ -84,6 +84,10 @@ class Bed(Store):
         """Wait until jobs have been begun `count` times in all."""
         until(lambda: sum(map(int, self.redis("HVALS", "demo:runs").split())) >= count, f"{count} jobs begun")
 
+    def version(self) -> str:
+        """Sidekiq's own."""
+        return self._run([need("sidekiq"), "-V"], APP).split()[-1]
+
     def report(self) -> dict[str, Any]:
         """Where every job is: completed, queued, requeued, running, lost …"""
         return dict(json.loads(self._run([need("ruby"), "report.rb"], APP)))
