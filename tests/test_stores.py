@@ -81,9 +81,9 @@ def test_the_end_of_a_run_costs_no_job(
     assert position(r"worker\.1 TERM 0\.00 → gone", report) < position(r"redis\.1 TERM 0\.00 → gone", report)
     assert "KILL 1" not in report
     assert counted(bed) == (0, 5, 5)
-    action = {by_term: "TERM to procrun", by_stop: "procrun stop", by_crash: "another process crashes"}[end]
+    action = {"by_term": "TERM to procrun", "by_stop": "procrun stop", "by_crash": "another process crashes"}
     load = f"5 jobs of 30 s, -t {timeout}, its redis in the Procfile"
-    row("sidekiq", bed.version(), "local", load, action, "5 pushed back, 0 lost")
+    row("sidekiq", bed.version(), "local", load, action[end.__name__], "5 pushed back, 0 lost")
 
 
 def test_ctrl_c_in_a_terminal_costs_no_job(folder: Folder, bed: Bed) -> None:
