@@ -282,7 +282,8 @@ def outcome(protocol: str, answers: list[bytes], limit: float = PATIENCE) -> tup
 def serve(server: socket.socket, answers: list[bytes], given: list[bytes]) -> None:
     with contextlib.suppress(OSError):
         while True:
-            with server.accept()[0] as connection:
+            # A probe that has waited long enough hangs up, and asks anew.
+            with server.accept()[0] as connection, contextlib.suppress(ConnectionError):
                 if connection.recv(4096):
                     given.append(answers[min(len(given), len(answers) - 1)])
                     connection.send(given[-1])

@@ -69,7 +69,7 @@ def test_ctrl_z_suspends_the_dynos_and_fg_continues_them(folder: Folder, shell: 
     shell.send("\x1a")
     shell.expect("Stopped")
     shell.expect("shell> $")
-    assert state(pid) == "T"
+    until(lambda: state(pid) == "T", "the dyno stands still")
 
     shell.sendline("fg")
     shell.expect("start")
