@@ -15,7 +15,7 @@ from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop
 from procrun.model import Exit, Happening, Spec, Stat, Step
 from procrun.ready import Probe
-from procrun.stopping import describe, signal_name, within
+from procrun.stopping import ENDING, describe, signal_name, within
 from procrun.volley import HARMLESS, Volley, main_process
 from procrun.walk import Walk
 
@@ -281,7 +281,9 @@ class Process:
                 self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(step))
             killed = step.signal == signal.SIGKILL
             self.forced += killed
-            what = "timeout" if killed and not hurried else "signal"
+            # Heroku's words are for what was given its whole budget after TERM, or a store after its own signal.
+            timeout = killed and not hurried and self._sequence[0].signal in ENDING
+            what = "timeout" if timeout else "signal"
             self._tell(what, self._walk.elapsed, signal_name(step.signal))
         elif not self.alive() and self._around.family.members(self.spec.name):
             self._handle(Event.GONE)  # `sudo …`: reported, not waited for

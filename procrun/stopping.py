@@ -20,7 +20,7 @@ LONGEST_WAIT = 1_000_000
 """Seconds that a wait may have, eleven days: the system's timers take no number whatever."""
 
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
-"""Signals that ask to end."""
+"""Signals that ask to end; CONT follows them, since a stopped process cannot die (as systemd, runit and s6 do)."""
 
 _EXAMPLE = "tstp, 120, term, 30, kill"
 

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable
 
 from procrun import proc
 from procrun.model import Stat
-
-STOPPING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
-"""Signals that ask to end; CONT follows them, since a stopped process cannot die (as systemd, runit and s6 do)."""
+from procrun.stopping import ENDING
 
 HARMLESS = frozenset({signal.SIGCONT, signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH})
 """Signals whose default action is to do nothing, or to go on (signal(7))."""
@@ -49,11 +47,11 @@ class Volley:
         alone (celery's and dramatiq's children die of them: measured); quiet and diagnostic ones go to the main one.
         """
         everybody = [row for row in self.ours(rows) if self._may(row)]
-        if number in EVERYBODYS or (number in STOPPING and not main_only):
+        if number in EVERYBODYS or (number in ENDING and not main_only):
             self._at_groups(number, everybody)
             return len(everybody)
         main = main_process(number, leader, everybody)
-        if main is None and number in STOPPING:
+        if main is None and number in ENDING:
             self._at_groups(number, everybody)
             return len(everybody)
         return self._at(number, main) if main is not None else 0
@@ -78,7 +76,7 @@ class Volley:
         """
         left = self.ours(rows)
         self.fire(number, leader, left, main_only)
-        if number in STOPPING and not main_only:
+        if number in ENDING and not main_only:
             for row in left:
                 if row.ppid == os.getpid() and (row.pid, row.started) not in self._heard and self._may(row):
                     self._at(number, row, heard=False)
@@ -99,19 +97,19 @@ class Volley:
             self._reached |= groups
             self._heard |= {(row.pid, row.started) for row in reached if row.pgid in groups}
         for group in groups:
-            for each in (number, signal.SIGCONT) if number in STOPPING else (number,):
+            for each in (number, signal.SIGCONT) if number in ENDING else (number,):
                 try:
                     os.killpg(group, each)
                 except OSError:
                     pass  # it has gone, or some of it is another user's
 
     def _at(self, number: int, row: Stat, heard: bool = True) -> int:
-        if heard and number in STOPPING and row.pgid in self._reached:
+        if heard and number in ENDING and row.pgid in self._reached:
             return 1
         self._reached.add(row.pgid)
         self._heard.add((row.pid, row.started))
         hit = proc.send(number, row)
-        if number in STOPPING:
+        if number in ENDING:
             proc.send(signal.SIGCONT, row)
         return int(hit)
 
