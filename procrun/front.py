@@ -6,7 +6,6 @@ its orphans come here (a subreaper) and are stopped; when the front dies, the su
 """
 
 import os
-import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from procrun import proc
 from procrun.link import KNOWN, STOPPING, Link, listen_to, obey_at_once
 from procrun.loop import Loop
 from procrun.model import Step
-from procrun.rescue import Dyno, Rescue
 from procrun.stopping import signal_name
 
 
@@ -54,6 +52,9 @@ class _Front:
         self._status = 0
         self._fatal = 0
         self._loop = Loop()
+        from procrun.rescue import Dyno, Rescue  # in this process, while the supervisor reads its plan in the other
+
+        self._dyno = Dyno
         self._dynos: dict[int, Dyno] = {}
         self._rescue = Rescue(self._loop, self._dynos, self._loop.stop)
 
@@ -90,7 +91,7 @@ class _Front:
             if word == "born":
                 leader, pipe, rank, main_only, number, wait = value.split()
                 first = Step(int(number), float(wait))
-                self._dynos[int(leader)] = Dyno(int(pipe), int(rank), main_only == "1", first)
+                self._dynos[int(leader)] = self._dyno(int(pipe), int(rank), main_only == "1", first)
             elif word == "die":
                 self._fatal = int(value)
             elif word == "suspended" and self._supervisor:
@@ -128,6 +129,8 @@ class _Front:
         """End as the supervisor did, or of the signal that procrun was told to stop with, so that a shell sees it."""
         number = self._fatal or (-self._status if -self._status in STOPPING else 0)
         if number:
+            import resource
+
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # QUIT means no fault of ours
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)

@@ -1,14 +1,16 @@
 """How an instance is stopped, quieted and ordered: platform, configuration and profile become one set of manners."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import patience, profiles, recognition, stopping
+from procrun import names, stopping
 from procrun.config import find_cycle
 from procrun.errors import ConfigError
 from procrun.model import Config, Entry, Finding, ProcessConfig, Step
-from procrun.profiles import Profile
-from procrun.recognition import Recognised
+
+if TYPE_CHECKING:  # what is known of programs is imported where one is known: 3 ms of a start
+    from procrun.profiles import Profile
+    from procrun.recognition import Recognised
 
 
 class Manners(NamedTuple):
@@ -57,9 +59,13 @@ def all_manners(
     return manners, findings
 
 
-def recognised(entry: Entry, config: Config, variables: Mapping[str, str], root: str) -> Recognised | None:
+def recognised(entry: Entry, config: Config, variables: Mapping[str, str], root: str) -> "Recognised | None":
     """The program behind the command, with the profile that the configuration names for it, if it does."""
     name = config.processes.get(entry.name, ProcessConfig()).profile
+    if name is None and not names.may_be_known(entry.command, variables):
+        return None
+    from procrun import profiles, recognition
+
     if name is None:
         return recognition.recognise(entry.command, variables, root)
     profile = profiles.named(name)  # "none" names none
@@ -67,7 +73,7 @@ def recognised(entry: Entry, config: Config, variables: Mapping[str, str], root:
 
 
 def _manners(
-    name: str, found: Recognised | None, given: ProcessConfig, rules: Rules, stores: list[str], root: str
+    name: str, found: "Recognised | None", given: ProcessConfig, rules: Rules, stores: list[str], root: str
 ) -> Manners:
     profile = found.profile if found is not None else None
     is_store = profile is not None and profile.store and rules.order
@@ -91,7 +97,7 @@ def _manners(
 
 
 def _sequence(
-    found: Recognised | None, given: ProcessConfig, rules: Rules, is_store: bool, root: str
+    found: "Recognised | None", given: ProcessConfig, rules: Rules, is_store: bool, root: str
 ) -> tuple[Step, ...]:
     """On a server the configured sequence, else the profile's; elsewhere a dyno's, a store by its own signal."""
     configured = stopping.configured_sequence(given)
@@ -99,15 +105,19 @@ def _sequence(
         if configured is not None:
             return configured
         if found is not None:
-            return patience.stop_sequence(found, root)
+            from procrun.patience import stop_sequence
+
+            return stop_sequence(found, root)
         return stopping.dyno_sequence(rules.budget)
     if is_store and found is not None:
         return stopping.dyno_sequence(rules.store_budget, found.profile.stop[0].signal)
     return stopping.dyno_sequence(rules.budget)
 
 
-def _quiet_signals(found: Recognised, root: str) -> tuple[int, ...]:
+def _quiet_signals(found: "Recognised", root: str) -> tuple[int, ...]:
     """That of the installed version; where the version is unknown the running program's handlers decide."""
+    from procrun import profiles, recognition
+
     known: Profile = found.profile
     version = recognition.installed_version(found, root)
     if version is None:
@@ -116,10 +126,12 @@ def _quiet_signals(found: Recognised, root: str) -> tuple[int, ...]:
     return () if number is None else (number,)
 
 
-def _deadly_signals(found: Recognised, root: str) -> frozenset[int]:
+def _deadly_signals(found: "Recognised", root: str) -> frozenset[int]:
     """Those of the installed version, and where it is unknown those of any."""
     if not found.profile.deadly:
         return frozenset()
+    from procrun import profiles, recognition
+
     version = recognition.installed_version(found, root)
     return frozenset(each.signal for each in found.profile.deadly if profiles.covers(each, version) is not False)
 

@@ -4,7 +4,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import BinaryIO
 from zlib import crc32
 
 from procrun.errors import ConfigError
@@ -40,15 +40,12 @@ def make(root: str) -> Iterator[str]:
         raise ConfigError("cannot be made, and XDG_RUNTIME_DIR names no folder either; make one of them writable", NAME)
 
 
-@contextmanager
-def lock(folder: str) -> Iterator[None]:
-    """Hold the folder's lock: of two `start` at the same instant the second waits to see the first."""
+def lock(folder: str) -> BinaryIO:
+    """Hold the folder's lock until it is closed: of two `start` at the same instant the second waits for the first."""
     handle = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    file = open(handle, "rb", buffering=0)  # noqa: SIM115  the caller's `with` closes it
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return file
 
 
 def sockets(root: str) -> list[str]:

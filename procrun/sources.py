@@ -1,10 +1,10 @@
 """What is read before anything is planned: the Procfile, the environment, and the state of their files."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from procrun import config, environment, procfile, profiles, recognition, values
+from procrun import config, environment, procfile, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
 from procrun.model import Config, Entry, Finding, Variable, Wishes
@@ -36,10 +36,8 @@ def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True) -> S
     name = path or "stdin"
     text = _read_procfile(path) if required or path is None or os.path.exists(path) else None
     entries, findings = procfile.parse(text, name) if text is not None else ((), ())
-    given = {name: variable.value for name, variable in loaded.variables.items()}
-    known = [recognition.recognise(entry.command, given) for entry in entries]
-    sidekiq = any(found is not None and found.profile.name == "sidekiq" for found in known)
-    loaded = _with_defaults(environment.resolve_providers(loaded, sidekiq), wishes.defaults)
+    loaded = environment.resolve_providers(loaded, _has_sidekiq(entries, loaded))
+    loaded = _with_defaults(loaded, wishes.defaults)
     root = _root(wishes, path)
     return Sources(
         root=root,
@@ -78,6 +76,17 @@ def _load_environment(wishes: Wishes, environ: Mapping[str, str]) -> tuple[list[
     return files, environment.load(files, environ, "", required=bool(named))
 
 
+def _has_sidekiq(entries: Iterable[Entry], loaded: Environment) -> bool:
+    """Whether a Sidekiq is among them, as far as its REDIS_PROVIDER makes that matter."""
+    if "REDIS_PROVIDER" not in loaded.variables:
+        return False
+    from procrun.recognition import recognise
+
+    given = {name: variable.value for name, variable in loaded.variables.items()}
+    known = [recognise(entry.command, given) for entry in entries]
+    return any(found is not None and found.profile.name == "sidekiq" for found in known)
+
+
 def _configuration(root: str, types: Sequence[str]) -> Config:
     """`procrun.toml`, completed from the Cloud 66 manifest that it names."""
     found = config.load(root)
@@ -87,7 +96,9 @@ def _configuration(root: str, types: Sequence[str]) -> Config:
         given = manifest.load(os.path.join(root, found.metadata), found.environment)
         found = config.with_manifest(found, given, types)
     if found.where is not None:
-        config.validate(found, types, {profile.name for profile in profiles.PROFILES})
+        from procrun.profiles import PROFILES  # where there is a configuration
+
+        config.validate(found, types, {profile.name for profile in PROFILES})
     return found
 
 

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from procrun import profiles
+from procrun import names, profiles
 from procrun.model import Step
 from procrun.profiles import PROFILES, Patience, Profile, Versions
 
@@ -209,3 +209,12 @@ def test_busy_title_is_read(title: str, groups: tuple[str | None, ...]) -> None:
 @pytest.mark.parametrize("title", ["/usr/bin/ruby /usr/bin/sidekiq -r ./app.rb", "sidekiq", ""])
 def test_title_before_the_first_heartbeat_says_nothing(title: str) -> None:
     assert re.match(profiles.SIDEKIQ.busy_title, title) is None
+
+
+def test_every_program_of_a_profile_is_among_the_names_that_are_looked_for() -> None:
+    assert set(names.NAMES) == {program for profile in PROFILES for program in profile.programs}
+
+
+def test_a_name_in_a_variable_that_the_command_uses_counts() -> None:
+    assert names.may_be_known("exec $SERVER -p 1", {"SERVER": "bin/puma"})
+    assert not names.may_be_known("exec bin/web -p $PORT", {"PORT": "5000", "SERVER": "puma"})

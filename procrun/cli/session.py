@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from procrun import link, plan, proc, rundir
 from procrun.cli.faults import warn
 from procrun.loop import Loop
-from procrun.model import Happening, Spec, Wishes
+from procrun.model import Finding, Happening, Spec, Wishes
 from procrun.narrator import Narrator
-from procrun.nesting import losses
 from procrun.output import Look, Sink, Stream, wants_colour
 from procrun.process import Process
 from procrun.sources import changed_files
@@ -45,7 +44,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         defaults=plan.DEFAULTS | ({"FORCE_COLOR": "1"} if colour else {}),
     )
     made = plan.build(wishes, os.environ)
-    for finding in (*made.sources.findings, *losses(made)):
+    for finding in (*made.sources.findings, *_losses(made)):
         warn(finding_line(finding))
     folders = rundir.make(made.sources.root)
     first = next(folders)
@@ -60,6 +59,15 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         session = Session(to_front, made, wishes, values, colour)
         session.begin(itertools.chain([first], folders))
     return session.run()
+
+
+def _losses(made: plan.Plan) -> list[Finding]:
+    """What a stop would cost, where anything is known of a program or configured."""
+    if made.sources.config.where is None and not any(manners.profile for manners in made.manners.values()):
+        return []
+    from procrun.nesting import losses
+
+    return losses(made)
 
 
 class Session:
