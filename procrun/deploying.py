@@ -51,12 +51,12 @@ class Deployment:
             raise ControlError("a deploy is under way on this connection", 2)
         self._client_works = False
         if request.status != 0:
-            self._take_back(Done([], ["the command failed: what was quieted was restarted on the old plan"]))
+            self._take_back(Done([], [f"the command failed: {self._undone()}"]))
             return
         try:
             specs = list(self._reload())
         except ProcrunError as error:
-            self._take_back(Refused(f"{error}; what was quieted was restarted on the old plan", error.exit_status))
+            self._take_back(Refused(f"{error}; {self._undone()}", error.exit_status))
             return
         self._when_drained(request.drain or 0.0, lambda: self._put_in_place(specs))
 
@@ -66,6 +66,11 @@ class Deployment:
         if self._client_works:
             self._client_works = False
             self._take_back(Done([], []))
+
+    def _undone(self) -> str:
+        """What is done about a deploy that goes no further."""
+        quieted = any(process.quieted for process in self._processes)
+        return "what was quieted was restarted on the old plan" if quieted else "nothing was quieted, all runs on"
 
     def _take_back(self, reply: Final) -> None:
         quieted = [process for process in self._processes if process.quieted]

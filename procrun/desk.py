@@ -135,7 +135,8 @@ class Desk:
         chosen = self.choose(request.names)
         budget = _budget(request.timeout)
         if request.rolling:
-            return self._rolling(chosen, budget, send)
+            # As a deploy: stores are restarted by name only, or their clients would lose them in between.
+            return self._rolling([p for p in chosen if request.names or not p.spec.store], budget, send)
         return self._errand(chosen, send, lambda: self._supervisor.stop(chosen, budget, again=True), self._notes())
 
     def _rolling(self, chosen: list[Process], budget: float | None, send: Send) -> Talk:
@@ -178,7 +179,8 @@ class Desk:
             if not request.names:
                 self._supervisor.on_end("`procrun stop` was called", Verdict(0))
 
-        return self._errand(chosen, send, act, up=False)
+        down = [process.spec.name for process in chosen if process.state is State.DOWN and not process.wanted]
+        return self._errand(chosen, send, act, [f"{name} is down already" for name in down], up=False)
 
     def _scale(self, request: Scale, send: Send) -> Talk:
         self._refuse_while_ending()

@@ -53,8 +53,6 @@ class Narrator:
         if process.state is State.UP:
             self.say(f"{name} ended by itself after {duration(happening.seconds)}: {how}")
             self._hint(process)
-        elif process.next_step() and process.alive():
-            self.say(f"{name} {how}, but some of it is still alive: {_who(process)}")
 
     def ending(self, why: str, up: Sequence[Process]) -> None:
         """Everything of `up` is about to be stopped, stores behind what uses them."""

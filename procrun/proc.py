@@ -187,12 +187,17 @@ def _unix_rows() -> Iterator[tuple[str, str]]:
 
 
 def _links(folder: str) -> set[str]:
-    found = set()
+    """Where the links of a folder lead; empty when it is gone or another user's. One link may go while it is read."""
+    found: set[str] = set()
     try:
-        for name in os.listdir(folder):
+        names = os.listdir(folder)
+    except OSError:
+        return found
+    for name in names:
+        try:
             found.add(os.readlink(f"{folder}/{name}"))
-    except OSError:  # gone meanwhile, or another user's
-        pass
+        except OSError:
+            continue
     return found
 
 

@@ -180,7 +180,7 @@ def test_a_start_that_overlaps_says_who_runs_it_and_since_when(folder: Folder) -
     assert second.finish() == 2
     assert re.search(
         rf"web\.1 belongs to the procrun with pid {first.pid}, which runs here since "
-        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d; stop it with `procrun stop`, or start other names\n$",
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d; `procrun restart NAME` restarts there, `procrun stop NAME` stops\n$",
         second.output,
     )
     assert "started" not in second.output
@@ -329,3 +329,28 @@ def test_a_scale_during_the_stop_starts_nothing(folder: Folder) -> None:
     assert (result.returncode, result.stderr) == (1, "procrun: this run is being stopped\n")
     run.finish()
     assert "web.2" not in run.output
+
+
+def test_a_start_of_what_was_stopped_needs_no_procfile_any_more(folder: Folder) -> None:
+    folder.write("Procfile.other", "web: sleep 60\nworker: " + child("polite.py", "0", "0") + "\n")
+    run = folder.start("-f", "Procfile.other")
+    run.wait_for("ready")
+    folder.procrun("stop", "worker")
+
+    result = folder.procrun("start", "worker")
+
+    assert result.returncode == 0
+    run.wait_for(r"worker\.1 +\| ready", count=2)
+    run.finish(TERM)
+
+
+def test_a_stop_of_what_is_down_says_so(folder: Folder) -> None:
+    folder.procfile("web: sleep 60", "worker: sleep 60")
+    run = folder.start()
+    run.wait_for("started", count=2)
+    folder.procrun("stop", "worker")
+
+    result = folder.procrun("stop", "worker")
+
+    assert (result.returncode, result.stderr) == (0, "procrun: worker.1 is down already\n")
+    run.finish(TERM)

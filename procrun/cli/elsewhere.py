@@ -30,10 +30,19 @@ def take_part(plan: Plan, wishes: Wishes) -> int | None:
     return follow(run, Start(names))
 
 
+def rejoin(root: str, names: tuple[str, ...]) -> int | None:
+    """Start these names in the one run that has them all and where they are down; None where there is none such."""
+    for run in runs(root):
+        states = [state for name in names for i, state in run.states.items() if name in (i, i.rpartition(".")[0])]
+        if all(run.holds(name) for name in names) and set(states) == {"down"}:
+            return follow(run, Start(list(names)))
+    return None
+
+
 def _taken(run: Run, names: list[str]) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.since))
     verb = "belongs" if len(names) == 1 else "belong"
     return (
         f"{', '.join(names)} {verb} to the procrun with pid {run.pid}, which runs here since {since}; "
-        "stop it with `procrun stop`, or start other names"
+        "`procrun restart NAME` restarts there, `procrun stop NAME` stops"
     )

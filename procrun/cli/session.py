@@ -14,7 +14,7 @@ from procrun.model import Finding, Happening, Spec, Wishes
 from procrun.narrator import Narrator
 from procrun.output import Look, Sink, Stream, wants_colour
 from procrun.process import Process
-from procrun.sources import changed_files
+from procrun.sources import changed_files, folder
 from procrun.stopping import ending_step
 from procrun.supervisor import Supervisor, Verdict
 from procrun.wording import finding_line
@@ -43,6 +43,9 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         names=names,
         defaults=plan.DEFAULTS | ({"FORCE_COLOR": "1"} if colour else {}),
     )
+    joined = _rejoined(wishes) if names else None
+    if joined is not None:
+        return joined
     made = plan.build(wishes, os.environ)
     for finding in (*made.sources.findings, *_losses(made)):
         warn(finding_line(finding))
@@ -59,6 +62,16 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         session = Session(to_front, made, wishes, values, colour)
         session.begin(itertools.chain([first], folders))
     return session.run()
+
+
+def _rejoined(wishes: Wishes) -> int | None:
+    """`start NAME` of what a run here has, and somebody stopped: it is started there, whatever the files say now."""
+    root = folder(wishes, os.environ)
+    if not rundir.sockets(root):
+        return None
+    from procrun.cli.elsewhere import rejoin
+
+    return rejoin(root, wishes.names)
 
 
 def _losses(made: plan.Plan) -> list[Finding]:
@@ -120,9 +133,9 @@ class Session:
             return Deployment(self._supervisor, self._loop, self._reload, chosen, send)
 
         desk = Desk(self._supervisor, self._plan.platform, expand, self._changes, deployment)
-        for folder in folders:
+        for place in folders:
             try:
-                self._server = Server(rundir.socket_path(folder), self._loop, desk.serve)
+                self._server = Server(rundir.socket_path(place), self._loop, desk.serve)
                 return
             except OSError as error:
                 reason = error.strerror
