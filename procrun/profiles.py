@@ -130,7 +130,7 @@ SIDEKIQ = Profile(
     deadly=(Versions(SIGUSR1, since=(6,)), Versions(SIGUSR2, since=(6,)), Versions(SIGHUP), Versions(SIGQUIT)),
     patience=Patience(
         default=25,  # source: sidekiq.rb:26 of 6.4.1
-        before=((6,), 8),  # docs: issue 3968, "8 seconds since forever"; released with 6.0
+        before=((6,), 8),  # docs: sidekiq#3968, "8 seconds since forever"; released with 6.0
         margin=3,  # run: jobs that swallow Shutdown take up to 3 s more
         loses="every job in flight is lost",  # run: KILL at 10 s, -t 25
         also=(SIGINT,),  # run: the same code path
