@@ -11,13 +11,11 @@ from typing import Any
 
 from procrun.errors import ConfigError
 from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
-from procrun.model import PLATFORMS, Config, ProcessConfig
+from procrun.model import LONGEST_WAIT, PLATFORMS, Config, ProcessConfig
 
 FILE = "procrun.toml"
 NO_PROFILE = "none"
 """The profile of a program of which nothing is to be assumed."""
-LONGEST = 1_000_000
-"""Seconds that a budget may have, eleven days: the system's timers take no number whatever."""
 
 
 def load(root: str) -> Config:
@@ -164,8 +162,8 @@ def _platform(value: object) -> str:
 
 def _seconds(value: object) -> float:
     # The range is never true of nan.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
-        raise ValueError(f"takes seconds, a number above 0 and up to {LONGEST}, as in 10 or 0.5")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT:
+        raise ValueError(f"takes seconds, a number above 0 and up to {LONGEST_WAIT}, as in 10 or 0.5")
     return float(value)
 
 

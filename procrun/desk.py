@@ -30,11 +30,10 @@ from procrun.messages import (
     Talk,
     Welcome,
 )
-from procrun.model import Happening, Spec
+from procrun.model import LONGEST_WAIT, Happening, Spec
 from procrun.process import Process
 from procrun.stopping import signal_name, signal_number
 from procrun.supervisor import Errand, Supervisor, Verdict
-from procrun.values import LONGEST
 
 Send = Callable[[Answer], None]
 
@@ -300,6 +299,6 @@ def state_of(process: Process) -> str:
 
 def _budget(timeout: float | None) -> float | None:
     """The budget given with the request; None for each process's own stop sequence."""
-    if timeout is not None and not 0 < timeout <= LONGEST:
-        raise ControlError(f"{timeout} is no budget; give seconds from above 0 to {LONGEST}", 2)
+    if timeout is not None and not 0 < timeout <= LONGEST_WAIT:
+        raise ControlError(f"{timeout} is no budget; give seconds from above 0 to {LONGEST_WAIT}", 2)
     return timeout

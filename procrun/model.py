@@ -10,6 +10,10 @@ PLATFORMS = ("local", "heroku", "server")
 """local: TERM and KILL inside a budget; heroku: a dyno's full rigour; server: stop sequences, quiet, deploy."""
 
 
+LONGEST_WAIT = 1_000_000
+"""Seconds that a budget or a wait may have, eleven days: the system's timers take no number whatever."""
+
+
 class Entry(NamedTuple):
     """One line of a Procfile: a process type and its command, with its place (`Procfile:3`)."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from procrun.errors import ConfigError
 from procrun.hints import did_you_mean, shown
-from procrun.model import Exit, ProcessConfig, Step
+from procrun.model import LONGEST_WAIT, Exit, ProcessConfig, Step
 
 DEFAULT_BUDGET = 10.0
 """Seconds from TERM to gone: Heroku's figure in the days of Sidekiq's `-t 8`, and still `docker stop`'s."""
@@ -16,8 +16,6 @@ HEROKUS_BUDGET = 30.0
 UNKILLABLE_AFTER = 5.0
 """Seconds after KILL: what is still there then cannot be killed (state D, another user's) and is reported."""
 
-LONGEST_WAIT = 1_000_000
-"""Seconds that a wait may have, eleven days: the system's timers take no number whatever."""
 
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
 """Signals that ask to end; CONT follows them, since a stopped process cannot die (as systemd, runit and s6 do)."""

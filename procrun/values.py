@@ -4,11 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from procrun.hints import there_are
-from procrun.model import PLATFORMS
+from procrun.model import LONGEST_WAIT, PLATFORMS
 
 LAST_PORT = 65535
-LONGEST = 1_000_000
-"""Seconds that a budget may have, eleven days: the system's timers take no number whatever."""
 
 
 def port(text: str) -> int:
@@ -24,8 +22,8 @@ def seconds(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not 0 < value <= LONGEST:  # never true of nan
-        raise ValueError(f'"{text}" is no budget; give seconds from above 0 to {LONGEST}, as in 8 or 0.5')
+    if not 0 < value <= LONGEST_WAIT:  # never true of nan
+        raise ValueError(f'"{text}" is no budget; give seconds from above 0 to {LONGEST_WAIT}, as in 8 or 0.5')
     return value
 
 
