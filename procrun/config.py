@@ -11,7 +11,7 @@ from typing import Any
 
 from procrun.errors import ConfigError
 from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
-from procrun.model import LONGEST_WAIT, PLATFORMS, Config, ProcessConfig
+from procrun.model import LONGEST_WAIT, PLATFORMS, RESTARTS, Config, Limit, ProcessConfig
 
 FILE = "procrun.toml"
 NO_PROFILE = "none"
@@ -160,6 +160,19 @@ def _platform(value: object) -> str:
     return str(value)
 
 
+def _restart(value: object) -> str:
+    if value not in RESTARTS:
+        raise ValueError(f"takes one of {', '.join(RESTARTS)}")
+    return str(value)
+
+
+def _limit(value: object) -> Limit:
+    found = re.fullmatch(r"\s*([0-9]{1,6})\s*/\s*([0-9]{1,7})\s*", value, re.ASCII) if isinstance(value, str) else None
+    if found is None or not int(found[1]) or not 0 < int(found[2]) <= LONGEST_WAIT:
+        raise ValueError('takes restarts and the seconds in which they are too many, as in "10/5"')
+    return Limit(int(found[1]), float(found[2]))
+
+
 def _seconds(value: object) -> float:
     # The range is never true of nan.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT:
@@ -218,5 +231,8 @@ _PROCESS_KEYS: dict[str, _Reader] = {
     "restart_signal": _signal,
     "restart_on_deploy": _flag,
     "after": _types,
+    "restart": _restart,
+    "restart_limit": _limit,
+    "essential": _flag,
 }
-_LATER = ("ready", "restart", "restart_limit", "essential")
+_LATER = ("ready",)

@@ -122,6 +122,7 @@ class Desk:
             memory=sum(proc.memory(row.pid) for row in rows),
             last_exit=process.ended or None,
             command=process.spec.command,
+            restart=process.spec.policy.restart,
             busy=busy.busy if busy else None,
             threads=busy.threads if busy else None,
         )
@@ -293,7 +294,9 @@ def state_of(process: Process) -> str:
     if process.state is State.STOPPING:
         return "restarting" if process.wanted else "stopping"
     if process.state is State.DOWN:
-        return "waiting" if process.wanted else "down"
+        if process.wanted:
+            return "crashed" if process.crashed else "waiting"
+        return "down"
     return "quiet" if process.quieted else "up"
 
 

@@ -1,4 +1,4 @@
-"""How an instance is stopped, quieted and ordered: platform, configuration and profile become one set of manners."""
+"""How an instance is stopped, quieted, ordered and started again: platform, configuration and profile as one."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from procrun import names, stopping
 from procrun.config import find_cycle
 from procrun.errors import ConfigError
-from procrun.model import Config, Entry, Finding, ProcessConfig, Step
+from procrun.model import Config, Entry, Finding, Policy, ProcessConfig, Step
 
 if TYPE_CHECKING:  # what is known of programs is imported where one is known: 3 ms of a start
     from procrun.profiles import Profile
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # what is known of programs is imported where one is known: 3
 
 
 class Manners(NamedTuple):
-    """What a Spec says of stopping, by the same names."""
+    """What a Spec says of stopping and of ends, by the same names."""
 
     stop_sequence: tuple[Step, ...]
     profile: str = ""
@@ -28,6 +28,7 @@ class Manners(NamedTuple):
     deadly: frozenset[int] = frozenset()
     restart_signal: int | None = None
     restart_on_deploy: bool = True
+    policy: Policy = Policy()
 
 
 class Rules(NamedTuple):
@@ -55,6 +56,9 @@ def all_manners(
         before = [store for store in stores if not _comes_after(store, name, config)]
         manners[name] = _manners(name, found, given, rules, before, root)
         findings += _unused(given, rules.platform)
+        if given.restart_limit is not None and (given.restart or "never") == "never":
+            text = 'left unused, as nothing is restarted; restart = "on-failure" or "always" uses it'
+            findings.append(Finding(given.places["restart_limit"], text))
     _refuse_cycle(manners, config)
     return manners, findings
 
@@ -93,6 +97,7 @@ def _manners(
         deadly=_deadly_signals(found, root) if found is not None else frozenset(),
         restart_signal=stopping.configured_restart_signal(given) if server else None,
         restart_on_deploy=given.restart_on_deploy is not False,
+        policy=Policy(given.restart or "never", given.restart_limit, given.essential is not False),
     )
 
 

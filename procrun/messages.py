@@ -121,6 +121,7 @@ class Row(msgspec.Struct, frozen=True):
     memory: int
     last_exit: str | None
     command: str
+    restart: str = "never"
     busy: int | None = None
     threads: int | None = None
 

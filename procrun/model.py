@@ -66,6 +66,25 @@ class Step(NamedTuple):
     wait: float
 
 
+class Limit(NamedTuple):
+    """So many restarts in so many seconds, then no more: Upstart's `respawn limit 10 5`."""
+
+    restarts: int
+    seconds: float
+
+
+RESTARTS = ("never", "on-failure", "always")
+"""What may be done about an end by itself."""
+
+
+class Policy(NamedTuple):
+    """What the end of an instance means: whether it is started again, how often, and whether it ends the run."""
+
+    restart: str = "never"
+    limit: Limit | None = None
+    essential: bool = True
+
+
 class ProcessConfig(NamedTuple):
     """What the configuration says of one process type; None where it says nothing.
 
@@ -80,6 +99,9 @@ class ProcessConfig(NamedTuple):
     restart_signal: str | int | None = None
     restart_on_deploy: bool | None = None
     after: tuple[str, ...] | None = None
+    restart: str | None = None
+    restart_limit: Limit | None = None
+    essential: bool | None = None
     places: Mapping[str, str] = {}
 
 
@@ -131,6 +153,7 @@ class Spec(NamedTuple):
     deadly: frozenset[int] = frozenset()
     restart_signal: int | None = None
     restart_on_deploy: bool = True
+    policy: Policy = Policy()
 
 
 class Exit(NamedTuple):
@@ -156,8 +179,9 @@ class Happening(NamedTuple):
     """Something that happened to an instance, for the stream, for clients and for the report.
 
     `what` is one of started, running, exited, signal, timeout (KILL at the budget), gone, failed,
-    stuck; `detail` says more: the signal's name, the exit, the error. `seconds` counts from the first signal of
-    a stop sequence (for `exited` and `gone` outside of one: from the start of the process).
+    crashed (it starts again in `seconds`), given-up, stuck; `detail` says more: the signal's name, the exit, the
+    error. `seconds` counts from the first signal of a stop sequence (for `exited` and `gone` outside of one: from the
+    start of the process).
     """
 
     name: str

@@ -43,7 +43,7 @@ class Narrator:
                 self.say(f"{name} KILL after {happening.seconds:.2f} s; {cost or exit_timeout(happening.seconds)}")
             case "started":
                 self.say(f"{name} {step(happening)}, port {process.spec.port}")
-            case "waits" | "ready" | "unready" | "quiet" | "failed" | "stuck":
+            case "waits" | "ready" | "unready" | "quiet" | "failed" | "stuck" | "crashed" | "given-up":
                 self.say(f"{name} {step(happening)}")
         if line:
             self.say(line)

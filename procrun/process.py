@@ -9,10 +9,11 @@ from time import monotonic, time
 from typing import NamedTuple
 
 from procrun import proc
+from procrun.backoff import Backoff, comes_back
 from procrun.family import MARK, Family
 from procrun.intake import Intake, Output
 from procrun.lifecycle import TABLE, Action, Event, State
-from procrun.loop import Loop
+from procrun.loop import Loop, Timer
 from procrun.model import Exit, Happening, Spec, Stat, Step
 from procrun.ready import Probe
 from procrun.stopping import ENDING, describe, signal_name, within
@@ -64,6 +65,7 @@ class Process:
         self.settled = False
         self.ready = False
         self.quieted = False
+        self.finished = False
         self._around = around
         self._probe: Probe | None = None
         self._pipe = Intake(spec, around.loop, around.output, self._is_busy)
@@ -71,12 +73,16 @@ class Process:
         self._volley = Volley(self._refused)
         self._sequence = spec.stop_sequence
         self._hurried = False
+        self._backoff = Backoff()
+        self._pause = 0.0
+        self._retry: Timer | None = None
 
     # What is wanted of it
 
     def start(self) -> None:
-        """Have it up, as soon as what it waits for is ready."""
+        """Have it up, as soon as what it waits for is ready; a pause after a crash is over."""
         self.wanted = True
+        self._end_pause()
         blockers = self._around.blockers(self) if self.state is State.DOWN else []
         if blockers:
             self._tell("waits", 0.0, ", ".join(process.spec.name for process in blockers))
@@ -84,7 +90,7 @@ class Process:
 
     def nudge(self) -> None:
         """What it waits for may be ready now."""
-        if self.wanted and self.state is State.DOWN and not self._around.blockers(self):
+        if self.wanted and self.state is State.DOWN and not self.crashed and not self._around.blockers(self):
             self._handle(Event.START)
 
     def stop(self, budget: float | None = None) -> None:
@@ -153,10 +159,13 @@ class Process:
         pid, self.pid = self.pid, 0
         self._around.family.died(pid)
         self._pipe.drain()
-        if self.state is State.UP:
-            self.wanted = False
-        seconds = self._walk.elapsed if self.state is State.STOPPING else self.lived
+        by_itself = self.state is State.UP
+        if by_itself:
+            self._decide(end)
+        seconds = self.lived if by_itself else self._walk.elapsed
         self._around.tell(self, Happening(self.spec.name, "exited", seconds, self.ended, pid))
+        if by_itself:
+            self._tell_given_up(end)
         self._handle(Event.EXITED)
 
     def check_gone(self) -> None:
@@ -180,6 +189,11 @@ class Process:
         return self._volley.ours(self._around.family.members(self.spec.name))
 
     @property
+    def crashed(self) -> bool:
+        """Whether it is down because it ended by itself, and its next start waits."""
+        return self._retry is not None
+
+    @property
     def pipe(self) -> int:
         """The inode of the pipe it writes into."""
         return self._pipe.inode
@@ -201,7 +215,7 @@ class Process:
     def _spawn(self) -> None:
         spec = self.spec = self.next_spec
         self.started, self.since = monotonic(), time()
-        self.settled = self.ready = self.quieted = False
+        self.settled = self.ready = self.quieted = self.finished = False
         self._volley = Volley(self._refused)
         self._walk.begin(())
         self._sequence = spec.stop_sequence
@@ -234,9 +248,35 @@ class Process:
     def _cannot_spawn(self, error: OSError) -> None:
         self.last_exit = Exit(126, None)
         self.ended = describe(self.last_exit)
-        self.wanted = False
+        self.lived = 0.0
+        self._decide(self.last_exit)
         self._tell("failed", 0.0, f"{error.strerror}: {error.filename or '/bin/sh'}")
+        self._tell_given_up(self.last_exit)
         self._handle(Event.GONE)
+
+    def _decide(self, end: Exit) -> None:
+        """It ended by itself: whether it is wanted up again, and after which pause, is its policy's to say."""
+        policy = self.spec.policy
+        self.wanted = comes_back(policy, end)
+        if self.wanted:
+            pause = self._backoff.wait(policy, self.lived, monotonic())
+            self.wanted, self._pause = pause is not None, pause or 0.0
+        self.finished = not self.wanted
+
+    def _tell_given_up(self, end: Exit) -> None:
+        limit = self.spec.policy.limit
+        if self.finished and limit is not None and comes_back(self.spec.policy, end):
+            self._tell("given-up", limit.seconds, str(limit.restarts))
+
+    def _end_pause(self) -> None:
+        self._pause = 0.0
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self.nudge()
 
     def _settle(self, pid: int) -> None:
         if self.pid == pid and self.state is State.UP:
@@ -325,7 +365,11 @@ class Process:
         self._tell("gone", self._walk.elapsed, self.ended)
         if self.wanted:
             self.restarts += 1
+            if self._pause:
+                self._retry = self._around.loop.after(self._pause, self._try_again)
+                self._tell("crashed", self._pause, self.ended)
             self.nudge()
+        self._pause = 0.0
 
     def _in_words(self, end: Exit) -> str:
         """`killed by TERM (clean)` where that is how the program ends well after our own signal."""

@@ -66,7 +66,7 @@ class Supervisor:
             if process.state is State.UP:
                 self._held.setdefault(process.spec.name, budget)
             elif again:
-                process.nudge()
+                process.start()
         self._release()
 
     def carry_out(self, errand: "Errand", act: Callable[[], object]) -> None:
@@ -154,12 +154,20 @@ class Supervisor:
             if happening.name in errand.names:
                 errand.progress(happening)
         ended = happening.what in ("exited", "failed") and process.state is State.UP
-        if ended and process.last_exit is not None and self.verdict is None:
-            self._ended_by_itself(process, process.last_exit)
+        if ended and process.finished and self.verdict is None:
+            self._finished(process)
         self._settle_soon()
 
-    def _ended_by_itself(self, process: Process, end: Exit) -> None:
-        self._loop.after(0, lambda: self.on_end(f"{process.spec.name} ended the run", Verdict(exit_status(end))))
+    def _finished(self, process: Process) -> None:
+        """An essential one ends the run, and so does the last of the others, unless one was stopped by hand."""
+        ends = [p.last_exit for p in self.processes.values() if p.finished and p.last_exit is not None]
+        if process.spec.policy.essential and process.last_exit is not None:
+            self._end_soon(f"{process.spec.name} ended the run", exit_status(process.last_exit))
+        elif len(ends) == len(self.processes):
+            self._end_soon("everything has ended", next(filter(None, map(exit_status, ends)), 0))
+
+    def _end_soon(self, why: str, status: int) -> None:
+        self._loop.after(0, lambda: self.on_end(why, Verdict(status)))
 
     def rank(self, type_: str) -> int:
         """How many types must be gone, one after the other, before this one is stopped: 0 for most."""
@@ -212,7 +220,7 @@ class Supervisor:
         if process.spec.name in self._held or process.state is State.STOPPING:
             return False
         if process.state is State.DOWN:
-            return not process.wanted
+            return not process.wanted or process.crashed
         return process.settled and (process.ready or not process.spec.ready)
 
     def _check_over(self) -> None:

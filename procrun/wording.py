@@ -1,5 +1,7 @@
 """What happened, in words: durations, exits, timelines, and Heroku's own for a process that needed KILL."""
 
+from collections.abc import Callable
+
 from procrun.model import Finding, Happening
 
 NOT_FOUND, NOT_EXECUTABLE = "exit 127", "exit 126"
@@ -30,36 +32,32 @@ def exit_timeout(seconds: float) -> str:
 
 def step(happening: Happening) -> str:
     """One step in a timeline, behind its time and name."""
-    match happening.what:
-        case "started":
-            return f"started, pid {happening.pid}"
-        case "signal":
-            return happening.detail
-        case "timeout":
-            return f"{happening.detail}: {exit_timeout(happening.seconds)}"
-        case "exited":
-            return explain(happening.detail)
-        case "gone":
-            return f"gone {happening.seconds:.2f} s after its first signal" if happening.seconds else "gone"
-        case "waits":
-            return f"waits for {happening.detail}"
-        case "quiet":
-            return f"{happening.detail}: takes no new work"
-        case "ready":
-            return f"ready after {happening.seconds:.2f} s"
-        case "unready":
-            return f"gives no answer after {happening.seconds:.0f} s; what waits for it starts now"
-        case "failed":
-            return f"could not be started: {happening.detail}"
-        case "stuck":
-            return f"is not waited for: {happening.detail}"
-    return happening.what
+    tell = _STEPS.get(happening.what)
+    return tell(happening) if tell is not None else happening.what
 
 
 def explain(exit_: str) -> str:
     """An exit for people: a shell's 127 and 126 say what was wrong."""
     reasons = {NOT_FOUND: "command not found", NOT_EXECUTABLE: "command not executable"}
     return f"{exit_} ({reasons[exit_]})" if exit_ in reasons else exit_
+
+
+_STEPS: dict[str, Callable[[Happening], str]] = {
+    "started": lambda h: f"started, pid {h.pid}",
+    "signal": lambda h: h.detail,
+    "timeout": lambda h: f"{h.detail}: {exit_timeout(h.seconds)}",
+    "exited": lambda h: explain(h.detail),
+    "gone": lambda h: f"gone {h.seconds:.2f} s after its first signal" if h.seconds else "gone",
+    "crashed": lambda h: f"starts again in {duration(h.seconds)}",
+    "given-up": lambda h: f"is given up: restarted {h.detail} times in {h.seconds:g} s, and ended again",
+    "waits": lambda h: f"waits for {h.detail}",
+    "quiet": lambda h: f"{h.detail}: takes no new work",
+    "ready": lambda h: f"ready after {h.seconds:.2f} s",
+    "unready": lambda h: f"gives no answer after {h.seconds:.0f} s; what waits for it starts now",
+    "failed": lambda h: f"could not be started: {h.detail}",
+    "stuck": lambda h: f"is not waited for: {h.detail}",
+}
+"""What is said of each happening; of any other its own name."""
 
 
 class Timeline:
