@@ -8,7 +8,20 @@ from typing import NamedTuple
 
 from procrun.errors import ControlError, NoRunError
 from procrun.hints import there_are
-from procrun.messages import Final, Go, Hello, Progress, Refused, Request, Welcome, decode_answer, encode
+from procrun.messages import (
+    Final,
+    Go,
+    Hello,
+    Progress,
+    Ps,
+    Refused,
+    Request,
+    Row,
+    Status,
+    Welcome,
+    decode_answer,
+    encode,
+)
 from procrun.rundir import sockets
 
 HELLO_TIMEOUT = 5.0
@@ -88,6 +101,14 @@ def ask(
                 elif on_go is not None:
                     connection.sendall(encode(on_go()))
     raise ControlError("the running procrun ended before it could answer")
+
+
+def rows(run: Run, timeout: float | None = None) -> list[Row]:
+    """How each instance of `run` is. Raises as `ask` does; OSError also when `timeout` seconds bring no answer."""
+    status = ask(run.path, Ps(), timeout=timeout)
+    if not isinstance(status, Status):
+        raise ControlError(f"the running procrun answered something else: {type(status).__name__}")
+    return status.rows
 
 
 def _clear(path: str) -> None:

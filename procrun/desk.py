@@ -125,6 +125,7 @@ class Desk:
             restart=process.spec.policy.restart,
             busy=busy.busy if busy else None,
             threads=busy.threads if busy else None,
+            store=process.spec.store,
         )
 
     def _start(self, request: Start, send: Send) -> Talk:

@@ -124,6 +124,7 @@ class Row(msgspec.Struct, frozen=True):
     restart: str = "never"
     busy: int | None = None
     threads: int | None = None
+    store: bool = False
 
 
 class Status(msgspec.Struct, tag="status", frozen=True):

@@ -88,6 +88,15 @@ def send(number: int, row: Stat) -> bool:
     return True
 
 
+def output_pipe(pid: int, reader: int) -> str | None:
+    """What tells the pipe that `pid` has as its stdout from all others, where `reader` has it open too; else None."""
+    try:
+        link = os.readlink(f"/proc/{pid}/fd/1")
+    except OSError:
+        return None
+    return link if link.startswith("pipe:[") and link in _links(f"/proc/{reader}/fd") else None
+
+
 def mark(pid: int, name: str) -> str | None:
     """The value of `name` in the environment `pid` was started with; None when unreadable or rewritten."""
     wanted = name.encode() + b"="

@@ -1,15 +1,14 @@
-"""How things are, as text for people: the status table of `ps`."""
+"""How things are, as text for people: the tables of `ps` and of `chaos`."""
 
 from collections.abc import Sequence
 
 from procrun.messages import Row
+from procrun.schedule import Fault, Outcome
 from procrun.wording import duration
 
 
 def status_table(rows: Sequence[Row]) -> str:
     """The instances as a table for people; with a column BUSY where a process title tells of its work."""
-    from tabulate import tabulate
-
     told = any(row.busy is not None for row in rows)
     cells = [
         (
@@ -28,6 +27,44 @@ def status_table(rows: Sequence[Row]) -> str:
     ]
     first = ("NAME", "STATE", *(["BUSY"] if told else []))
     headers = (*first, "PID", "PORT", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST EXIT")
+    return _table(cells, headers)
+
+
+def plan_table(faults: Sequence[Fault]) -> str:
+    """What is to be done, when and to whom."""
+    return _table([(f"{fault.at:.2f} s", _fault(fault), fault.instance) for fault in faults], _PLAN)
+
+
+def outcome_table(outcomes: Sequence[Outcome]) -> str:
+    """What was done to whom, and how long it took to recover."""
+    cells = [
+        (
+            f"{outcome.at:.2f} s",
+            _fault(outcome.fault, outcome.written),
+            outcome.fault.instance,
+            outcome.pid,
+            outcome.note or (f"{outcome.recovered:.2f} s" if outcome.recovered is not None else "no"),
+        )
+        for outcome in outcomes
+    ]
+    return _table(cells, (*_PLAN, "PID", "RECOVERED AFTER"))
+
+
+_PLAN = ("TIME", "FAULT", "INSTANCE")
+
+
+def _fault(fault: Fault, written: int | None = None) -> str:
+    """`kill`, `kill child`, `stop 1.3 s`, `flood 50.0 MB`."""
+    if fault.kind == "kill":
+        return "kill" if fault.child is None else "kill child"
+    if written is not None and fault.kind == "flood":
+        return f"flood {written / 10**6:.1f} MB"
+    return f"{fault.kind} {fault.seconds:.1f} s"
+
+
+def _table(cells: Sequence[tuple[object, ...]], headers: tuple[str, ...]) -> str:
+    from tabulate import tabulate
+
     return tabulate(cells, headers, tablefmt="plain", missingval="-", disable_numparse=True)
 
 

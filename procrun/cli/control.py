@@ -9,9 +9,9 @@ import click
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON, TIMEOUT
-from procrun.client import Run, ask, ended, find, runs
-from procrun.errors import ConfigError, ControlError
-from procrun.messages import Ps, Request, Restart, Row, Scale, Status, Stop
+from procrun.client import Run, ended, find, rows, runs
+from procrun.errors import ConfigError
+from procrun.messages import Request, Restart, Scale, Stop
 from procrun.model import Wishes
 from procrun.sources import folder
 
@@ -73,23 +73,16 @@ def ps_command(as_json: bool, **where: Any) -> int:
 
     CPU is the average since the start, as in ps(1); memory is resident, with all descendants.
     """
-    rows = [row for run, _ in find(root_of(where), ()) for row in _rows(run)]
+    found = [row for run, _ in find(root_of(where), ()) for row in rows(run)]
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(rows)))
+        click.echo(msgspec.json.format(msgspec.json.encode(found)))
     else:
         from procrun.report import status_table
 
-        click.echo(status_table(rows))
+        click.echo(status_table(found))
     return 0
-
-
-def _rows(run: Run) -> list[Row]:
-    status = ask(run.path, Ps())
-    if not isinstance(status, Status):
-        raise ControlError(f"the running procrun answered something else: {type(status).__name__}")
-    return status.rows
 
 
 def each(where: dict[str, Any], names: tuple[str, ...], request: Callable[[list[str]], Request], as_json: bool) -> int:

@@ -22,6 +22,7 @@ COMMANDS = {
     "quiet": "server",
     "deploy": "server",
     "signal": "server",
+    "chaos": "chaos",
     "run": "run",
     "release": "run",
     "check": "look",
