@@ -10,7 +10,7 @@ from procrun.client import HELLO_TIMEOUT, Run, rows
 from procrun.errors import ProcrunError
 from procrun.injection import Flood, Injection, Kill, Stop, takes_floods
 from procrun.link import STOPPING
-from procrun.loop import Loop
+from procrun.loop import Loop, Timer
 from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
 from procrun.wording import duration
@@ -66,7 +66,7 @@ def targets(up: Sequence[Row], kinds: Sequence[str], named: bool) -> tuple[Mappi
 
 def _exempt(kind: str, row: Row, named: bool) -> str:
     if kind == "kill" and row.restart == "never":
-        return 'would not be started again; set restart = "on-failure" in procrun.toml'
+        return 'it would not be started again; set restart = "on-failure" in procrun.toml'
     if kind == "kill" and row.store and not named:
         return "a store may lose what it has not saved; give its name to have it killed"
     if kind == "flood" and not (row.pid is not None and takes_floods(row.pid)):
@@ -88,6 +88,19 @@ class _Trial:
     @property
     def pending(self) -> bool:
         return self.injection is not None and self.recovered is None
+
+    def look(self, leader: int | None, uptime: float) -> None:
+        """It is up, since `uptime` seconds: see whether that is a recovery, and when it was.
+
+        A child's death may end its leader, a moment later: so nothing is said in that moment.
+        """
+        injection, since = self.injection, monotonic() - self.over
+        if injection is None or injection.lasts() or injection.left(leader):
+            return
+        kill = self.fault.kind == "kill"
+        if uptime >= SETTLED and (since >= SETTLED or not kill):
+            started_again = since - uptime
+            self.recovered = max(0.0, started_again if started_again > 0 or kill else since)
 
     def outcome(self) -> Outcome:
         pid, written = (self.injection.pid, self.injection.written) if self.injection is not None else (None, 0)
@@ -116,6 +129,7 @@ class Chaos:
         self._interrupted: int | None = None
         self._begun = 0.0
         self._deadline = 0.0
+        self._next_look: Timer | None = None
 
     def run(self) -> Report:
         """Do everything, and wait until it has recovered. Whatever happens, what was stopped goes on at the end."""
@@ -159,7 +173,7 @@ class Chaos:
             self._inject(trial, row.pid)
         if fault is self._faults[-1]:
             self._deadline = max(monotonic(), *(trial.over for trial in self._trials)) + self._patience
-        self._watch(fault.number)
+        self._watch()
 
     def _inject(self, trial: _Trial, leader: int) -> None:
         fault = trial.fault
@@ -178,35 +192,36 @@ class Chaos:
             return
         self._before.add(fault.instance)
         trial.over = monotonic() + fault.seconds
-        self._loop.at(trial.over, lambda: self._end(trial))
+        if fault.seconds:
+            self._loop.at(trial.over, lambda: self._end_and_look(trial))
 
     def _end(self, trial: _Trial) -> None:
         if trial.injection is not None and trial.injection.lasts():
             trial.injection.end()
             trial.over = monotonic()
 
+    def _end_and_look(self, trial: _Trial) -> None:
+        self._end(trial)
+        self._watch()
+
     # What is seen
 
-    def _watch(self, number: int) -> None:
-        """Look now, and again as long as something has not recovered; one watch at a time, that of the last fault."""
-        if self._loop.stopped or number != self._trials[-1].fault.number:
-            return
+    def _watch(self) -> None:
+        """Look now, and again as long as something has not recovered."""
+        if self._next_look is not None:
+            self._next_look.cancel()
         there = self._look()
         for trial in self._trials:
-            if trial.pending and self._has_recovered(trial, there.get(trial.fault.instance)):
-                trial.recovered = max(0.0, monotonic() - trial.over)
+            row = there.get(trial.fault.instance)
+            if trial.pending and row is not None and row.state in RUNNING:
+                trial.look(row.pid, row.uptime or 0.0)
         if self._deadline and not self._loop.stopped:
             missing = self._missing(there)
             if monotonic() >= self._deadline or not missing:
                 self._trouble += missing
                 self._loop.stop()
         if self._deadline or any(trial.pending for trial in self._trials):
-            self._loop.after(LOOK_EVERY, lambda: self._watch(number))
-
-    def _has_recovered(self, trial: _Trial, row: Row | None) -> bool:
-        assert trial.injection is not None
-        up = row is not None and row.state in RUNNING and (row.uptime or 0.0) >= SETTLED
-        return up and not trial.injection.lasts() and not trial.injection.left(row.pid if row is not None else None)
+            self._next_look = self._loop.after(LOOK_EVERY, self._watch)
 
     def _missing(self, there: Mapping[str, Row]) -> list[str]:
         """A line for each thing that is not as it was before."""

@@ -83,7 +83,7 @@ class Stop:
             self.end()
             raise
         if not self._stopped:
-            raise OSError("nothing of it runs that may be stopped")
+            raise OSError("it stands still already, or is another user's")
 
     def _stop(self, look: Callable[[], list[Stat]]) -> None:
         """Each is noted before it is stopped; another user's are left running."""
