@@ -243,7 +243,7 @@ class Chaos:
     def _look(self) -> dict[str, Row]:
         """All instances as their runs tell; a run that does not answer, or has ended, is trouble and ends it all."""
         found: dict[str, Row] = {}
-        for run in self._runs:
+        for run in self._runs if not self._loop.stopped else ():
             asked = monotonic()
             try:
                 found |= {row.name: row for row in rows(run, HELLO_TIMEOUT)}
