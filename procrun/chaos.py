@@ -103,8 +103,10 @@ class _Trial:
             self.recovered = max(0.0, started_again if started_again > 0 or kill else since)
 
     def outcome(self) -> Outcome:
-        pid, written = (self.injection.pid, self.injection.written) if self.injection is not None else (None, 0)
-        return Outcome(self.fault, self.at, pid, self.recovered, self.note, written)
+        did = self.injection
+        if did is None:
+            return Outcome(self.fault, self.at, None, None, self.note)
+        return Outcome(self.fault, self.at, did.pid, self.recovered, self.note, did.child, did.written)
 
 
 def _left(trial: _Trial, leader: int | None) -> list[str]:
@@ -143,6 +145,7 @@ class Chaos:
         finally:
             for trial in self._trials:
                 self._end(trial)
+                trial.note = trial.note or ("not waited for" if trial.pending and self._interrupted else "")
         lasted = monotonic() - self._begun
         outcomes = [trial.outcome() for trial in self._trials]
         slowest = max(self._answers, default=0.0)

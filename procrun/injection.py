@@ -20,9 +20,10 @@ _LOOKS = 10
 
 
 class Injection(Protocol):
-    """A fault that was begun against the process `pid`; `written` is a flood's bytes."""
+    """A fault that was begun against the process `pid`, a `child` of the leader or that; `written` is in bytes."""
 
     pid: int
+    child: bool
     written: int
 
     def end(self) -> None:
@@ -49,6 +50,7 @@ class Kill:
             raise OSError("it ended by itself")
         self._victim = victim
         self.pid = victim.pid
+        self.child = victim != self._leader
 
     def end(self) -> None:
         """It is over at once."""
@@ -71,6 +73,7 @@ class Kill:
 class Stop:
     """STOP to everything of the instance, then, by `end`, CONT to what got it."""
 
+    child = False
     written = 0
 
     def __init__(self, name: str, leader: int) -> None:
@@ -119,6 +122,8 @@ class Flood:
     Ends after `seconds` or `most` bytes, when nobody reads any more, or by `end`. A write is whole lines and at most
     PIPE_BUF bytes: those are never torn by what the program writes meanwhile (pipe(7)).
     """
+
+    child = False
 
     def __init__(self, leader: int, line: bytes, seconds: float, most: int) -> None:
         self.pid = leader

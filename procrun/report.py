@@ -40,7 +40,7 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
     cells = [
         (
             f"{outcome.at:.2f} s",
-            _fault(outcome.fault, outcome.written),
+            _done(outcome),
             outcome.fault.instance,
             outcome.pid,
             outcome.note or (f"{outcome.recovered:.2f} s" if outcome.recovered is not None else "no"),
@@ -53,13 +53,18 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
 _PLAN = ("TIME", "FAULT", "INSTANCE")
 
 
-def _fault(fault: Fault, written: int | None = None) -> str:
-    """`kill`, `kill child`, `stop 1.3 s`, `flood 50.0 MB`."""
+def _fault(fault: Fault) -> str:
+    """`kill`, `kill child`, `stop 1.3 s`, `flood 1.0 s`."""
     if fault.kind == "kill":
         return "kill" if fault.child is None else "kill child"
-    if written is not None and fault.kind == "flood":
-        return f"flood {written / 10**6:.1f} MB"
     return f"{fault.kind} {fault.seconds:.1f} s"
+
+
+def _done(outcome: Outcome) -> str:
+    """The same as it was done: a flood with its bytes, `flood 50.0 MB`."""
+    if outcome.fault.kind == "flood":
+        return f"flood {outcome.written / 10**6:.1f} MB"
+    return _fault(outcome.fault._replace(child=0.0 if outcome.child else None))
 
 
 def _table(cells: Sequence[tuple[object, ...]], headers: tuple[str, ...]) -> str:

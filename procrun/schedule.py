@@ -32,7 +32,8 @@ class Fault(NamedTuple):
 class Outcome(NamedTuple):
     """What became of a fault: begun at `at` seconds against `pid`; None where it was skipped, for the reason `note`.
 
-    `recovered` is in seconds from the fault's end, None where it did not recover; `written` is a flood's bytes.
+    `recovered` is in seconds from the fault's end, None where it did not recover; `written` is a flood's bytes. A kill
+    that was to hit a `child` hits the leader where there is none.
     """
 
     fault: Fault
@@ -40,6 +41,7 @@ class Outcome(NamedTuple):
     pid: int | None
     recovered: float | None
     note: str = ""
+    child: bool = False
     written: int = 0
 
 
