@@ -60,12 +60,7 @@ class Kill:
         return False
 
     def left(self, leader: int | None) -> list[Stat]:
-        """The killed one; with another leader, or none, everything that was there before.
-
-        A killed leader that procrun still takes for the present one has not been reaped yet.
-        """
-        if self._victim == self._leader and leader == self._victim.pid and not _is_another(self._victim):
-            return [self._victim]
+        """The killed one; with another leader, or none, everything that was there before."""
         same = self._leader is not None and leader == self._leader.pid and bool(alive([self._leader]))
         return alive([self._victim] if same else self._before)
 
@@ -200,12 +195,6 @@ def alive(rows: Iterable[Stat], state: str = "") -> list[Stat]:
     now = ((row, proc.stat(row.pid)) for row in rows)
     living = [(row, new) for row, new in now if new is not None and new.started == row.started]
     return [row for row, new in living if (new.state == state if state else new.state not in "ZX")]
-
-
-def _is_another(row: Stat) -> bool:
-    """Whether somebody else has the pid of `row` by now."""
-    now = proc.stat(row.pid)
-    return now is not None and now.started != row.started
 
 
 def _send(number: int, row: Stat) -> bool:
