@@ -12,8 +12,8 @@ from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON, Option
-from procrun.client import Run, find, rows
-from procrun.errors import ConfigError
+from procrun.client import HELLO_TIMEOUT, Run, find, rows
+from procrun.errors import ConfigError, NoRunError
 from procrun.hints import there_are
 from procrun.link import obey_at_once
 from procrun.messages import Row
@@ -111,11 +111,14 @@ def chaos_command(
 
 def _instances(root: str, names: tuple[str, ...]) -> list[tuple[Run, Row, bool]]:
     """All instances of the runs that are meant, each with whether it is meant itself."""
-    return [
-        (run, row, not chosen or row.name in chosen or row.name.rpartition(".")[0] in chosen)
-        for run, chosen in find(root, names)
-        for row in rows(run)
-    ]
+    found = []
+    for run, chosen in find(root, names):
+        try:
+            there = rows(run, HELLO_TIMEOUT)
+        except OSError:
+            raise NoRunError(f"the run (pid {run.pid}) does not answer; it may be ending just now") from None
+        found += [(run, row, not chosen or {row.name, row.name.rpartition(".")[0]} & set(chosen)) for row in there]
+    return [(run, row, bool(meant)) for run, row, meant in found]
 
 
 def _running(meant: Sequence[Row]) -> list[Row]:
