@@ -175,13 +175,21 @@ def test_a_flood_reaches_the_stream_in_whole_lines_that_say_what_they_are(folder
 
 def test_a_flood_never_hangs_where_nobody_reads_the_output(folder: Folder) -> None:
     folder.procfile("web: sleep 1000")
-    popen = subprocess.Popen([*PROCRUN, "start"], cwd=folder.path, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    popen = subprocess.Popen(
+        [*PROCRUN, "start"],
+        cwd=folder.path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     try:
-        until(lambda: "up" in folder.procrun("ps").stdout, "web is up")
+        assert popen.stdout is not None
+        assert b"started" in popen.stdout.readline()  # and no more
+        until(lambda: folder.procrun("ps").returncode == 0, "the run has its socket")
 
         result = folder.procrun("chaos", "--seed", "1", "--for", "0.5", "--faults", "flood", "--json")
 
-        assert told(result)["ok"]
+        assert result.returncode == 0, result.stdout + result.stderr
     finally:
         popen.terminate()
         popen.communicate()
