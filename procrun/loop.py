@@ -108,8 +108,12 @@ class Loop:
                 callback()
 
     def _dispatch(self, reader: int) -> None:
+        """Once for many of one kind in a row, as signals do not queue (signal(7)): 1,000 ends are one SIGCHLD."""
+        before = 0
         for number in os.read(reader, 4096):
-            self._handlers.get(number, _nothing)()
+            if number != before:
+                self._handlers.get(number, _nothing)()
+            before = number
 
 
 def _noted(number: int, frame: object) -> None:

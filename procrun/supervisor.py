@@ -176,6 +176,8 @@ class Supervisor:
 
     def _blockers(self, process: Process) -> list[Process]:
         """What it is started after and is not ready, or will be stopped in a moment."""
+        if not process.spec.after:
+            return []
         return [
             other
             for other in self.processes.values()
