@@ -10,7 +10,10 @@ MARK = "PROCRUN_DYNO"
 """Set in every dyno's environment to `RUN:INSTANCE`, so that what has left its session can be told apart."""
 
 FRESH = 0.01
-"""Seconds for which one look at /proc serves: stopping 300 instances looks a few times, not 300."""
+"""Seconds for which one look at /proc serves: stopping 300 instances looks a few times, not 300.
+
+A look that took longer serves for as long as it took, so that 1,000 instances do not spend their stop in looking.
+"""
 
 
 class Family:
@@ -28,6 +31,7 @@ class Family:
         self._rows: list[Stat] = []
         self._owned: dict[str, list[Stat]] = {}
         self._taken = 0.0
+        self._fresh = FRESH
 
     def mark(self, name: str) -> str:
         """The value of MARK for the instance `name`."""
@@ -74,7 +78,7 @@ class Family:
 
     def _look(self) -> None:
         now = monotonic()
-        if now - self._taken < FRESH:
+        if now - self._taken < self._fresh:
             return
         table = proc.snapshot()
         while proc.children() - table.keys():  # forked behind the back of the look, its parent gone since
@@ -89,6 +93,7 @@ class Family:
                 owners[row.pid] = self._seen[row.pid, row.started] = name
                 self._owned.setdefault(name, []).append(row)
         self._taken = monotonic()
+        self._fresh = max(FRESH, self._taken - now)
 
     def _recall(self, row: Stat, before: dict[tuple[int, int], str]) -> str | None:
         name = before.get((row.pid, row.started))
