@@ -6,7 +6,7 @@ from time import monotonic
 
 from msgspec.structs import replace
 
-from procrun import proc
+from procrun import limits, proc
 from procrun.deploying import Deployment
 from procrun.errors import ControlError
 from procrun.hints import there_are
@@ -190,6 +190,7 @@ class Desk:
         running = self._supervisor.processes
         fewer = [p for p in running.values() if p.spec.type in request.formation and p.spec.name not in names]
         more = [spec for spec in wanted if spec.name not in running or not running[spec.name].wanted]
+        limits.make_room(more)
 
         def act() -> None:
             self._supervisor.stop(fewer, None, again=False)

@@ -1,5 +1,10 @@
 """What can go wrong, each kind with its exit status; only the command line prints them."""
 
+import errno
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the system says when it has no more to give, and knows nothing of what was asked for."""
+
 
 class ProcrunError(Exception):
     """A fault told to the user in one line: what, where, and what to do.

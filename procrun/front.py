@@ -11,21 +11,32 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from procrun import proc
+from procrun import limits, proc
+from procrun.errors import EXHAUSTED, ConfigError
 from procrun.link import KNOWN, STOPPING, Link, listen_to, obey_at_once
 from procrun.loop import Loop
 from procrun.model import Step
 from procrun.stopping import signal_name
 
+LOOK_AGAIN_AFTER = 0.1
+"""Seconds until the front looks again for what it must stop, where it had no descriptor to look with."""
+
 
 def lead(supervise: Callable[[Link], int]) -> NoReturn:
-    """Fork: the child runs `supervise` and exits with its status, this process becomes the front."""
+    """Fork: the child runs `supervise` and exits with its status, this process becomes the front.
+
+    Raises ConfigError, with nothing started, where there can be no second process or too few descriptors for one.
+    """
+    limits.make_room((), limits.STANDING + 1)
     _open_standard_descriptors()
     life, life_writer = os.pipe()
     news, news_writer = os.pipe()
     # A signal that comes before its handler is there waits; `listen_to` lets it through.
     signal.pthread_sigmask(signal.SIG_BLOCK, KNOWN)
-    supervisor = os.fork()
+    try:
+        supervisor = os.fork()
+    except OSError as error:
+        raise ConfigError(f"cannot be started: {limits.why(error)}", "the supervisor") from None
     if supervisor == 0:
         os.close(life_writer)
         os.close(news)
@@ -63,10 +74,19 @@ class _Front:
         listen_to(self._loop, self._pass_on, self._reap)
         self._loop.read(self._news, self._hear)
         proc.become_subreaper()
-        self._reap()  # it may have ended before SIGCHLD had its handler
-        if not self._loop.stopped:
-            self._loop.run()
+        self._loop.after(0, self._reap)  # it may have ended before SIGCHLD had its handler
+        while not self._loop.stopped:
+            self._serve()
         self._leave()
+
+    def _serve(self) -> None:
+        """Run the loop; where descriptors or memory have run out stay, and look again: nobody else would."""
+        try:
+            self._loop.run()
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            self._loop.after(LOOK_AGAIN_AFTER, lambda: self._rescue.anew(self._why()))
 
     def _pass_on(self, number: int) -> None:
         if self._supervisor:
@@ -120,10 +140,11 @@ class _Front:
                 while self._take_words():
                     pass  # its last words
         if not self._supervisor and not self._loop.stopped:
-            self._rescue.check(f"the supervisor ended ({self._how()})")
+            self._rescue.check(self._why())
 
-    def _how(self) -> str:
-        return f"killed by {signal_name(-self._status)}" if self._status < 0 else f"exit {self._status}"
+    def _why(self) -> str:
+        how = f"killed by {signal_name(-self._status)}" if self._status < 0 else f"exit {self._status}"
+        return f"the supervisor ended ({how})"
 
     def _leave(self) -> NoReturn:
         """End as the supervisor did, or of the signal that procrun was told to stop with, so that a shell sees it."""

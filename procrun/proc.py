@@ -1,4 +1,8 @@
-"""All knowledge of /proc: who is alive, whose child, in which session, listening where (proc(5), Linux)."""
+"""All knowledge of /proc: who is alive, whose child, in which session, listening where (proc(5), Linux).
+
+Where descriptors or memory have run out everything here raises OSError: who sees nobody does not know that nobody is
+there.
+"""
 
 import os
 import signal
@@ -6,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from procrun.errors import EXHAUSTED
 from procrun.model import Stat
 
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -200,7 +205,8 @@ def _links(folder: str) -> set[str]:
     found: set[str] = set()
     try:
         names = os.listdir(folder)
-    except OSError:
+    except OSError as error:
+        _refuse_to_guess(error)
         return found
     for name in names:
         try:
@@ -214,14 +220,22 @@ def _read(path: str) -> bytes:
     """The whole file, empty when it cannot be read: a process may go at any moment."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        _refuse_to_guess(error)
         return b""
     try:
         parts = []
         while part := os.read(handle, 65536):
             parts.append(part)
         return b"".join(parts)
-    except OSError:
+    except OSError as error:
+        _refuse_to_guess(error)
         return b""
     finally:
         os.close(handle)
+
+
+def _refuse_to_guess(error: OSError) -> None:
+    """Raise it where it tells of this process, and nothing of the one that was looked at."""
+    if error.errno in EXHAUSTED:
+        raise error

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic, time
 from typing import NamedTuple
 
-from procrun import proc
+from procrun import limits, proc
 from procrun.backoff import Backoff, comes_back
 from procrun.family import MARK, Family
 from procrun.intake import Intake, Output
@@ -223,7 +223,7 @@ class Process:
         try:
             writer = self._pipe.open()
             popen = subprocess.Popen(
-                ["/bin/sh", "-c", spec.shell_line],
+                limits.shell(spec.shell_line),
                 cwd=spec.root,
                 env={**spec.env, MARK: self._around.family.mark(spec.name)},
                 stdin=self._around.stdin,
@@ -250,7 +250,7 @@ class Process:
         self.ended = describe(self.last_exit)
         self.lived = 0.0
         self._decide(self.last_exit)
-        self._tell("failed", 0.0, f"{error.strerror}: {error.filename or '/bin/sh'}")
+        self._tell("failed", 0.0, limits.why(error, self.spec.shell_line, self.spec.env))
         self._tell_given_up(self.last_exit)
         self._handle(Event.GONE)
 

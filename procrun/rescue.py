@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import NamedTuple
 
-from procrun import proc, stderr
+from procrun import limits, proc, stderr
 from procrun.loop import Loop, Timer
 from procrun.model import Stat, Step
 from procrun.stopping import DEFAULT_BUDGET, UNKILLABLE_AFTER
@@ -38,9 +38,13 @@ class Rescue:
         self._begun = 0.0
         self._deadline: Timer | None = None
         self._killing = False
+        self._kept: tuple[int, ...] = os.pipe()  # for the day when there are none: who signals looks first
 
     def check(self, why: str) -> None:
         """Some process ended, first of all the supervisor (`why` says how): stop what is left."""
+        for handle in self._kept:
+            os.close(handle)
+        self._kept = ()
         left = self._left()
         if not left:
             if self._begun:
@@ -51,10 +55,17 @@ class Rescue:
             self._read_for(left)
         rank = min(self._dyno(row).rank for row in left)
         if rank > self._rank:
+            pids = [str(row.pid) for row in left if self._dyno(row).rank == rank]
             self._begin(rank)
-            stderr.tell(f"{why}; stopping {', '.join(str(row.pid) for row in self._stage())}")
+            stderr.tell(f"{why}; stopping {', '.join(pids)}")
         elif self._killing:
             self._fire(signal.SIGKILL)
+
+    def anew(self, why: str) -> None:
+        """Descriptors had run out in the middle of something: do again what was left undone."""
+        if self._deadline is None:
+            self._rank = -1
+        self.check(why)
 
     def hurry(self) -> None:
         """Somebody is impatient: KILL now."""
@@ -65,6 +76,7 @@ class Rescue:
         """Signal this rank and arm its deadline; who hears of it is told afterwards."""
         if self._deadline is not None:
             self._deadline.cancel()
+            self._deadline = None
         self._rank, self._killing = rank, False
         self._volley.next_step()
         stage = self._stage()
@@ -104,13 +116,15 @@ class Rescue:
         Only the supervisor's own pipes: those of an `a | b` in a command have their reader.
         """
         pipes = {dyno.pipe for dyno in self._dynos.values()}
+        room = limits.room(len(pipes))
         for row in left:
             for fd in (1, 2):
                 path = f"/proc/{row.pid}/fd/{fd}"
                 try:
                     found = os.stat(path)
-                    if stat.S_ISFIFO(found.st_mode) and found.st_ino in pipes:
+                    if stat.S_ISFIFO(found.st_mode) and found.st_ino in pipes and room > 0:
                         pipes.remove(found.st_ino)
+                        room -= 1
                         self._drain(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
                 except OSError:
                     pass  # gone meanwhile

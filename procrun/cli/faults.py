@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from procrun import stderr
-from procrun.errors import ProcrunError
+from procrun import limits, stderr
+from procrun.errors import EXHAUSTED, ProcrunError
 
 
 def told(work: Callable[[], int]) -> int:
@@ -13,6 +13,11 @@ def told(work: Callable[[], int]) -> int:
     except ProcrunError as error:
         warn(str(error))
         return error.exit_status
+    except OSError as error:
+        if error.errno not in EXHAUSTED:
+            raise
+        warn(limits.why(error))  # what a supervisor leaves now is the front's to stop
+        return 1
 
 
 def warn(text: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from procrun import link, plan, proc, rundir
+from procrun import limits, link, plan, proc, rundir
 from procrun.cli.faults import warn
 from procrun.loop import Loop
 from procrun.model import Finding, Happening, Spec, Wishes
@@ -59,6 +59,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
             if status is not None:
                 return status
         plan.taken_ports(made.specs)
+        limits.make_room(made.specs, limits.STANDING)
         session = Session(to_front, made, wishes, values, colour)
         session.begin(itertools.chain([first], folders))
     return session.run()
@@ -162,8 +163,11 @@ class Session:
 
     def _reload(self) -> tuple[Spec, ...]:
         """The specs of the plan as its files are now; the ports and names stay those of the command line."""
-        before, self._plan = self._plan, plan.build(self._wishes, os.environ)
-        return tuple(plan.as_scaled(before, self._plan, list(self._supervisor.processes)))
+        now, running = plan.build(self._wishes, os.environ), self._supervisor.processes
+        specs = tuple(plan.as_scaled(self._plan, now, list(running)))
+        limits.make_room([spec for spec in specs if spec.name not in running])
+        self._plan = now
+        return specs
 
     def _changes(self) -> list[str]:
         names = [os.path.relpath(file, self._plan.sources.root) for file in changed_files(self._plan.sources)]

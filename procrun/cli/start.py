@@ -1,5 +1,6 @@
 """`procrun start`, free of click for its speed: forks the front before anything heavy is imported."""
 
+import sys
 from typing import Any, NoReturn
 
 from procrun import front
@@ -20,4 +21,4 @@ def start(names: tuple[str, ...] = (), **values: Any) -> NoReturn:
 
         return told(lambda: supervise(to_front, names, values))
 
-    front.lead(supervise)
+    sys.exit(told(lambda: front.lead(supervise)))

@@ -1,0 +1,125 @@
+"""What the system lets procrun have: file descriptors, seen to before a start, and words for what ran out."""
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+
+from procrun.errors import ConfigError
+from procrun.model import Spec
+
+STANDING = 11
+"""Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, stdin 2, output 2, socket, lock."""
+
+SPARE = 8
+"""Descriptors that stay free: a spawn opens three for a moment, a signal two, an import two; four more for clients."""
+
+CLIENTS = 64
+"""Control clients there shall be room for where the hard limit allows; those that find none are hung up on."""
+
+LONGEST_STRING = 32 * os.sysconf("SC_PAGE_SIZE") - 1
+"""Bytes that one argument or `NAME=value` may have (execve(2), MAX_ARG_STRLEN)."""
+
+# The soft limit that procrun was given, where it has raised it: as the limit itself, one for the whole process.
+_given: int | None = None
+
+
+def make_room(specs: Sequence[Spec], besides: int = 0) -> None:
+    """See to it that these can be started: a pipe each, a connection to ask a store, and `besides` more descriptors.
+
+    Raises ConfigError where the hard limit is too low for that.
+    """
+    more = besides + len(specs) + sum(bool(spec.ready) for spec in specs)
+    free = room(more + CLIENTS)
+    if free < more:
+        count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else "anything"
+        allowed = _soft()
+        text = (
+            f"{allowed - free + more} file descriptors are needed to start {count}, and {allowed} are allowed at most"
+        )
+        raise ConfigError(f"{text}; start fewer, or raise the hard limit (ulimit -Hn)", "ulimit -n")
+
+
+def room(wanted: int) -> int:
+    """How many descriptors may be opened so that the spare ones stay free.
+
+    Where that is less than `wanted` the soft limit is raised as far as it needs to be and the hard one allows.
+    """
+    needed = _open() + SPARE + wanted
+    soft = _soft()
+    if soft < needed:
+        soft = _raise(soft, needed)
+    return soft - needed + wanted
+
+
+def scarce() -> bool:
+    """Whether one of the spare descriptors is in use: nothing new may begin that could do without."""
+    return _soft() - _open() < SPARE
+
+
+def shell(line: str) -> list[str]:
+    """The words that have /bin/sh run `line`, with the soft limit that procrun was given.
+
+    Programs look at it: redis sizes its tables by it, and select(2) can serve no descriptor above 1,023. A second
+    shell takes the place of the first, so that ps shows the same as ever.
+    """
+    if _given is None:
+        return ["/bin/sh", "-c", line]
+    return ["/bin/sh", "-c", 'ulimit -S -n "$1"; exec /bin/sh -c "$0"', line, str(_given)]
+
+
+def why(error: OSError, line: str = "", env: Mapping[str, str] | None = None) -> str:
+    """The reason for people, with the limit that was reached; of a command line, with its environment, that failed."""
+    match error.errno:
+        case errno.EMFILE:
+            return f"no file descriptor is left, `ulimit -n` allows {_soft()}; raise it"
+        case errno.ENFILE:
+            return "no file descriptor is left on this machine; see /proc/sys/fs/file-nr"
+        case errno.EAGAIN:
+            return "no more processes are allowed; see `ulimit -u`, and pids.max of its cgroup"
+        case errno.ENOMEM:
+            return "no memory is left (ENOMEM)"
+        case errno.E2BIG:
+            return _too_long(line, env or {})
+    return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
+
+
+def _too_long(line: str, env: Mapping[str, str]) -> str:
+    """Why execve(2) found it too long: the longest by name, or all together."""
+    sizes = {f"variable {name}": len(os.fsencode(f"{name}={value}")) for name, value in env.items()}
+    sizes["command"] = len(os.fsencode(line))
+    longest = max(sizes, key=sizes.__getitem__)
+    if sizes[longest] > LONGEST_STRING:
+        return f"its {longest} has {sizes[longest]} bytes, and Linux takes {LONGEST_STRING}; put it into a file"
+    total = sum(sizes.values())
+    return f"command and environment have {total} bytes, and Linux takes a quarter of `ulimit -s`; shorten them"
+
+
+def _raise(soft: int, needed: int) -> int:
+    """Raise the soft limit to `needed`, or to the hard one; what it is now."""
+    global _given
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+    if most <= soft:
+        return soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    _given = soft if _given is None else _given
+    return most
+
+
+def _soft() -> int:
+    """The soft limit; it bounds their numbers: none that is as high can be opened (getrlimit(2))."""
+    limit = os.sysconf("SC_OPEN_MAX")
+    return limit if limit >= 0 else 1 << 30
+
+
+def _open() -> int:
+    """How many numbers below the soft limit are in use; all, where there is none left to look with."""
+    limit = _soft()
+    try:
+        return sum(int(name) < limit for name in os.listdir("/proc/self/fd")) - 1  # one is the look itself
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        return limit
