@@ -33,7 +33,7 @@ def make(root: str) -> Iterator[str]:
     """
     none = True
     for folder in folders(root):
-        if _make_own(folder):
+        if _make_own(folder) and _has_lock(folder):
             none = False
             yield folder
     if none:
@@ -42,10 +42,23 @@ def make(root: str) -> Iterator[str]:
 
 def lock(folder: str) -> BinaryIO:
     """Hold the folder's lock until it is closed: of two `start` at the same instant the second waits for the first."""
-    handle = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _open_lock(folder)
     file = open(handle, "rb", buffering=0)  # noqa: SIM115  the caller's `with` closes it
     fcntl.flock(handle, fcntl.LOCK_EX)
     return file
+
+
+def _open_lock(folder: str) -> int:
+    return os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _has_lock(folder: str) -> bool:
+    """Whether there can be a lock: not on a disk that has room for no further file (ENOSPC, EDQUOT)."""
+    try:
+        os.close(_open_lock(folder))
+    except OSError:
+        return False
+    return True
 
 
 def sockets(root: str) -> list[str]:
@@ -74,12 +87,20 @@ def _make_own(folder: str) -> bool:
         found = os.lstat(folder)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
             return False
-        if not os.path.exists(os.path.join(folder, ".gitignore")):
-            with open(os.path.join(folder, ".gitignore"), "w") as file:
-                file.write("*\n")
     except OSError:
         return False
+    _hide(os.path.join(folder, ".gitignore"))
     return True
+
+
+def _hide(path: str) -> None:
+    """Have git ignore the folder; where the disk is full a later start will."""
+    try:
+        with open(path, "a") as file:
+            if file.tell() == 0:
+                file.write("*\n")
+    except OSError:
+        pass
 
 
 def _trusted(path: str) -> bool:
