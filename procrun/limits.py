@@ -51,11 +51,6 @@ def room(wanted: int) -> int:
     return soft - needed + wanted
 
 
-def scarce() -> bool:
-    """Whether one of the spare descriptors is in use: nothing new may begin that could do without."""
-    return _soft() - _open() < SPARE
-
-
 def shell(line: str) -> list[str]:
     """The words that have /bin/sh run `line`, with the soft limit that procrun was given.
 

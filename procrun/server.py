@@ -5,16 +5,12 @@ import socket
 import struct
 from collections.abc import Callable
 
-from procrun import limits
-from procrun.errors import EXHAUSTED, ProcrunError
+from procrun.errors import ProcrunError
 from procrun.loop import Loop
 from procrun.messages import LONGEST, Answer, Final, Refused, Request, Talk, decode_request, encode
 
 UNREAD = 1024 * 1024
 """Bytes of answers that wait for a client; one that lets more pile up is hung up on."""
-
-LISTEN_AGAIN_AFTER = 1.0
-"""Seconds that clients wait where there is no descriptor for one; what runs does not end for a client."""
 
 Serve = Callable[[Request, Callable[[Answer], None]], Talk]
 """Answers a request, now or later, by what it is handed. Raises ProcrunError for what cannot be done."""
@@ -39,7 +35,7 @@ class Server:
             os.umask(before)
         self._socket.listen(128)
         self._socket.setblocking(False)
-        self._listen()
+        loop.read(self._socket.fileno(), self._accept)
 
     def close(self) -> None:
         """Take the socket away; what clients are still owed is written if it can be at once."""
@@ -51,19 +47,12 @@ class Server:
         for client in list(self._clients):
             client.close()
 
-    def _listen(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._loop.read(self._socket.fileno(), self._accept)
-
     def _accept(self) -> None:
         try:
             connection, _ = self._socket.accept()
-        except OSError as error:
-            if error.errno in EXHAUSTED:  # it would be told to accept again at once, for ever
-                self._loop.forget(self._socket.fileno())
-                self._loop.after(LISTEN_AGAIN_AFTER, self._listen)
-            return  # or it has gone again
-        if limits.scarce() or _peer_uid(connection) not in (0, os.getuid()):
+        except OSError:
+            return  # it has gone again
+        if _peer_uid(connection) not in (0, os.getuid()):
             connection.close()
             return
         self._clients.add(_Client(connection, self._loop, self._serve, self._clients.discard))
