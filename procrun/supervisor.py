@@ -55,6 +55,8 @@ class Supervisor:
         chosen = [self.processes.setdefault(spec.name, Process(spec, self._around)) for spec in specs]
         for process in chosen:
             process.start()
+            if process.finished and process.spec.policy.essential:
+                break  # there are no processes, or descriptors, for it: the run is about to end
 
     def stop(self, processes: Iterable[Process], budget: float | None, again: bool) -> None:
         """Stop these, stores behind what uses them, by their own sequence or inside `budget`; then start them again?
