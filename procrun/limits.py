@@ -51,6 +51,11 @@ def room(wanted: int) -> int:
     return soft - needed + wanted
 
 
+def scarce() -> bool:
+    """Whether half of the spare descriptors are in use: one more control client would take what the run needs."""
+    return _soft() - _open() < SPARE // 2
+
+
 def shell(line: str) -> list[str]:
     """The words that have /bin/sh run `line`, with the soft limit that procrun was given.
 

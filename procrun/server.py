@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Callable
 
+from procrun import limits
 from procrun.errors import ProcrunError
 from procrun.loop import Loop
 from procrun.messages import LONGEST, Answer, Final, Refused, Request, Talk, decode_request, encode
@@ -52,7 +53,7 @@ class Server:
             connection, _ = self._socket.accept()
         except OSError:
             return  # it has gone again
-        if _peer_uid(connection) not in (0, os.getuid()):
+        if limits.scarce() or _peer_uid(connection) not in (0, os.getuid()):
             connection.close()
             return
         self._clients.add(_Client(connection, self._loop, self._serve, self._clients.discard))

@@ -1,12 +1,13 @@
 """What there is no more of: descriptors, processes, memory, disk; a clock that jumps, a freeze, a thousand at once."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -141,6 +142,23 @@ def test_scale_beyond_the_descriptors_is_refused_and_starts_nothing(folder: Fold
     assert re.match(r"procrun: ulimit -n: \d+ file descriptors are needed to start 498 instances", asked.stderr)
     assert folder.procrun("ps").stdout.count(" up ") == 2
     assert run.finish(TERM) == -TERM
+
+
+def test_clients_take_no_descriptor_that_the_run_needs(folder: Folder) -> None:
+    folder.procfile("web: sleep 1000", "pair: sleep 1000 & wait; true")
+    run = start(folder, descriptors(48, 48), "-m", "web=10,pair=2")
+    run.wait_for("started, pid", 12)
+    assert folder.procrun("ps").returncode == 0
+    path = str(next(folder.path.glob(".procrun/*.sock")))
+    with contextlib.ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(socket.socket(socket.AF_UNIX)).connect(path)
+        gone = leaders(run)[0]
+        os.kill(gone, signal.SIGKILL)
+
+        assert run.finish() == 137
+    assert LEFT_WITH not in run.output
+    run.wait_for(r"pair\.2: killed by TERM")
 
 
 @pytest.mark.parametrize("both", [False, True], ids=["supervisor", "both"])
@@ -285,7 +303,7 @@ def test_environment_that_is_too_long_is_named(folder: Folder, variables: str, r
 # Disk
 
 
-@contextmanager
+@contextlib.contextmanager
 def small_disk(path: Path, options: str) -> Iterator[Path]:
     if os.geteuid() != 0:
         leave_out("a disk of its own takes root")
