@@ -13,6 +13,9 @@ from procrun.model import Stat, Step
 from procrun.stopping import DEFAULT_BUDGET, UNKILLABLE_AFTER
 from procrun.volley import Volley
 
+NAMED = 20
+"""How many processes are told by their pid; of a thousand the rest is counted."""
+
 
 class Dyno(NamedTuple):
     """How to stop what belongs to a session, lower ranks first; `pipe` is the inode of the pipe it writes into."""
@@ -57,7 +60,8 @@ class Rescue:
         if rank > self._rank:
             pids = [str(row.pid) for row in left if self._dyno(row).rank == rank]
             self._begin(rank)
-            stderr.tell(f"{why}; stopping {', '.join(pids)}")
+            more = f" and {len(pids) - NAMED} more" if len(pids) > NAMED else ""
+            stderr.tell(f"{why}; stopping {', '.join(pids[:NAMED])}{more}")
         elif self._killing:
             self._fire(signal.SIGKILL)
 
