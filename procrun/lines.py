@@ -1,4 +1,6 @@
-"""Bytes into whole lines: what has no newline yet waits here."""
+"""Bytes into whole lines: what has no newline yet waits here; and how many there were."""
+
+from typing import NamedTuple
 
 LONGEST = 8 * 1024 * 1024
 """Bytes a line may have; a longer one is cut there, so that memory stays bounded."""
@@ -42,3 +44,26 @@ class LineBuffer:
         if data:
             self._parts.append(data)
             self._size += len(data)
+
+
+class Amount(NamedTuple):
+    """So much output."""
+
+    size: int = 0
+    lines: int = 0
+
+    def plus(self, other: "Amount") -> "Amount":
+        return Amount(self.size + other.size, self.lines + other.lines)
+
+    def __str__(self) -> str:
+        """`1,234,567 bytes (4,321 lines)`."""
+        return f"{_count(self.size, 'byte')} ({_count(self.lines, 'line')})"
+
+
+def measure(data: bytes) -> Amount:
+    """How much `data` is."""
+    return Amount(len(data), data.count(b"\n"))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -1,25 +1,19 @@
 """The one stream: chunks of whole lines in, prefixed chunks out, one write for each chunk read."""
 
 import os
-import select
-import stat
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 from zlib import crc32
 
-from procrun.loop import Loop
-
-FULL = 1024 * 1024
-"""Bytes waiting for the terminal or pipe at which processes are held back."""
-
-OVERFLOW = 64 * FULL
-"""Bytes waiting at which what more comes is counted and dropped: a process being stopped is read regardless."""
+from procrun.lines import Amount
+from procrun.sink import Sink
 
 OURS = "procrun"
 """The name under which procrun itself speaks in the stream."""
+
+UNKNOWN_WIDTH = 80
+"""Columns of a terminal that does not tell, or is gone."""
 
 _PALETTE = (
     *(b"36", b"33", b"32", b"35", b"34", b"96", b"93", b"92", b"95", b"94"),
@@ -49,106 +43,6 @@ def wants_colour(env: Mapping[str, str], fd: int) -> bool:
     return env.get("TERM") != "dumb" and os.isatty(fd)
 
 
-class Sink:
-    """Writes to a descriptor without ever blocking the loop; what does not fit waits in bounded memory."""
-
-    def __init__(self, loop: Loop, fd: int, on_drain: Callable[[], None], on_loss: Callable[[str], None]) -> None:
-        self._loop = loop
-        self._on_drain = on_drain
-        self._on_loss = on_loss
-        self._lost = False
-        self._waiting: deque[bytes] = deque()
-        self._size = 0
-        self._watched = False
-        self._thread: threading.Thread | None = None
-        self._fd = self._own(fd)
-        self.dropped = 0
-        """Bytes that could not be shown."""
-
-    @property
-    def full(self) -> bool:
-        """Whether processes should be held back until `on_drain`."""
-        return self._size > FULL
-
-    def write(self, data: bytes) -> None:
-        """Write now what fits, keep the rest; never raises, never blocks."""
-        if self._size + len(data) > OVERFLOW:
-            self.dropped += len(data)
-            return
-        self._waiting.append(data)
-        self._size += len(data)
-        if not self._watched:
-            self._flush()
-
-    def close(self, patience: float) -> None:
-        """Write what still waits; gives up after `patience` seconds without progress, and twice that in all."""
-        poller = select.poll()
-        end = time.monotonic() + 2 * patience
-        while self._size:
-            if self._watched:
-                poller.register(self._fd, select.POLLOUT)
-                wait = min(patience, end - time.monotonic())
-                if wait <= 0 or not poller.poll(wait * 1000):
-                    self.dropped += self._size
-                    break
-            self._flush()
-        if self._thread is not None:
-            os.close(self._fd)
-            self._thread.join(patience)
-
-    def _own(self, fd: int) -> int:
-        """A non-blocking description of our own: O_NONBLOCK on the shared one would change the parent shell's."""
-        if stat.S_ISREG(os.fstat(fd).st_mode):
-            return fd  # never blocks, and a second description would have an offset of its own
-        try:
-            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        except OSError:  # a socket, or another user's pipe
-            return self._through_thread(fd)
-
-    def _through_thread(self, fd: int) -> int:
-        reader, writer = os.pipe()
-        os.set_blocking(writer, False)
-        self._thread = threading.Thread(target=_copy, args=(reader, fd), daemon=True)
-        self._thread.start()
-        return writer
-
-    def _flush(self) -> None:
-        was_full = self.full
-        try:
-            while self._waiting:
-                data = self._waiting[0]
-                sent = os.write(self._fd, data)
-                self._size -= sent
-                if sent < len(data):
-                    self._waiting[0] = data[sent:]
-                else:
-                    self._waiting.popleft()
-            self._watch(False)
-        except BlockingIOError:
-            self._watch(True)
-        except OSError as error:  # the reader has gone, the terminal was closed, the disk is full
-            self._lose(error)
-        if was_full and not self.full:
-            self._on_drain()
-
-    def _lose(self, error: OSError) -> None:
-        """Say it once, and go on: a run does not depend on who looks at it."""
-        if not self._lost:
-            self._on_loss(f"standard output takes nothing more ({error.strerror}): lines are dropped, the run goes on")
-        self._lost = True
-        self.dropped += self._size
-        self._waiting.clear()
-        self._size = 0
-        self._watch(False)
-
-    def _watch(self, wanted: bool) -> None:
-        if wanted and not self._watched:
-            self._loop.write(self._fd, self._flush)
-        elif self._watched and not wanted:
-            self._loop.forget(self._fd)
-        self._watched = wanted
-
-
 class Stream:
     """Puts `12:00:01 web.1    | ` before every line, with one bulk operation for each chunk.
 
@@ -163,9 +57,11 @@ class Stream:
         self._second = 0
         self._clock = b""
         self._open: tuple[str, bytes] | None = None
+        self._losses = 0
 
     def emit(self, name: str, lines: bytes) -> bool:
         """Write whole lines of `name`; False when processes should be held back for a while."""
+        self._look_for_losses()
         prefix = self._prefix(name)
         data = lines
         if self._open is not None and self._open[0] == name and lines.startswith(self._open[1]):
@@ -176,14 +72,15 @@ class Stream:
             start, redraw = self._set_aside(name)
             start += prefix
         body = data if not prefix else data[:-1].replace(b"\n", b"\n" + prefix) + data[-1:]
-        self._sink.write(start + body + redraw)
+        self._sink.write(start + body + redraw, ours=name == OURS)
         return not self._sink.full
 
     def preview(self, name: str, partial: bytes) -> None:
         """Show an unfinished line as it stands; on a terminal no more than one row of it, since that can be erased."""
+        self._look_for_losses()
         shown = partial
         if self._terminal:
-            room = max(8, os.get_terminal_size(1).columns - len(self._prefix(name)) - 1)
+            room = max(8, _columns() - len(self._prefix(name)) - 1)
             shown = partial if len(partial) <= room else partial[: room - 1] + b">"
         if self._open is not None and self._open[0] == name and shown.startswith(self._open[1]):
             self._sink.write(shown[len(self._open[1]) :])
@@ -194,8 +91,20 @@ class Stream:
 
     def say(self, text: str) -> None:
         """A line of procrun's own."""
+        self.emit(OURS, self._ours(text))
+
+    def mark(self, lost: Amount) -> bytes:
+        """The line that stands where some output is missing."""
+        return self._prefix(OURS) + self._ours(f"{lost} of output could not be shown here")
+
+    def _ours(self, text: str) -> bytes:
         line = text.encode(errors="surrogateescape") + b"\n"
-        self.emit(OURS, line if self._look.prefix else b"procrun: " + line)
+        return line if self._look.prefix else b"procrun: " + line
+
+    def _look_for_losses(self) -> None:
+        """Where something was lost, the unfinished line was finished with it: it will come whole."""
+        if self._losses != self._sink.losses:
+            self._losses, self._open = self._sink.losses, None
 
     def _set_aside(self, name: str) -> tuple[bytes, bytes]:
         """What to write before and after lines of `name` while an unfinished line stands on the last row."""
@@ -220,17 +129,13 @@ class Stream:
         return b"\x1b[%bm%b\x1b[0m" % (_colour(name), text) if look.colour else text
 
 
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(1).columns or UNKNOWN_WIDTH
+    except OSError:  # it was closed
+        return UNKNOWN_WIDTH
+
+
 def _colour(name: str) -> bytes:
     """The same name has the same colour in every run; procrun itself is white."""
     return b"1" if name == OURS else _PALETTE[crc32(name.encode()) % len(_PALETTE)]
-
-
-def _copy(reader: int, fd: int) -> None:
-    """The writer thread, for what cannot be opened again: it may block, the loop may not."""
-    try:
-        while data := os.read(reader, 65536):
-            while data:
-                data = data[os.write(fd, data) :]
-    except OSError:
-        pass
-    os.close(reader)

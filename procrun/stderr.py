@@ -2,25 +2,61 @@
 
 import os
 import stat
+from types import TracebackType
+
+PATIENCE = 0.1
+"""Seconds that another thread is given to write where a write may block."""
 
 
 def tell(text: str) -> None:
-    """Write the line if it can be written now: a paused terminal, a full pipe or a closed one is no fault here.
+    """Write the line if it can be written now: a paused terminal, a full pipe or a closed one is no fault here."""
+    _put(f"procrun: {text}\n".encode(errors="surrogateescape"))
 
-    Through a description of its own: O_NONBLOCK on the shared one would change the parent shell's. Not for a regular
-    file: that never blocks, and what the shell writes behind us begins where the shared description stands.
-    """
-    line = f"procrun: {text}\n".encode(errors="surrogateescape")
-    own = -1
+
+def crashed(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    """For sys.excepthook: a supervisor that waited to show its own fault could never be seen to be gone."""
+    import traceback
+
+    _put("".join(traceback.format_exception(kind, error, where)).encode(errors="replace"))
+
+
+def _put(line: bytes) -> None:
     try:
-        if not stat.S_ISREG(os.fstat(2).st_mode):
-            own = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        own = _own()
     except OSError:  # a socket, or another user's
-        pass
+        _from_aside(line)
+        return
+    _write(own, line)
+    if own != 2:
+        os.close(own)
+
+
+def _own() -> int:
+    """A description of our own: O_NONBLOCK on the shared one would change the parent shell's.
+
+    Not for a regular file: that never blocks, and what the shell writes behind us begins where the shared description
+    stands.
+    """
+    if stat.S_ISREG(os.fstat(2).st_mode):
+        return 2
+    return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+
+
+def _from_aside(line: bytes) -> None:
+    """Write where there is room, and in a thread: somebody else may take the room meanwhile."""
+    import select
+    import threading
+
+    room = select.poll()
+    room.register(2, select.POLLOUT)
+    if room.poll(0):
+        thread = threading.Thread(target=_write, args=(2, line), daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+
+
+def _write(fd: int, line: bytes) -> None:
     try:
-        os.write(own if own >= 0 else 2, line)
+        os.write(fd, line)
     except OSError:
         pass
-    finally:
-        if own >= 0:
-            os.close(own)

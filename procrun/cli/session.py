@@ -3,18 +3,21 @@
 import itertools
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from procrun import limits, link, plan, proc, rundir
+from procrun import limits, link, plan, proc, rundir, stderr
 from procrun.cli.faults import warn
+from procrun.errors import ConfigError
 from procrun.loop import Loop
 from procrun.model import Finding, Happening, Spec, Wishes
 from procrun.narrator import Narrator
-from procrun.output import Look, Sink, Stream, wants_colour
+from procrun.output import Look, Stream, wants_colour
 from procrun.process import Process
-from procrun.sources import changed_files, folder
+from procrun.sink import Sink
+from procrun.sources import Sources, changed_files, folder
 from procrun.stopping import ending_step
 from procrun.supervisor import Supervisor, Verdict
 from procrun.wording import finding_line
@@ -84,6 +87,16 @@ def _losses(made: plan.Plan) -> list[Finding]:
     return losses(made)
 
 
+def _refuse_to_wait(wishes: Wishes, sources: Sources) -> None:
+    """Raise ConfigError for a pipe or a terminal: to read it again may take for ever, and every deadline with it."""
+    names = ["stdin"] if wishes.procfile == "-" else []
+    for file, _ in sources.files:
+        if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file) and file != os.devnull:
+            names.append(os.path.relpath(file, sources.root))
+    if names:
+        raise ConfigError("is no plain file and is read only once; stop procrun and start it again", names[0])
+
+
 class Session:
     """Wires the floors below to each other for one run; what the front passes on is obeyed here."""
 
@@ -97,7 +110,7 @@ class Session:
         self._suspended = False
         self._interrupted: float | None = None
         self._loop = Loop()
-        self._sink = Sink(self._loop, 1, lambda: self._supervisor.resume_reading(), warn)
+        self._sink = Sink(self._loop, 1, self._read_on, warn, lambda lost: stream.mark(lost))
         width = max(len("procrun"), *(len(spec.name) for spec in made.specs))
         look = Look(width, colour, not values["no_timestamp"], not values["no_prefix"])
         stream = Stream(self._sink, look, terminal=os.isatty(1))
@@ -106,6 +119,7 @@ class Session:
 
     def begin(self, folders: Iterable[str]) -> None:
         """Start everything, then the socket, which is not needed to start."""
+        sys.excepthook = stderr.crashed
         proc.become_subreaper()  # before there can be an orphan
         link.listen_to(self._loop, self.obey, self._supervisor.reap)
         self._link.watch(self._loop, self.obey)
@@ -120,6 +134,9 @@ class Session:
             spec = process.spec
             rank = self._supervisor.rank(spec.type)
             self._link.born(happening.pid, process.pipe, rank, spec.main_only, ending_step(spec.stop_sequence))
+
+    def _read_on(self) -> None:
+        self._supervisor.resume_reading()
 
     def _serve(self, folders: Iterable[str]) -> None:
         """Open the control socket in the first folder that can hold one."""
@@ -155,14 +172,15 @@ class Session:
         link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
         told_to = verdict is None or verdict.signal is not None
         self._sink.close(PATIENCE_WHEN_TOLD if told_to else PATIENCE)
-        if self._sink.dropped:
-            warn(f"{self._sink.dropped} bytes of output could not be shown")
+        if self._sink.dropped.size:
+            warn(f"{self._sink.dropped} of output could not be shown")
         if verdict is not None and verdict.signal is not None:
             self._link.die_of(verdict.signal)
         return verdict.status if verdict is not None else 1
 
     def _reload(self) -> tuple[Spec, ...]:
         """The specs of the plan as its files are now; the ports and names stay those of the command line."""
+        _refuse_to_wait(self._wishes, self._plan.sources)
         now, running = plan.build(self._wishes, os.environ), self._supervisor.processes
         specs = tuple(plan.as_scaled(self._plan, now, list(running)))
         limits.make_room([spec for spec in specs if spec.name not in running])

@@ -1,0 +1,210 @@
+"""Puts bytes out without ever blocking the loop; what does not fit waits in bounded memory, what is lost is counted."""
+
+import os
+import select
+import stat
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from procrun.lines import Amount, measure
+from procrun.loop import Loop
+
+if TYPE_CHECKING:
+    from procrun.scribe import Scribe
+
+FULL = 1024 * 1024
+"""Bytes waiting for the terminal or pipe at which processes are held back."""
+
+OVERFLOW = 64 * FULL
+"""Bytes waiting at which what more comes is counted and dropped: a process being stopped is read regardless.
+
+procrun's own lines have FULL more: a flood does not wash away what is said of it.
+"""
+
+SMALL = 4096
+"""Bytes below which what waits is put together: a million short lines would cost more in objects than in text."""
+
+
+class _Mark(bytes):
+    """No output, but our own word where some is missing; when it is lost itself, what it tells is untold again."""
+
+    tells = Amount()
+
+
+class Sink:
+    """Everything that `write` takes comes out, in its order, or is counted in `dropped`.
+
+    Where something was lost, `mark` gives the line that says so; it stands between whole lines, in that place. What
+    was begun before a loss is finished behind it, so that no line is torn. `losses` grows with every loss: a line
+    that stood unfinished does so no longer.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        fd: int,
+        on_drain: Callable[[], None],
+        on_loss: Callable[[str], None],
+        mark: Callable[[Amount], bytes],
+    ) -> None:
+        self._loop = loop
+        self._on_drain = on_drain
+        self._on_loss = on_loss
+        self._mark = mark
+        self._said = False
+        self._waiting: deque[bytes] = deque()
+        self._sent = 0  # bytes of the first one that are out
+        self._size = 0
+        self._torn = False  # what is out ends in the middle of a line
+        self._watched = False
+        self._untold = Amount()
+        self._scribe: Scribe | None = None
+        self._fd = self._own(fd)
+        self.losses = 0
+        self.dropped = Amount()
+        """What could not be shown."""
+
+    @property
+    def full(self) -> bool:
+        """Whether processes should be held back until `on_drain`."""
+        return self._size > FULL and self._watched
+
+    def write(self, data: bytes, ours: bool = False) -> None:
+        """Write now what fits, keep the rest, of `ours` a little more; never raises, never blocks."""
+        room = OVERFLOW + FULL if ours else OVERFLOW
+        if self._size + len(data) > room or (self._untold.size and not self._resume(ours)):
+            self.losses += 1
+            self._forget([data])
+            return
+        if self._waiting and len(self._waiting[-1]) < SMALL and not isinstance(self._waiting[-1], _Mark):
+            self._waiting[-1] += data
+        else:
+            self._waiting.append(data)
+        self._size += len(data)
+        if not self._watched:
+            self._flush()
+
+    def close(self, patience: float) -> None:
+        """Write what still waits; gives up after `patience` seconds without progress, and twice that in all."""
+        poller = select.poll()
+        end = time.monotonic() + 2 * patience
+        if self._untold.size:
+            self._resume(ours=True)
+        while self._size:
+            if self._watched:
+                poller.register(self._fd, select.POLLOUT)
+                wait = min(patience, end - time.monotonic())
+                if wait <= 0 or not poller.poll(wait * 1000):
+                    break
+            before = self._size
+            self._flush()
+            if not self._watched and self._size >= before:
+                break  # the disk is still full
+        stuck = self._watched
+        self._forget(self._rest())
+        if self._scribe is not None:
+            os.close(self._fd)
+            self.dropped = self.dropped.plus(self._scribe.finish(0 if stuck else patience))
+
+    def _own(self, fd: int) -> int:
+        """A non-blocking description of our own: O_NONBLOCK on the shared one would change the parent shell's."""
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return fd  # never blocks, and a second description would have an offset of its own
+        try:
+            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:  # a socket, or another user's pipe
+            from procrun.scribe import Scribe
+
+            self._scribe = Scribe(fd, self._say)
+            return self._scribe.inlet
+
+    def _flush(self) -> None:
+        was_full = self.full
+        try:
+            while self._waiting:
+                data = self._waiting[0]
+                sent = os.write(self._fd, memoryview(data)[self._sent :])
+                self._size -= sent
+                self._sent += sent
+                self._torn = not data.endswith(b"\n", 0, self._sent)
+                if self._sent == len(data):
+                    self._waiting.popleft()
+                    self._sent = 0
+            self._watch(False)
+        except BlockingIOError:
+            self._watch(True)
+        except OSError as error:  # the reader has gone, the terminal was closed, the disk is full
+            self._lose(error)
+        if was_full and not self.full:
+            self._on_drain()
+
+    # What is lost
+
+    def _lose(self, error: OSError) -> None:
+        """Say it once, and go on: a run does not depend on who looks at it. Only a line that is begun waits on."""
+        self._say(error)
+        self.losses += 1
+        rest = self._rest()
+        begun = self._begun(rest) if self._torn and rest else b""
+        self._waiting.clear()
+        if begun:
+            self._waiting.append(begun)
+        self._size, self._sent = len(begun), 0
+        self._watch(False)
+        self._forget(rest)
+
+    def _begun(self, rest: list[bytes]) -> bytes:
+        """The end of the line that is out in part, taken away from `rest`."""
+        if isinstance(rest[0], _Mark):
+            return _Mark(b"\n") if rest[0].tells.size else rest[0]
+        line, newline, behind = rest[0].partition(b"\n")
+        if not newline:
+            return _Mark(b"\n")  # a prompt: its line will come whole
+        rest[0] = behind
+        return line + newline
+
+    def _rest(self) -> list[bytes]:
+        """What is not out yet."""
+        rest = list(self._waiting)
+        if rest and self._sent:
+            if not isinstance(rest[0], _Mark):
+                rest[0] = rest[0][self._sent :]
+            elif self._torn:
+                rest[0] = _Mark(rest[0][self._sent :])  # it is begun, so what it tells is as good as told
+        return rest
+
+    def _forget(self, pieces: list[bytes]) -> None:
+        for data in pieces:
+            if isinstance(data, _Mark):
+                self._untold = self._untold.plus(data.tells)
+            else:
+                lost = measure(data)
+                self._untold, self.dropped = self._untold.plus(lost), self.dropped.plus(lost)
+
+    def _resume(self, ours: bool) -> bool:
+        """Put the mark where something is missing, if lines are taken again: ours at once, others when enough is out.
+
+        Otherwise a slow reader would get a few lines and a mark in turns.
+        """
+        if self.full and not ours:
+            return False
+        unfinished = not self._waiting[-1].endswith(b"\n") if self._waiting else self._torn
+        line = _Mark((b"\n" if unfinished else b"") + self._mark(self._untold))
+        line.tells, self._untold = self._untold, Amount()
+        self._waiting.append(line)
+        self._size += len(line)
+        return True
+
+    def _say(self, error: OSError) -> None:
+        if not self._said:
+            self._on_loss(f"standard output takes nothing more ({error.strerror}): lines are dropped, the run goes on")
+        self._said = True
+
+    def _watch(self, wanted: bool) -> None:
+        if wanted and not self._watched:
+            self._loop.write(self._fd, self._flush)
+        elif self._watched and not wanted:
+            self._loop.forget(self._fd)
+        self._watched = wanted
