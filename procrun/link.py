@@ -1,9 +1,9 @@
 """Between front and supervisor: signals go down, a few words come up, and each sees the other's end."""
 
 import os
+import select
 import signal
 from collections.abc import Callable
-from typing import NamedTuple
 
 from procrun.loop import Loop
 from procrun.model import Step
@@ -18,20 +18,28 @@ GONE = 0
 """Obeyed in place of a signal: the front is dead."""
 
 
-class Link(NamedTuple):
-    """The supervisor's ends of two pipes: `life` ends with the front, `news` takes lines for it."""
+class Link:
+    """The supervisor's ends of two pipes: `life` ends with the front, `news` takes lines for it.
 
-    life: int
-    news: int
+    A front that stands still (SIGSTOP, a debugger) reads nothing: what the pipe does not take waits, in its order.
+    """
+
+    def __init__(self, life: int, news: int) -> None:
+        self._life = life
+        self._news = news
+        self._untold = b""
+        self._loop: Loop | None = None
+        os.set_blocking(news, False)  # the front's end has a description of its own
 
     def watch(self, loop: Loop, obey: Callable[[int], None]) -> None:
-        """Call `obey` with GONE when the front is dead."""
+        """Call `obey` with GONE when the front is dead; from here on tell what waits when the pipe takes it."""
 
         def ended() -> None:
-            loop.forget(self.life)
+            loop.forget(self._life)
             obey(GONE)
 
-        loop.read(self.life, ended)
+        self._loop = loop
+        loop.read(self._life, ended)
 
     def born(self, leader: int, pipe: int, rank: int, main_only: bool, first: Step) -> None:
         """A dyno was started; how the front shall stop it, if it has to."""
@@ -49,14 +57,32 @@ class Link(NamedTuple):
             pass
 
     def die_of(self, number: int) -> None:
-        """The front shall end by this signal."""
+        """The front shall end by this signal. Waits for one that stands still: nothing is left to do but this."""
         self._tell(f"die {number}")
+        while self._untold:
+            poller = select.poll()
+            poller.register(self._news, select.POLLOUT)
+            poller.poll()
+            self._send()
 
     def _tell(self, line: str) -> None:
+        waits = bool(self._untold)
+        self._untold += line.encode() + b"\n"
+        if not waits:
+            self._send()
+
+    def _send(self) -> None:
+        """Write what the pipe takes now; the loop has the rest sent once it takes more."""
         try:
-            os.write(self.news, line.encode() + b"\n")
+            self._untold = self._untold[os.write(self._news, self._untold) :]
+        except BlockingIOError:
+            pass
         except OSError:
-            pass  # a dead front is no fault here
+            self._untold = b""  # a dead front is no fault here
+        if self._loop is not None:
+            self._loop.forget(self._news)
+            if self._untold:
+                self._loop.write(self._news, self._send)
 
 
 def listen_to(loop: Loop, act: Callable[[int], None], reap: Callable[[], None]) -> None:
