@@ -15,9 +15,13 @@ def tell(text: str) -> None:
 
 def crashed(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
     """For sys.excepthook: a supervisor that waited to show its own fault could never be seen to be gone."""
-    import traceback
+    try:
+        import traceback
 
-    _put("".join(traceback.format_exception(kind, error, where)).encode(errors="replace"))
+        text = "".join(traceback.format_exception(kind, error, where))
+    except (ImportError, OSError, MemoryError):  # for want of a descriptor, or of memory
+        text = f"procrun: {kind.__name__}: {error}\n"
+    _put(text.encode(errors="replace"))
 
 
 def _put(line: bytes) -> None:
@@ -44,15 +48,19 @@ def _own() -> int:
 
 def _from_aside(line: bytes) -> None:
     """Write where there is room, and in a thread: somebody else may take the room meanwhile."""
-    import select
-    import threading
+    import select  # the loop's own, so it is there already
 
     room = select.poll()
     room.register(2, select.POLLOUT)
     if room.poll(0):
-        thread = threading.Thread(target=_write, args=(2, line), daemon=True)
-        thread.start()
-        thread.join(PATIENCE)
+        try:
+            import threading
+
+            thread = threading.Thread(target=_write, args=(2, line), daemon=True)
+            thread.start()
+            thread.join(PATIENCE)
+        except (ImportError, OSError, RuntimeError):  # for want of a descriptor, or of memory
+            _write(2, line)
 
 
 def _write(fd: int, line: bytes) -> None:
