@@ -6,7 +6,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from procrun import proc
-from procrun.client import HELLO_TIMEOUT, Run, rows
+from procrun.client import HELLO_TIMEOUT, Run, SilentError, rows
 from procrun.errors import ProcrunError
 from procrun.injection import Flood, Injection, Kill, Stop, takes_floods
 from procrun.link import STOPPING
@@ -250,7 +250,7 @@ class Chaos:
             asked = monotonic()
             try:
                 found |= {row.name: row for row in rows(run, HELLO_TIMEOUT)}
-            except (TimeoutError, BlockingIOError):
+            except SilentError:
                 self._lose(f"the run (pid {run.pid}) gave no answer for {HELLO_TIMEOUT:g} s")
             except (OSError, ProcrunError):
                 self._lose(f"the run (pid {run.pid}) has ended")

@@ -3,12 +3,16 @@
 import os
 import select
 import socket
-from collections.abc import Callable, Sequence
+import struct
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from procrun import proc
 from procrun.errors import ControlError, NoRunError
-from procrun.hints import there_are
+from procrun.hints import plain, there_are
 from procrun.messages import (
+    LONGEST,
+    Answer,
     Final,
     Go,
     Hello,
@@ -41,34 +45,40 @@ class Run(NamedTuple):
         return any(name in (instance, instance.rpartition(".")[0]) for instance in self.states)
 
 
+class SilentError(ControlError):
+    """A running procrun does not answer; exit 124, as of everything that timed out."""
+
+
+class VanishedError(ControlError):
+    """The running procrun ended, or hung up, before it answered."""
+
+
 def runs(root: str) -> list[Run]:
-    """The runs of the folder `root`; sockets that nobody answers on are cleared away."""
-    found = []
-    for path in sockets(root):
-        try:
-            welcome = ask(path, Hello(), timeout=HELLO_TIMEOUT)
-        except (ConnectionRefusedError, FileNotFoundError):
-            _clear(path)
-            continue
-        except (OSError, ControlError):
-            continue  # it is just ending, or it is another user's
-        if isinstance(welcome, Welcome):
-            found.append(Run(path, welcome.pid, welcome.since, welcome.states))
+    """The runs of the folder `root`; sockets that nobody answers on are cleared away.
+
+    Raises ControlError where a run is there and does not say what it has.
+    """
+    found, faults = _look(root)
+    if faults:
+        raise faults[0]
     return found
 
 
 def find(root: str, names: Sequence[str]) -> list[tuple[Run, list[str]]]:
     """Each run of `root` that is meant, with those of `names` that it holds; all runs when no name is given.
 
-    Raises NoRunError when nothing runs there, ControlError for a name that no run has.
+    Raises NoRunError when nothing runs there, ControlError for a name that no run has, and where a run that may be
+    meant does not say what it has.
     """
-    there = runs(root)
+    there, faults = _look(root)
+    missing = [name for name in names if not any(run.holds(name) for run in there)]
+    if faults and (missing or not names):
+        raise faults[0]
     if not there:
         raise NoRunError(f"nothing runs in {root}; start it with `procrun start`")
-    for name in names:
-        if not any(run.holds(name) for run in there):
-            known = sorted({n for run in there for i in run.states for n in (i, i.rpartition(".")[0])})
-            raise ControlError(f'no process "{name}" here{there_are(known, name)}', 2)
+    if missing:
+        known = sorted({n for run in there for i in run.states for n in (i, i.rpartition(".")[0])})
+        raise ControlError(f'no process "{plain(missing[0])}" here{there_are(known, missing[0])}', 2)
     meant = [(run, [name for name in names if run.holds(name)]) for run in there]
     return [(run, chosen) for run, chosen in meant if chosen or not names]
 
@@ -82,40 +92,32 @@ def ask(
 ) -> Final:
     """Send `request` to the run at `path` and wait for its final reply.
 
-    When the run says Go, `on_go` does the client's part and returns the next request. Raises OSError where nobody
-    listens, ControlError where the run refuses or vanishes.
+    When the run says Go, `on_go` does the client's part and returns the next request. Without a `timeout` (seconds)
+    a run may be silent for as long as it says Welcome to others. Raises OSError where nobody listens, ControlError
+    where the run refuses, SilentError where it does not answer, VanishedError where it ends first.
     """
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(timeout)
-        connection.connect(path)
-        connection.sendall(encode(request))
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                answer = decode_answer(line)
-                if isinstance(answer, Progress):
-                    on_progress(answer)
-                elif isinstance(answer, Refused):
-                    raise ControlError(answer.text, answer.exit_status)
-                elif not isinstance(answer, Go):
-                    return answer
-                elif on_go is not None:
-                    connection.sendall(encode(on_go()))
-    raise ControlError("the running procrun ended before it could answer")
+        _connect(connection, path)
+        connection.settimeout(timeout or HELLO_TIMEOUT)
+        _send(connection, request, path)
+        for answer in _answers(connection, path, patient=timeout is None):
+            if isinstance(answer, Progress):
+                on_progress(answer)
+            elif isinstance(answer, Refused):
+                raise ControlError(plain(answer.text, LONGEST), answer.exit_status)
+            elif not isinstance(answer, Go):
+                return answer
+            elif on_go is not None:
+                _send(connection, on_go(), path)
+    raise VanishedError("the running procrun ended before it could answer")
 
 
 def rows(run: Run, timeout: float | None = None) -> list[Row]:
-    """How each instance of `run` is. Raises as `ask` does; OSError also when `timeout` seconds bring no answer."""
+    """How each instance of `run` is. Raises as `ask` does; SilentError also when `timeout` seconds bring no answer."""
     status = ask(run.path, Ps(), timeout=timeout)
     if not isinstance(status, Status):
         raise ControlError(f"the running procrun answered something else: {type(status).__name__}")
     return status.rows
-
-
-def _clear(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
 
 
 def ended(run: Run) -> None:
@@ -128,3 +130,87 @@ def ended(run: Run) -> None:
     poller.register(handle, select.POLLIN)
     poller.poll()
     os.close(handle)
+
+
+def _look(root: str) -> tuple[list[Run], list[ControlError]]:
+    """The runs that answer, and what is wrong with those that are there and do not."""
+    found: list[Run] = []
+    faults: list[ControlError] = []
+    for path in sockets(root):
+        try:
+            welcome = ask(path, Hello(), timeout=HELLO_TIMEOUT)
+        except (ConnectionRefusedError, FileNotFoundError):
+            _clear(path)
+        except (VanishedError, OSError):
+            pass  # it is just ending, or it is another user's
+        except ControlError as fault:
+            faults.append(fault)
+        else:
+            if isinstance(welcome, Welcome):
+                found.append(Run(path, welcome.pid, welcome.since, welcome.states))
+    return found, faults
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    """Connect, and wait only so long while others are before us; Python's own timeout would not wait at all."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(HELLO_TIMEOUT), 0))
+    try:
+        connection.connect(path)
+    except BlockingIOError:
+        raise _silent(path) from None
+
+
+def _send(connection: socket.socket, request: Request, path: str) -> None:
+    """A run that has hung up may have said why: that is still to be read."""
+    try:
+        connection.sendall(encode(request))
+    except TimeoutError:
+        raise _silent(path) from None
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
+def _answers(connection: socket.socket, path: str, patient: bool) -> Iterator[Answer]:
+    """Each line as it comes. Somebody `patient` asks, when none comes, whether the run still answers at all."""
+    rest = b""
+    while True:
+        try:
+            data = connection.recv(LONGEST)
+        except TimeoutError:
+            if not patient:
+                raise _silent(path) from None
+            _still_answers(path)
+            continue
+        except ConnectionResetError:
+            return
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        yield from map(decode_answer, lines)
+
+
+def _still_answers(path: str) -> None:
+    """Raises SilentError where the run does not."""
+    try:
+        ask(path, Hello(), timeout=HELLO_TIMEOUT)
+    except SilentError:
+        raise
+    except (ControlError, OSError):
+        pass  # it has too many clients, or is ending: what we wait for will tell
+
+
+def _silent(path: str) -> SilentError:
+    """What to say of a run that does not answer; its socket bears the supervisor's pid."""
+    pid = int(os.path.basename(path).removesuffix(".sock"))
+    row = proc.stat(pid)
+    who = f"the procrun with pid {row.ppid if row else pid} does not answer: its supervisor, pid {pid},"
+    if row and row.state in "Tt":
+        return SilentError(f"{who} is suspended; `kill -CONT {pid}` continues it", 124)
+    return SilentError(f"{who} says nothing for {HELLO_TIMEOUT:g} s; `kill -KILL {pid}` has all of it stopped", 124)
+
+
+def _clear(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

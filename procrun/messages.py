@@ -1,11 +1,13 @@
 """The wire: one JSON line asks; lines of progress, if any, and one final line answer."""
 
+import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from procrun.errors import ControlError
+from procrun.hints import plain
 
 LONGEST = 64 * 1024
 """Bytes a request may have."""
@@ -43,7 +45,7 @@ class Restart(msgspec.Struct, tag="restart", frozen=True):
 class Scale(msgspec.Struct, tag="scale", frozen=True):
     """Have so many instances of each type."""
 
-    formation: dict[str, int]
+    formation: dict[str, Annotated[int, msgspec.Meta(ge=0, le=65535)]]
 
 
 class Quiet(msgspec.Struct, tag="quiet", frozen=True):
@@ -165,27 +167,47 @@ class Talk(NamedTuple):
     vanished: Callable[[], None] = _nothing
     more: Callable[[Request], None] = _no_more
 
+    @property
+    def needs_more(self) -> bool:
+        """Whether nothing comes of it without a further request (a deploy)."""
+        return self.more is not _no_more
+
 
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 _answer: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 
 
 def encode(message: Any) -> bytes:
-    """A message as one line."""
-    return msgspec.json.encode(message) + b"\n"
+    """A message as one line; bytes of a Procfile that are no UTF-8 become question marks."""
+    try:
+        return msgspec.json.encode(message) + b"\n"
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(message), ensure_ascii=False)
+        return text.encode(errors="replace") + b"\n"
 
 
 def decode_request(line: bytes) -> Request:
-    """Raises ControlError for what is no request."""
+    """Raises ControlError for what is no request, or could be read as two (a key given twice)."""
     try:
-        return _request.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        request = _request.decode(line)
+        json.loads(line, object_pairs_hook=_each_key_once)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or a key twice
         raise ControlError(f"not understood: {error}", 2) from None
+    return request
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> None:
+    """msgspec takes the last of two; whoever wrote them may have meant the first."""
+    seen = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise ValueError(f'the key "{plain(key)}" is there twice')
+        seen.add(key)
 
 
 def decode_answer(line: bytes) -> Answer:
     """Raises ControlError for what is no answer."""
     try:
         return _answer.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ControlError(f"the running procrun answered something else: {error}") from None

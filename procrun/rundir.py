@@ -2,63 +2,70 @@
 
 import fcntl
 import os
+import signal
 import stat
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 from zlib import crc32
 
 from procrun.errors import ConfigError
 
 NAME = ".procrun"
-LONGEST_PATH = 100
-"""Bytes a socket's path may have: sun_path holds 108 (unix(7)), and some are left for the pid."""
+LOCK = "lock"
+LONGEST_PATH = 107 - len("/4194304.sock~")
+"""Bytes a socket's folder may have: sun_path holds 107 and a NUL (unix(7)), the highest pid has 7 digits (proc(5))."""
+
+LOCK_TIMEOUT = 10
+"""Seconds that another `start` may hold the lock, in which it starts its processes; far more than it takes."""
 
 
 def folders(root: str) -> tuple[str, ...]:
-    """Where the sockets of the runs in `root` may be: beside the Procfile, or a short path of the user's own.
+    """Where the sockets of the runs in `root` may be: beside the Procfile, or in a folder of the user's own.
 
-    The second serves where the first is too long, cannot be written, or cannot hold sockets.
+    The others serve where the first is too long, cannot be written, or cannot hold sockets.
     """
     name = os.fsencode(os.path.realpath(root))
-    base = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/procrun-{os.getuid()}"
-    short = os.path.join(base, f"procrun-{crc32(name):08x}{crc32(name[::-1]):08x}")  # hashlib costs 3 ms
-    beside = os.path.join(os.path.realpath(root), NAME)
-    return (beside, short) if len(os.fsencode(beside)) + 16 <= LONGEST_PATH else (short,)
+    short = f"procrun-{crc32(name):08x}{crc32(name[::-1]):08x}"  # hashlib costs 3 ms
+    return (os.path.join(os.path.realpath(root), NAME), *(os.path.join(base, short) for base in _bases()))
 
 
-def make(root: str) -> Iterator[str]:
+def make(root: str, passed: list[str]) -> Iterator[str]:
     """Those of the folders that this user alone can write, at least one, each made when it is asked for.
 
-    Raises ConfigError where there is none.
+    Why a folder is passed over is added to `passed`. Raises ConfigError where there is none.
     """
     none = True
     for folder in folders(root):
-        if _make_own(folder) and _has_lock(folder):
+        reason = _make_own(folder)
+        if reason:
+            passed.append(f"{folder}: {reason}")
+        else:
             none = False
             yield folder
     if none:
-        raise ConfigError("cannot be made, and XDG_RUNTIME_DIR names no folder either; make one of them writable", NAME)
+        raise ConfigError(f"no folder for the control socket: {'; '.join(passed)}; make one of them writable", NAME)
 
 
 def lock(folder: str) -> BinaryIO:
-    """Hold the folder's lock until it is closed: of two `start` at the same instant the second waits for the first."""
-    handle = _open_lock(folder)
-    file = open(handle, "rb", buffering=0)  # noqa: SIM115  the caller's `with` closes it
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    return file
+    """Hold the folder's lock until it is closed: of two `start` at the same instant the second waits for the first.
 
-
-def _open_lock(folder: str) -> int:
-    return os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _has_lock(folder: str) -> bool:
-    """Whether there can be a lock: not on a disk that has room for no further file (ENOSPC, EDQUOT)."""
+    Raises ConfigError that names the holder where it is held for longer than LOCK_TIMEOUT, and for what is no lock.
+    """
+    path = os.path.join(folder, LOCK)
     try:
-        os.close(_open_lock(folder))
+        handle = _open_lock(folder)
+        file = open(handle, "r+b", buffering=0)  # noqa: SIM115  the caller's `with` closes it
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _wait_for(file, path)
+    except OSError as error:
+        raise ConfigError(f"cannot be locked: {error.strerror}", path) from None
+    try:
+        file.write(b"%d\n" % os.getpid())  # for those who wait
     except OSError:
-        return False
-    return True
+        pass  # the disk is full
+    return file
 
 
 def sockets(root: str) -> list[str]:
@@ -66,10 +73,12 @@ def sockets(root: str) -> list[str]:
     found = []
     for folder in folders(root):
         try:
-            found += [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".sock")]
+            names = [name for name in os.listdir(folder) if name.endswith(".sock") and name[:-5].isdecimal()]
         except OSError:
             continue
-    return sorted(filter(_trusted, found), key=_born)
+        if names and not _not_own(folder, root):
+            found += [os.path.join(folder, name) for name in names]
+    return sorted((path for path in found if _trusted(path, root)), key=_born)
 
 
 def socket_path(folder: str) -> str:
@@ -77,20 +86,38 @@ def socket_path(folder: str) -> str:
     return os.path.join(folder, f"{os.getpid()}.sock")
 
 
-def _make_own(folder: str) -> bool:
-    """Whether the folder is there, ours, and nobody else's to write; a short one's parent in /tmp must be so too."""
+def _bases() -> Iterator[str]:
+    """Folders of the user alone: the one of the session (XDG Base Directory Specification), one in /tmp."""
+    yield os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    yield f"/tmp/procrun-{os.getuid()}"
+
+
+def _make_own(folder: str) -> str:
+    """See that the folder is there, ours, and nobody else's to write; why not, or nothing.
+
+    What holds a short one must be so too, and of those only the one in /tmp is made.
+    """
+    if len(os.fsencode(folder)) > LONGEST_PATH:
+        return "too long a path for a socket"
     parent = os.path.dirname(folder)
-    if parent.startswith("/tmp/procrun-") and not _make_own(parent):
-        return False
     try:
+        if os.path.basename(folder) != NAME:
+            if parent.startswith("/tmp/procrun-"):
+                os.makedirs(parent, mode=0o700, exist_ok=True)
+            reason = _not_own(parent)
+            if reason:
+                return reason
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        found = os.lstat(folder)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
-            return False
-    except OSError:
-        return False
+        reason = _not_own(folder)
+        if reason:
+            return reason
+        os.close(_open_lock(folder))  # a disk may have room for no further file (ENOSPC, EDQUOT)
+    except FileExistsError:
+        return "is no folder"
+    except OSError as error:
+        return error.strerror or str(error)
     _hide(os.path.join(folder, ".gitignore"))
-    return True
+    return ""
 
 
 def _hide(path: str) -> None:
@@ -103,12 +130,57 @@ def _hide(path: str) -> None:
         pass
 
 
-def _trusted(path: str) -> bool:
-    """Whether the socket is this user's; root may talk to everybody's."""
+def _open_lock(folder: str) -> int:
+    return os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _not_own(folder: str, root: str | None = None) -> str:
+    """What is wrong with the folder, or nothing: a real one, a trusted owner's, is for nobody else to write."""
     try:
-        return os.getuid() in (0, os.lstat(path).st_uid)
+        found, owners = os.lstat(folder), _owners(root)
+    except OSError as error:
+        return error.strerror or str(error)
+    if not stat.S_ISDIR(found.st_mode):
+        return "is no folder"
+    if found.st_uid not in owners:
+        return "belongs to another user"
+    if found.st_mode & 0o022:
+        return "others can write there"
+    return ""
+
+
+def _trusted(path: str, root: str) -> bool:
+    """Whether it is a socket, and of somebody we talk to."""
+    try:
+        found = os.lstat(path)
+        return stat.S_ISSOCK(found.st_mode) and found.st_uid in _owners(root)
     except OSError:
         return False
+
+
+def _owners(root: str | None) -> set[int]:
+    """Whose folders and sockets are trusted: our own; and for root, who may talk to everybody's, the app's owner's."""
+    owners = {os.getuid()}
+    if root is not None and os.getuid() == 0:
+        owners.add(os.stat(root).st_uid)
+    return owners
+
+
+def _wait_for(file: BinaryIO, path: str) -> None:
+    """Wait for the lock. flock(2) has no timeout, so an alarm ends it."""
+
+    def give_up(number: int, frame: object) -> NoReturn:
+        pid = file.read(32).partition(b"\n")[0].decode(errors="replace") or "unknown"
+        text = f"held for {LOCK_TIMEOUT} s by another `procrun start`, pid {pid}, which may be suspended"
+        raise ConfigError(f"{text}; `kill -CONT {pid}` continues it, `kill -KILL {pid}` ends it", path)
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LOCK_TIMEOUT)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _born(path: str) -> float:

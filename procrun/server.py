@@ -1,20 +1,15 @@
-"""The control socket's end in the supervisor: requests in, progress and replies out; it never blocks, never trusts."""
+"""The control socket's end in the supervisor: who is let in, and how many; it never blocks, never trusts."""
 
 import os
 import socket
 import struct
-from collections.abc import Callable
 
 from procrun import limits
-from procrun.errors import ProcrunError
+from procrun.conversation import Conversation, Serve
 from procrun.loop import Loop
-from procrun.messages import LONGEST, Answer, Final, Refused, Request, Talk, decode_request, encode
 
-UNREAD = 1024 * 1024
-"""Bytes of answers that wait for a client; one that lets more pile up is hung up on."""
-
-Serve = Callable[[Request, Callable[[Answer], None]], Talk]
-"""Answers a request, now or later, by what it is handed. Raises ProcrunError for what cannot be done."""
+RETRY = 1.0
+"""Seconds until descriptors are looked for again when there were none, and no connection had one to give back."""
 
 
 class Server:
@@ -27,16 +22,14 @@ class Server:
         self._path = path
         self._loop = loop
         self._serve = serve
-        self._clients: set[_Client] = set()
+        self._clients: list[Conversation] = []  # in the order they came
         self._socket = socket.socket(socket.AF_UNIX)
-        before = os.umask(0o177)
         try:
-            self._socket.bind(path)
-        finally:
-            os.umask(before)
-        self._socket.listen(128)
-        self._socket.setblocking(False)
-        loop.read(self._socket.fileno(), self._accept)
+            _listen(self._socket, path)
+        except OSError:
+            self._socket.close()
+            raise
+        self._watch()
 
     def close(self) -> None:
         """Take the socket away; what clients are still owed is written if it can be at once."""
@@ -44,104 +37,72 @@ class Server:
             os.unlink(self._path)
         except OSError:
             pass
+        self._loop.forget(self._socket.fileno())
         self._socket.close()
         for client in list(self._clients):
             client.close()
 
+    def _watch(self) -> None:
+        fd = self._socket.fileno()
+        if fd >= 0 and fd not in self._loop:
+            self._loop.read(fd, self._accept)
+
     def _accept(self) -> None:
+        """Let one in, so that others of the loop have their turn between any two."""
         try:
             connection, _ = self._socket.accept()
-        except OSError:
+        except (BlockingIOError, ConnectionAbortedError):
             return  # it has gone again
-        if limits.scarce() or _peer_uid(connection) not in (0, os.getuid()):
+        except OSError:  # no descriptors (accept(2): EMFILE, ENFILE): it stays readable, and the loop would spin
+            if not self._make_room():
+                self._loop.forget(self._socket.fileno())
+                self._loop.after(RETRY, self._watch)
+            return
+        if _peer_uid(connection) not in (0, os.getuid()):
             connection.close()
             return
-        self._clients.add(_Client(connection, self._loop, self._serve, self._clients.discard))
+        room = self._has_room() or self._make_room()
+        client = Conversation(connection, self._loop, self._serve, self._closed)
+        self._clients.append(client)
+        if not room:
+            client.refuse("too many clients; try again in a moment", 1)
+
+    def _has_room(self) -> bool:
+        """For 64 at a time; fewer where descriptors are few, which the run needs more, but always for one."""
+        return not self._clients or (len(self._clients) < limits.CLIENTS and not limits.scarce())
+
+    def _closed(self, client: Conversation) -> None:
+        self._clients.remove(client)
+        self._watch()
+
+    def _make_room(self) -> bool:
+        """Hang up on the one that matters least, of those the first that came; False when all wait for an answer."""
+        idle = [client for client in self._clients if client.idleness]
+        if not idle:
+            return False
+        max(idle, key=lambda client: client.idleness).close()
+        return True
 
 
-class _Client:
-    """One connection: a request, any progress, more of the same talk if it has more, one final reply, the end."""
-
-    def __init__(
-        self, connection: socket.socket, loop: Loop, serve: Serve, on_close: Callable[["_Client"], None]
-    ) -> None:
-        connection.setblocking(False)
-        self._socket = connection
-        self._fd = connection.fileno()
-        self._loop = loop
-        self._serve = serve
-        self._on_close = on_close
-        self._input = b""
-        self._output = b""
-        self._ending = False
-        self._talk: Talk | None = None
-        loop.read(self._fd, self._readable)
-
-    def send(self, message: Answer) -> None:
-        """Queue a line; a final one ends the connection once it is written."""
-        self._output += encode(message)
-        self._ending = self._ending or isinstance(message, Final)
-        if len(self._output) > UNREAD:
-            self.close()
-        else:
-            self._writable()
-
-    def close(self) -> None:
-        """Hang up, and undo what the client began and must not leave behind."""
-        if self._fd >= 0:
-            self._loop.forget(self._fd)
-            self._fd = -1
-            self._socket.close()
-            self._on_close(self)
-            if self._talk is not None and not self._ending:
-                self._talk.vanished()
-
-    def _readable(self) -> None:
-        try:
-            data = self._socket.recv(LONGEST)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self.close()
-            return
-        self._input += data
-        line, newline, rest = self._input.partition(b"\n")
-        if newline:
-            self._input = rest
-            self._take(line)
-        elif len(self._input) > LONGEST:
-            self._take(b"")
-
-    def _take(self, line: bytes) -> None:
-        try:
-            request = decode_request(line)
-            if self._talk is None:
-                self._talk = self._serve(request, self.send)
-            else:
-                self._talk.more(request)
-        except ProcrunError as error:
-            self.send(Refused(str(error), error.exit_status))
-
-    def _writable(self) -> None:
-        if self._fd < 0:
-            return
-        try:
-            sent = self._socket.send(self._output)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.close()
-            return
-        self._output = self._output[sent:]
-        self._loop.forget(self._fd)
-        if self._output:
-            self._loop.write(self._fd, self._writable)
-        elif self._ending:
-            self.close()
-        else:
-            self._loop.read(self._fd, self._readable)
+def _listen(listener: socket.socket, path: str) -> None:
+    """Have the socket listen at `path`. It gets its name last: a client clears away what nobody listens on."""
+    unfinished = f"{path}~"
+    try:
+        os.unlink(unfinished)
+    except FileNotFoundError:
+        pass
+    before = os.umask(0o177)
+    try:
+        listener.bind(unfinished)
+    finally:
+        os.umask(before)
+    try:
+        listener.listen(128)
+        listener.setblocking(False)
+        os.rename(unfinished, path)
+    except OSError:
+        os.unlink(unfinished)
+        raise
 
 
 def _peer_uid(connection: socket.socket) -> int:

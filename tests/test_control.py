@@ -1,35 +1,20 @@
 """The control verbs and the socket behind them: ps, scale, several runs in a folder, and what is refused."""
 
 import json
-import os
 import re
 import socket
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.harness import TERM, Folder, child, until
-from tests.programs import leave_out, need
 
 
 def socket_of(folder: Folder) -> Path:
     found = list((folder.path / ".procrun").glob("*.sock"))
     assert len(found) == 1
     return found[0]
-
-
-def ask_raw(path: Path, data: bytes) -> bytes:
-    """Send bytes to the control socket, and everything that comes back."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
-        connection.connect(str(path))
-        connection.sendall(data)
-        answer = b""
-        while part := connection.recv(65536):
-            answer += part
-    return answer
 
 
 def test_ps_shows_each_instance_in_a_table(folder: Folder) -> None:
@@ -187,18 +172,6 @@ def test_a_start_that_overlaps_says_who_runs_it_and_since_when(folder: Folder) -
     first.finish(TERM)
 
 
-def test_of_two_starts_at_the_same_instant_one_is_refused(folder: Folder) -> None:
-    folder.procfile("web: sleep 60")
-
-    runs = [folder.start(), folder.start()]
-    until(lambda: any(run.popen.poll() is not None for run in runs), "one is refused")
-
-    refused = [run for run in runs if run.popen.poll() is not None]
-    assert [run.finish() for run in refused] == [2]
-    for run in runs:
-        run.finish(TERM)
-
-
 def test_a_socket_that_nobody_answers_on_is_replaced(folder: Folder) -> None:
     folder.procfile("web: sleep 60")
     (folder.path / ".procrun").mkdir(mode=0o700)
@@ -224,56 +197,6 @@ def test_the_socket_is_for_its_owner_alone_and_goes_with_the_run(folder: Folder)
     assert (folder.path / ".procrun" / ".gitignore").read_text() == "*\n"
     run.finish(TERM)
     assert not path.exists()
-
-
-def test_another_user_is_hung_up_on(folder: Folder) -> None:
-    """Even where the modes would let them in: their uid is asked for (unix(7), SO_PEERCRED)."""
-    if os.getuid() != 0:
-        leave_out("becoming another user needs root")
-    folder.procfile("web: sleep 60")
-    run = folder.start()
-    run.wait_for("started")
-    until(lambda: list((folder.path / ".procrun").glob("*.sock")), "the socket is there")
-    path = socket_of(folder)
-    path.chmod(0o777)
-    for above in path.parents[:4]:
-        above.chmod(0o755)
-
-    script = (
-        "$SIG{PIPE} = 'IGNORE'; $s = IO::Socket::UNIX->new(Peer => shift) or die $!; "
-        r'print "in"; print $s qq({"type":"ps"}\n); print <$s>'
-    )
-    perl = [need("perl"), "-MIO::Socket::UNIX", "-e", script, str(path)]
-    result = subprocess.run(perl, user=65534, capture_output=True, text=True, timeout=30, check=False)
-
-    assert (result.stdout, result.stderr) == ("in", "")
-    run.finish(TERM)
-
-
-def test_a_path_too_long_for_a_socket_gets_a_short_one(folder: Folder, tmp_path: Path) -> None:
-    deep = "/".join(["a-rather-long-folder-name"] * 6)
-    folder.write(f"{deep}/Procfile", "web: sleep 60\n")
-    env = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    run = folder.start("-d", deep, env=env)
-    run.wait_for("started")
-
-    assert "web.1" in folder.procrun("ps", "-d", deep, env=env).stdout
-    assert not (folder.path / deep / ".procrun").exists()
-    run.finish(TERM)
-
-
-@pytest.mark.parametrize("line", [b"nonsense\n", b'{"type":"fly"}\n', b'{"type":"stop","names":7}\n', b"\xff\xfe\n"])
-def test_nonsense_on_the_socket_is_refused_and_harms_nothing(folder: Folder, line: bytes) -> None:
-    folder.procfile("web: sleep 60")
-    run = folder.start()
-    run.wait_for("started")
-    until(lambda: list((folder.path / ".procrun").glob("*.sock")), "the socket is there")
-
-    answer = json.loads(ask_raw(socket_of(folder), line))
-
-    assert answer["type"] == "refused"
-    assert "web.1" in folder.procrun("ps").stdout
-    run.finish(TERM)
 
 
 def test_a_start_of_a_stopped_instance_starts_it_in_its_run(folder: Folder) -> None:

@@ -12,7 +12,7 @@ from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON, Option
-from procrun.client import HELLO_TIMEOUT, Run, find, rows
+from procrun.client import HELLO_TIMEOUT, Run, VanishedError, find, rows
 from procrun.errors import ConfigError, NoRunError
 from procrun.hints import there_are
 from procrun.link import obey_at_once
@@ -115,7 +115,7 @@ def _instances(root: str, names: tuple[str, ...]) -> list[tuple[Run, Row, bool]]
     for run, chosen in find(root, names):
         try:
             there = rows(run, HELLO_TIMEOUT)
-        except OSError:
+        except (OSError, VanishedError):
             raise NoRunError(f"the run (pid {run.pid}) does not answer; it may be ending just now") from None
         found += [(run, row, not chosen or {row.name, row.name.rpartition(".")[0]} & set(chosen)) for row in there]
     return [(run, row, bool(meant)) for run, row, meant in found]

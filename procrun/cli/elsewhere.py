@@ -1,6 +1,7 @@
 """Other runs in the folder: what a `start` may not start twice, and what it starts over there."""
 
 import time
+from collections.abc import Callable
 
 from procrun.cli.follow import follow
 from procrun.client import Run, runs
@@ -10,10 +11,11 @@ from procrun.model import Wishes
 from procrun.plan import Plan
 
 
-def take_part(plan: Plan, wishes: Wishes) -> int | None:
-    """None when no other run has one of the plan's instances; else start those that are down in their run.
+def take_part(plan: Plan, wishes: Wishes) -> Callable[[], int] | None:
+    """None when no other run has one of the plan's instances; else what starts those that are down in their run.
 
-    Raises ConfigError that says who runs them, and since when.
+    That may take long, and no other `start` need wait for it. Raises ConfigError that says who runs them, and since
+    when; ControlError where a run does not say what it has.
     """
     wanted = {spec.name for spec in plan.specs}
     overlapping = [(run, sorted(wanted & set(run.states))) for run in runs(plan.sources.root)]
@@ -27,7 +29,7 @@ def take_part(plan: Plan, wishes: Wishes) -> int | None:
     run, names = overlapping[0]
     if set(names) != wanted:
         raise ConfigError(_taken(run, names))
-    return follow(run, Start(names))
+    return lambda: follow(run, Start(names))
 
 
 def rejoin(root: str, names: tuple[str, ...]) -> int | None:

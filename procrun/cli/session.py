@@ -52,20 +52,21 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
     made = plan.build(wishes, os.environ)
     for finding in (*made.sources.findings, *_losses(made)):
         warn(finding_line(finding))
-    folders = rundir.make(made.sources.root)
+    passed: list[str] = []
+    folders = rundir.make(made.sources.root, passed)
     first = next(folders)
     with rundir.lock(first):
+        join = None
         if rundir.sockets(made.sources.root):
             from procrun.cli.elsewhere import take_part
 
-            status = take_part(made, wishes)
-            if status is not None:
-                return status
-        plan.taken_ports(made.specs)
-        limits.make_room(made.specs, limits.STANDING)
-        session = Session(to_front, made, wishes, values, colour)
-        session.begin(itertools.chain([first], folders))
-    return session.run()
+            join = take_part(made, wishes)
+        if join is None:
+            plan.taken_ports(made.specs)
+            limits.make_room(made.specs, limits.STANDING)
+            session = Session(to_front, made, wishes, values, colour)
+            session.begin(itertools.chain([first], folders), passed)
+    return session.run() if join is None else join()
 
 
 def _rejoined(wishes: Wishes) -> int | None:
@@ -117,14 +118,14 @@ class Session:
         self._narrator = Narrator(self._loop, stream.say)
         self._supervisor = Supervisor(f"{os.getpid()}", self._loop, stream, self._hear, self._end)
 
-    def begin(self, folders: Iterable[str]) -> None:
+    def begin(self, folders: Iterable[str], passed: list[str]) -> None:
         """Start everything, then the socket, which is not needed to start."""
         sys.excepthook = stderr.crashed
         proc.become_subreaper()  # before there can be an orphan
         link.listen_to(self._loop, self.obey, self._supervisor.reap)
         self._link.watch(self._loop, self.obey)
         self._supervisor.start(self._plan.specs)
-        self._serve(folders)
+        self._serve(folders, passed)
         if len(self._plan.types) < len(self._plan.sources.entries):
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
@@ -138,8 +139,8 @@ class Session:
     def _read_on(self) -> None:
         self._supervisor.resume_reading()
 
-    def _serve(self, folders: Iterable[str]) -> None:
-        """Open the control socket in the first folder that can hold one."""
+    def _serve(self, folders: Iterable[str], passed: list[str]) -> None:
+        """Open the control socket in the first folder that can hold one; say why where it is not the usual one."""
         from procrun.deploying import Deployment
         from procrun.desk import Desk
         from procrun.server import Server
@@ -154,10 +155,13 @@ class Session:
         for place in folders:
             try:
                 self._server = Server(rundir.socket_path(place), self._loop, desk.serve)
-                return
             except OSError as error:
-                reason = error.strerror
-        self._narrator.say(f"no control socket ({reason}): ps, restart and stop cannot reach this run")
+                passed.append(f"{place}: {error.strerror}")
+                continue
+            if passed:
+                self._narrator.say(f"the control socket is in {place}, since not in {passed[0]}")
+            return
+        self._narrator.say(f"no control socket ({'; '.join(passed)}): ps, restart and stop cannot reach this run")
 
     def run(self) -> int:
         """Serve until everything is over; the exit status."""
