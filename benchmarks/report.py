@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from runners import PROCRUN
@@ -32,8 +33,7 @@ class Table:
         counts = max((len(samples) for samples in self.samples.values()), default=0)
         rows = [["runner", "median", "min", "max", "procrun / it", ""]]
         rows += [self._row(name, samples) for name, samples in self.samples.items()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return [f"{self.title} ({self.unit}; medians of {counts})", *(_line(row, widths) for row in rows)]
+        return [f"{self.title} ({self.unit}; medians of {counts})", *_aligned(rows)]
 
     def _row(self, name: str, samples: list[float]) -> list[str]:
         note = self.notes.get(name, "")
@@ -42,6 +42,24 @@ class Table:
         ratio = self.ratio(name)
         figures = [_figure(value) for value in (statistics.median(samples), min(samples), max(samples))]
         return [name, *figures, "-" if ratio is None else f"{ratio:.2f}", note]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How the samples of each runner lie, in one unit; a note is a last cell for that runner."""
+
+    title: str
+    unit: str
+    samples: dict[str, list[float]]
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """The spread as text."""
+        rows = [["runner", "count", "min", "median", "p90", "p99", "max", ""]]
+        for name, samples in self.samples.items():
+            figures = [_figure(value) for value in _spread(samples)] if samples else ["-"] * 5
+            rows.append([name, str(len(samples)), *figures, self.notes.get(name, "")])
+        return [f"{self.title} ({self.unit})", *_aligned(rows)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +80,7 @@ class Goal:
 class Report:
     """All that one measure has to say."""
 
-    tables: list[Table]
+    tables: Sequence[Table | Spread]
     goals: list[Goal]
     broken: dict[str, str]
 
@@ -87,7 +105,17 @@ def _figure(value: float) -> str:
     return f"{value:.0f}" if value == int(value) or value >= 1000 else f"{value:.3g}"
 
 
-def _line(cells: list[str], widths: list[int]) -> str:
-    """A row: the name and the note to the left, figures to the right."""
-    figures = [cell.rjust(width) for cell, width in zip(cells[1:-1], widths[1:-1], strict=True)]
-    return "  " + "  ".join([cells[0].ljust(widths[0]), *figures, cells[-1]]).rstrip()
+def _spread(samples: Sequence[float]) -> tuple[float, ...]:
+    """Minimum, median, 90th and 99th percentile, maximum; the percentiles between two samples in proportion."""
+    parts = statistics.quantiles(samples, n=100, method="inclusive") if len(samples) > 1 else [samples[0]] * 99
+    return min(samples), statistics.median(samples), parts[89], parts[98], max(samples)
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    """A line for each row: the name and the note to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for cells in rows:
+        figures = [cell.rjust(width) for cell, width in zip(cells[1:-1], widths[1:-1], strict=True)]
+        lines.append("  " + "  ".join([cells[0].ljust(widths[0]), *figures, cells[-1]]).rstrip())
+    return lines

@@ -1,6 +1,6 @@
 """Compares procrun with honcho, Debian's foreman and npm's foreman on this machine, side by side in one run.
 
-    run.py [NAME ...]      the measures to take: startup, idle, many; all if none is named
+    run.py [NAME ...]      the measures to take: startup, idle, many, deadline; all if none is named
     run.py --only honcho   (repeatable) only these runners, with procrun
     run.py --check         exit with 1 when a goal is missed
 
@@ -18,10 +18,10 @@ from pathlib import Path
 
 import install
 import machine
-import marks
 import proctree
+from compiled import compiled
 from marks import Child
-from measures import idle, many, startup
+from measures import deadline, idle, many, startup
 from report import Report
 from runners import PROCRUN, Runner
 
@@ -31,6 +31,7 @@ MEASURES: dict[str, Measure] = {
     "startup": startup.measure,
     "idle": idle.measure,
     "many": many.measure,
+    "deadline": deadline.measure,
 }
 
 
@@ -38,7 +39,7 @@ def main() -> int:
     """Run what the command line asks for; the exit status."""
     options = _options()
     CACHE.mkdir(exist_ok=True)
-    child = marks.build(CACHE)
+    child = Child(compiled("mark", CACHE))
     runners, missing = install.install(CACHE)
     if options.only:
         runners = [runner for runner in runners if runner.name in (PROCRUN, *options.only)]

@@ -10,11 +10,15 @@ PROCRUN = "procrun"
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """One installed runner; `start` makes its command for a formation such as `a=10`."""
+    """One installed runner; `start` makes its command for a formation such as `a=10`.
+
+    `kills_after` is its default of seconds between TERM and KILL; None where it never sends KILL.
+    """
 
     name: str
     version: str
     start: Callable[[str], list[str]]
+    kills_after: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +31,19 @@ class LeftOut:
 
 def procrun(version: str, program: str) -> Runner:
     """Our own."""
-    return Runner(PROCRUN, version, lambda sizes: [program, "start", "-f", "Procfile", "-m", sizes])
+    return Runner(PROCRUN, version, lambda sizes: [program, "start", "-f", "Procfile", "-m", sizes], 10.0)
 
 
 def honcho(version: str, program: str) -> Runner:
-    """Python, from PyPI."""
-    return Runner("honcho", version, lambda sizes: [program, "start", "-f", "Procfile", "-c", sizes])
+    """Python, from PyPI. Its seconds (KILL_WAIT, manager.py) count from the end of the first child that ends."""
+    return Runner("honcho", version, lambda sizes: [program, "start", "-f", "Procfile", "-c", sizes], 5.0)
 
 
 def foreman(version: str, program: str) -> Runner:
-    """Ruby, from Debian or RubyGems."""
-    return Runner("foreman", version, lambda sizes: [program, "start", "-f", "Procfile", "-m", sizes])
+    """Ruby, from Debian or RubyGems. Its seconds are those of its option `-t`."""
+    return Runner("foreman", version, lambda sizes: [program, "start", "-f", "Procfile", "-m", sizes], 5.0)
 
 
 def nf(version: str, program: str) -> Runner:
     """JavaScript, from npm, where it is called foreman too."""
-    return Runner("nf", version, lambda sizes: [program, "start", "-j", "Procfile", sizes])
+    return Runner("nf", version, lambda sizes: [program, "start", "-j", "Procfile", sizes], None)

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import proctree
 from errors import BenchError
-from marks import Child, Marks
+from marks import Child, Mark, Marks
 from runners import Runner
 
 START_LIMIT = 60.0
@@ -42,19 +43,36 @@ class Stopped:
     left: int
 
 
-class Session:
-    """A runner with `count` children of one type; a context manager that leaves nothing behind."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the Procfile, and how many of it are started."""
 
-    def __init__(self, runner: Runner, child: Child, count: int) -> None:
-        self._child = child
-        self._count = count
+    type: str
+    command: str
+    count: int
+
+
+class Session:
+    """A runner with these entries; a context manager that leaves nothing behind.
+
+    Its output goes to the descriptor `output`; `files` are further ones for its folder, by name.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        entries: Sequence[Entry],
+        output: int = subprocess.DEVNULL,
+        files: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="procrun-bench-")
-        folder = Path(self._temporary.name)
-        self._marks = Marks(folder)
+        self.folder = folder = Path(self._temporary.name)
+        self.marks = Marks(folder)
         self._errors = folder / "stderr.txt"
-        (folder / "Procfile").write_text(f"a: {child.command(self._marks.fifo)}\n")
-        (folder / ".env").write_text(ENVIRONMENT)
-        command = runner.start(f"a={count}")
+        procfile = "".join(f"{entry.type}: {entry.command}\n" for entry in entries)
+        for name, text in {"Procfile": procfile, ".env": ENVIRONMENT, **files}.items():
+            (folder / name).write_text(text)
+        command = runner.start(",".join(f"{entry.type}={entry.count}" for entry in entries))
         environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         environment["BENCHMARK_RUN"] = str(folder)
         self._mark = f"BENCHMARK_RUN={folder}"
@@ -65,7 +83,7 @@ class Session:
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=output,
                 stderr=errors,
                 start_new_session=True,
             )
@@ -79,32 +97,39 @@ class Session:
     ) -> None:
         self._clear()
         os.close(self._pidfd)
-        self._marks.close()
+        self.marks.close()
         self._temporary.cleanup()
 
-    def up(self) -> list[float]:
-        """Wait for all children; the seconds from the command to the first instruction of each, in order."""
+    @property
+    def pid(self) -> int:
+        """The runner's."""
+        return self._process.pid
+
+    def up(self, count: int) -> list[Mark]:
+        """Wait for `count` children; their first instructions in order, in seconds since the command."""
         try:
-            moments = self._marks.wait(self._count, self._pidfd, START_LIMIT)
+            marks = self.marks.wait(count, self._pidfd, START_LIMIT)
         except BenchError as error:
             said = self._errors.read_text(errors="replace").strip().splitlines()
             raise BenchError(f"{error}; it said: {said[-1] if said else 'nothing'}") from None
-        return sorted(moment - self._began for moment in moments)
+        since = [Mark(mark.pid, mark.seconds - self._began) for mark in marks]
+        return sorted(since, key=lambda mark: mark.seconds)
 
-    def own_processes(self) -> list[int]:
+    def own_processes(self, child: Child) -> list[int]:
         """The runner and its helper processes; the children and the shells around them are left out."""
-        own = [self._process.pid]
-        for pid in proctree.descendants(self._process.pid):
-            if not self._child.is_one(proctree.command_line(pid), self._marks.fifo):
-                own.append(pid)
-        return own
+        below = proctree.descendants(self.pid)
+        return [self.pid, *(pid for pid in below if not child.is_one(proctree.command_line(pid)))]
+
+    def terminate(self) -> None:
+        """Send TERM to the runner alone."""
+        self._process.send_signal(signal.SIGTERM)
 
     def stop(self) -> Stopped:
         """Send TERM to the runner alone and wait until it is gone; then count what it left."""
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         began = time.monotonic()
-        self._process.send_signal(signal.SIGTERM)
+        self.terminate()
         gone = bool(poll.poll(STOP_LIMIT * 1000))
         seconds = time.monotonic() - began
         if not gone:

@@ -16,7 +16,7 @@ from errors import BenchError
 from marks import Child
 from report import Report, Table, zero_goal
 from runners import Runner
-from session import Session
+from session import Entry, Session
 
 CHILDREN = 10
 SETTLE = 3.0
@@ -31,14 +31,14 @@ def measure(runners: Sequence[Runner], child: Child) -> Report:
     with ExitStack() as stack:
         sessions: dict[str, Session] = {}
         for runner in runners:
-            session = stack.enter_context(Session(runner, child, CHILDREN))
+            session = stack.enter_context(Session(runner, [Entry("a", child.command, CHILDREN)]))
             try:
-                session.up()
+                session.up(CHILDREN)
                 sessions[runner.name] = session
             except BenchError as error:
                 broken[runner.name] = str(error)
         time.sleep(SETTLE)
-        own = {name: session.own_processes() for name, session in sessions.items()}
+        own = {name: session.own_processes(child) for name, session in sessions.items()}
         samples = _windows(own)
     notes = {name: _processes(len(pids)) for name, pids in own.items()}
     title = f"Idle, {CHILDREN} sleeping children: wakeups of the runner's own processes in {WINDOW:g} s"

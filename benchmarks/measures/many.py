@@ -16,7 +16,7 @@ from marks import Child
 from report import Goal, Report, Table, ratio_goal, zero_goal
 from rounds import interleaved
 from runners import Runner
-from session import STOP_LIMIT, Session, Stopped
+from session import STOP_LIMIT, Entry, Session, Stopped
 
 CHILDREN = 300
 ROUNDS = 9
@@ -27,8 +27,8 @@ def measure(runners: Sequence[Runner], child: Child) -> Report:
     """Seconds up, seconds down, processes left."""
 
     def once(runner: Runner) -> tuple[float, Stopped]:
-        with Session(runner, child, CHILDREN) as session:
-            up = session.up()[-1]
+        with Session(runner, [Entry("a", child.command, CHILDREN)]) as session:
+            up = session.up(CHILDREN)[-1].seconds
             time.sleep(SETTLE)
             return up, session.stop()
 

@@ -12,7 +12,7 @@ from marks import Child
 from report import Report, Table, ratio_goal
 from rounds import interleaved
 from runners import Runner
-from session import Session
+from session import Entry, Session
 
 ROUNDS = 15
 
@@ -21,8 +21,8 @@ def measure(runners: Sequence[Runner], child: Child) -> Report:
     """One child; milliseconds."""
 
     def once(runner: Runner) -> float:
-        with Session(runner, child, 1) as session:
-            return session.up()[0] * 1000
+        with Session(runner, [Entry("a", child.command, 1)]) as session:
+            return session.up(1)[0].seconds * 1000
 
     samples, broken = interleaved("startup", runners, 1 + ROUNDS, once)
     counted = {name: runs[1:] for name, runs in samples.items()}
