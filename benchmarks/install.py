@@ -25,7 +25,7 @@ def install(cache: Path) -> tuple[list[Runner], list[LeftOut]]:
     found: list[Runner] = []
     missing: list[LeftOut] = []
     finders: dict[str, Callable[[Path], Runner]] = {
-        "procrun": _procrun,
+        "procrun": procrun,
         "honcho": _honcho,
         "foreman": _foreman,
         "nf": _nf,
@@ -42,7 +42,8 @@ def install(cache: Path) -> tuple[list[Runner], list[LeftOut]]:
     return found, missing
 
 
-def _procrun(cache: Path) -> Runner:
+def procrun(cache: Path) -> Runner:
+    """This checkout, installed anew when it has changed."""
     python, key = cache / "procrun/bin/python", cache / "procrun/checkout.key"
     if _venv(python) or not key.exists() or key.read_text() != _fingerprint():
         _run(python, "-m", "pip", "install", "--quiet", CHECKOUT)  # for what it depends on

@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -23,13 +23,11 @@ def become_subreaper() -> None:
 def descendants(root: int) -> list[int]:
     """The living (no zombies) processes below `root`, parents before their children."""
     below: dict[int, list[int]] = defaultdict(list)
-    dead: set[int] = set()
-    for entry in PROC.iterdir():
-        if entry.name.isdigit() and (status := _stat(int(entry.name))):
-            state, parent = status
-            below[parent].append(int(entry.name))
-            if state in "ZX":
-                dead.add(int(entry.name))
+    dead = set()
+    for pid, (state, parent) in _everybody().items():
+        below[parent].append(pid)
+        if state in "ZX":
+            dead.add(pid)
     found: list[int] = []
     waiting = [root]
     while waiting:
@@ -37,6 +35,11 @@ def descendants(root: int) -> list[int]:
         found += children
         waiting += children
     return [pid for pid in found if pid not in dead]
+
+
+def zombies(parents: Collection[int]) -> int:
+    """How many dead children of these processes have not been reaped."""
+    return sum(state == "Z" and parent in parents for state, parent in _everybody().values())
 
 
 def command_line(pid: int) -> str:
@@ -85,6 +88,12 @@ def _words(pid: int, name: str) -> list[str]:
         return (PROC / str(pid) / name).read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return []
+
+
+def _everybody() -> dict[int, tuple[str, int]]:
+    """State and parent of every process of this machine."""
+    pids = [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+    return {pid: status for pid in pids if (status := _stat(pid))}
 
 
 def _stat(pid: int) -> tuple[str, int] | None:

@@ -1,0 +1,110 @@
+"""Runs a hundred talking, crash-looping instances for ten minutes and watches what procrun itself uses.
+
+    soak.py               ten minutes
+    soak.py --minutes 3   so many
+
+Every instance crashes after 1 to 15 seconds (talker.c) and is started again (`restart = "always"`). Meanwhile one
+client asks for `ps` every three seconds, and one connects and drops. Then comes TERM. The exit status is 0 when memory
+and descriptors of front and supervisor did not grow over the second half and nothing was left behind, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import install
+import looks
+import machine
+import proctree
+from compiled import compiled
+from errors import BenchError
+from looks import Look, Reader
+from session import STOP_LIMIT, Entry, Session
+from vitals import growth
+
+CACHE = Path(__file__).parent / ".peers"
+INSTANCES = 100
+LIFE = 15
+TELL_EVERY = 10  # looks
+MEMORY_BOUND = 100.0  # KiB of PSS a minute, front and supervisor together
+DESCRIPTOR_BOUND = 1.0  # a minute; one in every hundred restarts would be about seven
+CONFIGURATION = """\
+[process.talk]
+restart = "always"
+"""
+STAYS = {".gitignore", "lock"}  # what a run leaves in .procrun for the next one
+
+
+def main() -> int:
+    """Soak, judge; the exit status."""
+    parser = argparse.ArgumentParser(description="Watch what procrun uses while a hundred instances crash.")
+    parser.add_argument("--minutes", type=float, default=10.0, help="default: 10")
+    minutes = parser.parse_args().minutes
+    proctree.become_subreaper()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    print(machine.describe())
+    print(f"{INSTANCES} instances, {minutes:g} minutes; front and supervisor together:\n\n{looks.HEADER}", flush=True)
+    try:
+        faults = _soak(60 * minutes)
+    except BenchError as error:
+        faults = [str(error)]
+    for fault in faults:
+        print(f"  MISSED  {fault}")
+    return 1 if faults else 0
+
+
+def _soak(seconds: float) -> list[str]:
+    """Run it; what is wrong with it."""
+    CACHE.mkdir(exist_ok=True)
+    program = compiled("talker", CACHE)
+    if program is None:
+        raise BenchError("no C compiler found")
+    out, writer = os.pipe()
+    reader = Reader(out)
+    talkers = Entry("talk", f"{program} {LIFE}", INSTANCES)
+    with Session(install.procrun(CACHE), [talkers], writer, {"procrun.toml": CONFIGURATION}) as session:
+        os.close(writer)
+        reader.start()
+        taken = []
+        for look in looks.looks(session, reader, seconds):
+            taken.append(look)
+            if len(taken) % TELL_EVERY == 1:
+                print(look.row(), flush=True)
+        return _growing(taken[len(taken) // 2 :]) + _left(session)
+
+
+def _growing(taken: Sequence[Look]) -> list[str]:
+    """What grows over these looks. Each instance with a process has one descriptor, its pipe: those are taken off."""
+    times = [look.at for look in taken]
+    memory = growth(times, [look.own.pss for look in taken])
+    descriptors = growth(times, [look.own.descriptors - look.up for look in taken])
+    print(f"\n  second half: PSS {memory:+.1f} KiB a minute (bound {MEMORY_BOUND:g}), ", end="")
+    print(f"descriptors beyond the pipes {descriptors:+.2f} a minute (bound {DESCRIPTOR_BOUND:g})")
+    faults = []
+    if memory > MEMORY_BOUND:
+        faults.append("memory grows")
+    if abs(descriptors) > DESCRIPTOR_BOUND:
+        faults.append("descriptors grow")
+    return faults
+
+
+def _left(session: Session) -> list[str]:
+    """TERM; what is still there afterwards."""
+    stopped = session.stop()
+    files = {path.name for path in (session.folder / ".procrun").iterdir()} - STAYS
+    print(f"  gone {stopped.seconds:.2f} s after TERM, {stopped.left} processes left, {len(files)} files in .procrun")
+    faults = [f"left in .procrun: {name}" for name in sorted(files)]
+    if stopped.left:
+        faults.append(f"{stopped.left} processes left")
+    if stopped.seconds >= STOP_LIMIT:
+        faults.append(f"not gone {STOP_LIMIT:g} s after TERM")
+    return faults
+
+
+if __name__ == "__main__":
+    sys.exit(main())
