@@ -15,18 +15,18 @@ from session import Session
 from vitals import Vitals, vitals
 
 EVERY = 3.0
-HEADER = "     s   PSS KiB   RSS KiB   fds    up threads zombies restarts       lines   CPU s"
+HEADER = "     s   own KiB   PSS KiB   RSS KiB   fds    up threads zombies restarts       lines   CPU s"
 
 
 class Look(NamedTuple):
     """What was seen `at` seconds after the start.
 
-    `own` is what front and supervisor use; `up` how many instances had a process, `zombies` how many dead children
+    `uses` is what front and supervisor use; `up` how many instances had a process, `zombies` how many dead children
     had not been reaped; `restarts` and `lines` are counted since the start.
     """
 
     at: float
-    own: Vitals
+    uses: Vitals
     up: int
     zombies: int
     restarts: int
@@ -34,9 +34,10 @@ class Look(NamedTuple):
 
     def row(self) -> str:
         """A line of the table."""
-        own = self.own
-        figures = f"{own.pss:9,} {own.rss:9,} {own.descriptors:5} {self.up:5} {own.threads:7} {self.zombies:7}"
-        return f"{self.at:6.0f} {figures} {self.restarts:8,} {self.lines:11,} {own.cpu:7.1f}"
+        uses = self.uses
+        memory = f"{uses.own:9,} {uses.pss:9,} {uses.rss:9,}"
+        counts = f"{uses.descriptors:5} {self.up:5} {uses.threads:7} {self.zombies:7}"
+        return f"{self.at:6.0f} {memory} {counts} {self.restarts:8,} {self.lines:11,} {uses.cpu:7.1f}"
 
 
 class Reader(threading.Thread):
@@ -64,12 +65,12 @@ def looks(session: Session, reader: Reader, seconds: float) -> Iterator[Look]:
         try:
             rows = control.final(control.request(session.folder, "ps"))["rows"]
             _connect_and_drop(session)
-            own = vitals(pids)
+            uses = vitals(pids)
         except OSError as error:
             raise BenchError(f"it broke after {time.monotonic() - began:.0f} s: {error}") from None
         yield Look(
             at=time.monotonic() - began,
-            own=own,
+            uses=uses,
             up=sum(row["state"] not in ("down", "crashed") for row in rows),
             zombies=proctree.zombies(pids),
             restarts=sum(row["restarts"] for row in rows),

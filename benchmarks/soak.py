@@ -31,7 +31,7 @@ CACHE = Path(__file__).parent / ".peers"
 INSTANCES = 100
 LIFE = 15
 TELL_EVERY = 10  # looks
-MEMORY_BOUND = 100.0  # KiB of PSS a minute, front and supervisor together
+MEMORY_BOUND = 100.0  # KiB a minute, front and supervisor together
 DESCRIPTOR_BOUND = 1.0  # a minute; one in every hundred restarts would be about seven
 CONFIGURATION = """\
 [process.talk]
@@ -81,9 +81,9 @@ def _soak(seconds: float) -> list[str]:
 def _growing(taken: Sequence[Look]) -> list[str]:
     """What grows over these looks. Each instance with a process has one descriptor, its pipe: those are taken off."""
     times = [look.at for look in taken]
-    memory = growth(times, [look.own.pss for look in taken])
-    descriptors = growth(times, [look.own.descriptors - look.up for look in taken])
-    print(f"\n  second half: PSS {memory:+.1f} KiB a minute (bound {MEMORY_BOUND:g}), ", end="")
+    memory = growth(times, [look.uses.own for look in taken])
+    descriptors = growth(times, [look.uses.descriptors - look.up for look in taken])
+    print(f"\n  second half: own memory {memory:+.1f} KiB a minute (bound {MEMORY_BOUND:g}), ", end="")
     print(f"descriptors beyond the pipes {descriptors:+.2f} a minute (bound {DESCRIPTOR_BOUND:g})")
     faults = []
     if memory > MEMORY_BOUND:

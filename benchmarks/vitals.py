@@ -13,8 +13,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Vitals(NamedTuple):
-    """The sum over some processes: memory in KiB, CPU time in seconds."""
+    """The sum over some processes: memory in KiB, CPU time in seconds.
 
+    `own` is the part of PSS that is no file (Pss_Anon, proc(5)): PSS itself goes up and down as other processes of
+    the machine come to share a library and go.
+    """
+
+    own: int
     pss: int
     rss: int
     descriptors: int
@@ -32,12 +37,10 @@ def growth(seconds: Sequence[float], values: Sequence[float]) -> float:
     return 60 * statistics.linear_regression(seconds, values).slope
 
 
-def _of(folder: Path) -> tuple[int, int, int, int, float]:
+def _of(folder: Path) -> tuple[int, int, int, int, int, float]:
     memory = dict(re.findall(r"^(\w+):\s+(\d+) kB$", (folder / "smaps_rollup").read_text(), re.MULTILINE))
     fields = (folder / "stat").read_text().rpartition(")")[2].split()
     descriptors = len(list((folder / "fd").iterdir()))
-    return int(memory["Pss"]), int(memory["Rss"]), descriptors, int(fields[17]), _cpu(fields)
-
-
-def _cpu(fields: Sequence[str]) -> float:
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    cpu = (int(fields[11]) + int(fields[12])) / TICKS
+    own, pss, rss = (int(memory[name]) for name in ("Pss_Anon", "Pss", "Rss"))
+    return own, pss, rss, descriptors, int(fields[17]), cpu
