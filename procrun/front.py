@@ -66,7 +66,7 @@ class _Front:
         from procrun.rescue import Dyno, Rescue  # in this process, while the supervisor reads its plan in the other
 
         self._dyno = Dyno
-        self._dynos: dict[int, Dyno] = {}
+        self._dynos: dict[str, Dyno] = {}
         self._rescue = Rescue(self._loop, self._dynos, self._loop.stop)
 
     def run(self) -> NoReturn:
@@ -109,9 +109,10 @@ class _Front:
         for line in lines:
             word, _, value = line.partition(" ")
             if word == "born":
-                leader, pipe, rank, main_only, number, wait = value.split()
+                name, leader, pipe, rank, main_only, number, wait = value.split()
                 first = Step(int(number), float(wait))
-                self._dynos[int(leader)] = self._dyno(int(pipe), int(rank), main_only == "1", first)
+                self._dynos.pop(name, None)  # the latest stands last, and no crash loop makes this grow
+                self._dynos[name] = self._dyno(int(leader), int(pipe), int(rank), main_only == "1", first)
             elif word == "die":
                 self._fatal = int(value)
             elif word == "suspended" and self._supervisor:

@@ -41,9 +41,9 @@ class Link:
         self._loop = loop
         loop.read(self._life, ended)
 
-    def born(self, leader: int, pipe: int, rank: int, main_only: bool, first: Step) -> None:
-        """A dyno was started; how the front shall stop it, if it has to."""
-        self._tell(f"born {leader} {pipe} {rank} {int(main_only)} {first.signal} {first.wait}")
+    def born(self, name: str, leader: int, pipe: int, rank: int, main_only: bool, first: Step) -> None:
+        """A dyno was started, perhaps again; how the front shall stop it, if it has to."""
+        self._tell(f"born {name} {leader} {pipe} {rank} {int(main_only)} {first.signal} {first.wait}")
 
     def suspended(self) -> None:
         """The dynos stand still: the front may stop too."""

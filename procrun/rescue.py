@@ -18,21 +18,22 @@ NAMED = 20
 
 
 class Dyno(NamedTuple):
-    """How to stop what belongs to a session, lower ranks first; `pipe` is the inode of the pipe it writes into."""
+    """How to stop what belongs to the session of `leader`, lower ranks first; `pipe` is the inode it writes into."""
 
+    leader: int
     pipe: int
     rank: int
     main_only: bool
     first: Step
 
 
-_UNKNOWN = Dyno(0, 0, False, Step(signal.SIGTERM, DEFAULT_BUDGET))
+_UNKNOWN = Dyno(0, 0, 0, False, Step(signal.SIGTERM, DEFAULT_BUDGET))
 
 
 class Rescue:
-    """Works on the orphans of this process; `dynos` are known by their session. `over` is called when none is left."""
+    """Works on the orphans of this process; `dynos` has each instance's latest. `over` is called when none is left."""
 
-    def __init__(self, loop: Loop, dynos: Mapping[int, Dyno], over: Callable[[], None]) -> None:
+    def __init__(self, loop: Loop, dynos: Mapping[str, Dyno], over: Callable[[], None]) -> None:
         self._loop = loop
         self._dynos = dynos
         self._over = over
@@ -85,7 +86,7 @@ class Rescue:
         self._volley.next_step()
         stage = self._stage()
         for session in {row.sid for row in stage}:
-            dyno = self._dynos.get(session, _UNKNOWN)
+            dyno = self._of(session)
             rows = [row for row in stage if row.sid == session]
             self._volley.fire(dyno.first.signal, session, rows, dyno.main_only)
         self._begun = monotonic()
@@ -112,7 +113,11 @@ class Rescue:
         return [row for row in self._left() if self._dyno(row).rank == self._rank]
 
     def _dyno(self, row: Stat) -> Dyno:
-        return self._dynos.get(row.sid, _UNKNOWN)
+        return self._of(row.sid)
+
+    def _of(self, session: int) -> Dyno:
+        """A pid may have come again: the latest that had it."""
+        return next((dyno for dyno in reversed(list(self._dynos.values())) if dyno.leader == session), _UNKNOWN)
 
     def _read_for(self, left: list[Stat]) -> None:
         """Read what they write, and drop it: without a reader a worker dies, or hangs, before it saves its jobs.

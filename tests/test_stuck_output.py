@@ -483,20 +483,20 @@ def test_words_for_a_front_that_stands_still_wait_in_their_order() -> None:
     link, loop = Link(life, news_writer), Loop()
     link.watch(loop, lambda _: None)
     for pid in range(1, 10001):
-        link.born(pid, 1, 0, False, Step(signal.SIGTERM, 10.0))
+        link.born("web.1", pid, 1, 0, False, Step(signal.SIGTERM, 10.0))
     assert waiting(news) <= fcntl.fcntl(news, fcntl.F_GETPIPE_SZ)
     heard = b""
 
     def read() -> None:
         nonlocal heard
         heard += os.read(news, 100000)
-        if b"born 10000 " in heard:
+        if b"born web.1 10000 " in heard:
             loop.stop()
 
     loop.read(news, read)
     loop.run()
 
-    assert [int(line.split()[1]) for line in heard.splitlines()] == [*range(1, 10001)]
+    assert [int(line.split()[2]) for line in heard.splitlines()] == [*range(1, 10001)]
     for fd in (life, life_writer, news, news_writer):
         os.close(fd)
 

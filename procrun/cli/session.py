@@ -134,7 +134,8 @@ class Session:
         if happening.what == "started":
             spec = process.spec
             rank = self._supervisor.rank(spec.type)
-            self._link.born(happening.pid, process.pipe, rank, spec.main_only, ending_step(spec.stop_sequence))
+            first = ending_step(spec.stop_sequence)
+            self._link.born(spec.name, happening.pid, process.pipe, rank, spec.main_only, first)
 
     def _read_on(self) -> None:
         self._supervisor.resume_reading()
