@@ -2,7 +2,7 @@
 
 PATH_WITH_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help demo test check bench docs-table clean
+.PHONY: help demo test check bench soak docs-table clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,11 @@ check: .venv/dev ## lint, types, import rules, tests
 	.venv/bin/lint-imports
 	$(PATH_WITH_VENV) pytest
 
-bench: .venv/dev ## measure: start-up, output, restart
+bench: .venv/dev ## measure beside other runners: start-up, idle, 300 children, KILL on time
 	$(PATH_WITH_VENV) python benchmarks/run.py
+
+soak: .venv/dev ## a hundred crash-looping processes for ten minutes: does procrun grow?
+	$(PATH_WITH_VENV) python benchmarks/soak.py
 
 docs-table: .venv/dev ## print the table of docs/workers.md from what the last tests saw
 	@.venv/bin/python docs/make_workers_table.py

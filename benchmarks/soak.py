@@ -30,6 +30,7 @@ from vitals import growth
 CACHE = Path(__file__).parent / ".peers"
 INSTANCES = 100
 LIFE = 15
+SHORTEST = 0.5  # minutes: fewer looks say nothing
 TELL_EVERY = 10  # looks
 MEMORY_BOUND = 100.0  # KiB a minute, front and supervisor together
 DESCRIPTOR_BOUND = 1.0  # a minute; one in every hundred restarts would be about seven
@@ -45,6 +46,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Watch what procrun uses while a hundred instances crash.")
     parser.add_argument("--minutes", type=float, default=10.0, help="default: 10")
     minutes = parser.parse_args().minutes
+    if minutes < SHORTEST:
+        parser.error(f"give at least {SHORTEST:g} minutes")
     proctree.become_subreaper()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     print(machine.describe())

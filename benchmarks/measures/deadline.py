@@ -33,7 +33,7 @@ FLOODERS = 4
 SETTLE = 1.0
 APART = 0.075
 GRACE = 5.0  # who lives so long after the budget counts as not killed
-LATEST = 100.0
+EARLIEST, LATEST = -1.0, 100.0  # the kernel may hand over TERM a little late, and then the time looks short
 
 
 class Outcome(NamedTuple):
@@ -47,8 +47,8 @@ def measure(runners: Sequence[Runner], child: Child) -> Report:
     """Milliseconds behind the budget, with the output read and with nobody reading it."""
     read, broken = _half("output read", runners, child, True)
     full, failed = _half("output read by nobody", runners, child, False)
-    halves = [table.samples.get(PROCRUN, []) for table in (read, full)]
-    return Report([read, full], [_goal(halves)], broken | failed)
+    broken |= failed
+    return Report([read, full], [_goal([*read.samples[PROCRUN], *full.samples[PROCRUN]], PROCRUN in broken)], broken)
 
 
 def _half(words: str, runners: Sequence[Runner], child: Child, read: bool) -> tuple[Spread, dict[str, str]]:
@@ -110,11 +110,11 @@ def _note(outcome: Outcome) -> str:
     return words if outcome.told == STUBBORN else f"{words}; {STUBBORN - outcome.told} had no TERM"
 
 
-def _goal(halves: list[list[float]]) -> Goal:
+def _goal(samples: list[float], broken: bool) -> Goal:
     """All killed, none before its time, all soon after it."""
-    text = f"KILL within 0 and {LATEST:g} ms of the budget"
-    if not all(halves):
+    text = f"KILL {EARLIEST:g} to {LATEST:g} ms behind the budget"
+    if broken:
         return Goal(text, "-", None)
-    samples = [value for half in halves for value in half]
-    met = len(samples) == 2 * STUBBORN and min(samples) >= 0 and max(samples) <= LATEST
-    return Goal(text, f"{min(samples):.2f} to {max(samples):.2f} ms, {len(samples)} of {2 * STUBBORN}", met)
+    lies = f"{min(samples):.2f} to {max(samples):.2f} ms, " if samples else ""
+    met = len(samples) == 2 * STUBBORN and min(samples) >= EARLIEST and max(samples) <= LATEST
+    return Goal(text, f"{lies}{len(samples)} of {2 * STUBBORN}", met)
