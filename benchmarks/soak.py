@@ -30,9 +30,10 @@ from vitals import growth
 CACHE = Path(__file__).parent / ".peers"
 INSTANCES = 100
 LIFE = 15
-SHORTEST = 0.5  # minutes: fewer looks say nothing
+SHORTEST = 2.0  # minutes: fewer looks say nothing
 TELL_EVERY = 10  # looks
-MEMORY_BOUND = 100.0  # KiB a minute, front and supervisor together
+MEMORY_BOUND = 50.0  # KiB a minute, front and supervisor together: 80 bytes for each restart
+STEPS_BOUND = 2048  # KiB: how much higher the second half may come than the first, all steps together
 DESCRIPTOR_BOUND = 1.0  # a minute; one in every hundred restarts would be about seven
 CONFIGURATION = """\
 [process.talk]
@@ -78,22 +79,32 @@ def _soak(seconds: float) -> list[str]:
             taken.append(look)
             if len(taken) % TELL_EVERY == 1:
                 print(look.row(), flush=True)
-        return _growing(taken[len(taken) // 2 :]) + _left(session)
+        return _growing(taken) + _left(session)
 
 
 def _growing(taken: Sequence[Look]) -> list[str]:
-    """What grows over these looks. Each instance with a process has one descriptor, its pipe: those are taken off."""
-    times = [look.at for look in taken]
-    memory = growth(times, [look.uses.own for look in taken])
-    descriptors = growth(times, [look.uses.descriptors - look.up for look in taken])
-    print(f"\n  second half: own memory {memory:+.1f} KiB a minute (bound {MEMORY_BOUND:g}), ", end="")
-    print(f"descriptors beyond the pipes {descriptors:+.2f} a minute (bound {DESCRIPTOR_BOUND:g})")
-    faults = []
-    if memory > MEMORY_BOUND:
-        faults.append("memory grows")
-    if abs(descriptors) > DESCRIPTOR_BOUND:
-        faults.append("descriptors grow")
-    return faults
+    """What grows over the second half. Each instance with a process has one descriptor, its pipe: they are taken off.
+
+    Memory has two bounds: what it grows by as a rule, and how much higher it comes than it had been.
+    """
+    first, second = taken[: len(taken) // 2], taken[len(taken) // 2 :]
+    times = [look.at for look in second]
+    memory = growth(times, [look.uses.own for look in second])
+    steps = max(look.uses.own for look in second) - max(look.uses.own for look in first)
+    descriptors = growth(times, [look.uses.descriptors - look.up for look in second])
+    print("\n  second half:")
+    faults = [
+        _judged("own memory, KiB a minute", memory, MEMORY_BOUND),
+        _judged("highest own memory, KiB above that of the first half", steps, STEPS_BOUND),
+        _judged("descriptors beyond the pipes, a minute", descriptors, DESCRIPTOR_BOUND),
+    ]
+    return [fault for fault in faults if fault]
+
+
+def _judged(what: str, value: float, bound: float) -> str:
+    """Show the figure; a fault if it is above its bound, else nothing."""
+    print(f"    {what}: {value:+.4g} (bound {bound:g})")
+    return f"{what}: {value:+.4g}" if value > bound else ""
 
 
 def _left(session: Session) -> list[str]:
