@@ -11,9 +11,14 @@ from typing import Any
 
 from procrun.errors import ConfigError
 from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
-from procrun.model import LONGEST_WAIT, PLATFORMS, RESTARTS, Config, Limit, ProcessConfig
+from procrun.model import LONGEST_WAIT, PERIODS, PLATFORMS, RESTARTS, Config, Limit, ProcessConfig
 
 FILE = "procrun.toml"
+SMALLEST_LOG = 10_000
+"""Bytes below which a log file would be begun anew all the time."""
+
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+
 NO_PROFILE = "none"
 """The profile of a program of which nothing is to be assumed."""
 
@@ -173,6 +178,26 @@ def _limit(value: object) -> Limit:
     return Limit(int(found[1]), float(found[2]))
 
 
+def _size(value: object) -> int:
+    found = re.fullmatch(r"\s*([0-9]{1,12})\s*([kMG]?)B?\s*", value, re.ASCII) if isinstance(value, str) else None
+    number = int(found[1]) * _UNITS[found[2]] if found is not None else 0
+    if number < SMALLEST_LOG:
+        raise ValueError('takes bytes, from "10k" upwards, as in "10M" or "1G"')
+    return number
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
+        raise ValueError("takes a number of files, from 1 to 1000")
+    return value
+
+
+def _period(value: object) -> str:
+    if value not in PERIODS:
+        raise ValueError(f"takes one of {', '.join(PERIODS)}")
+    return str(value)
+
+
 def _seconds(value: object) -> float:
     # The range is never true of nan.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT:
@@ -223,6 +248,10 @@ _KEYS: dict[str, _Reader] = {
     "formation": _text("web=1,worker=2"),
     "metadata": _text(".cloud66/manifest.yml"),
     "environment": _text("production"),
+    "log_dir": _text("log"),
+    "log_size": _size,
+    "log_keep": _count,
+    "log_rotate": _period,
 }
 _PROCESS_KEYS: dict[str, _Reader] = {
     "profile": _text("sidekiq"),

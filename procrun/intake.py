@@ -7,13 +7,17 @@ from typing import Protocol
 
 from procrun.lines import LineBuffer
 from procrun.loop import Loop, Timer
-from procrun.model import Spec
 
 LARGEST_PIPE = 2 * 1024 * 1024
 """Bytes that a pipe may hold, and more: 1 MiB is what a user may ask for (pipe(7), F_SETPIPE_SZ)."""
 
 CHUNK = 64 * 1024
-"""Bytes read at once: what a pipe holds. Larger blocks leave holes where much waits (96 MB for 64, measured)."""
+"""Bytes read at once: what stays in the processor's cache on its way through. Larger blocks take three times as long,
+and leave holes where much waits (96 MB for 64, measured).
+"""
+
+FLOOD_PIPE = 1024 * 1024
+"""Bytes that the pipe of a process gets room for once it has filled a chunk: its writer waits less often for us."""
 
 PROMPT_AFTER = 0.2
 """Seconds after which an unfinished line is shown as it stands, when nobody of the process is running: it waits."""
@@ -33,9 +37,8 @@ class Output(Protocol):
 class Intake:
     """A dyno's stdout and stderr: one pipe, so that their order is kept; it exists before the child."""
 
-    def __init__(self, spec: Spec, loop: Loop, output: Output, busy: Callable[[], bool]) -> None:
-        self._name = spec.name
-        self._hidden = spec.quiet
+    def __init__(self, name: str, loop: Loop, output: Output, busy: Callable[[], bool]) -> None:
+        self._name = name
         self._loop = loop
         self._output = output
         self._busy = busy
@@ -45,6 +48,7 @@ class Intake:
         self._lines = LineBuffer()
         self._since = 0.0
         self._flowing = True
+        self._enlarged = False
         self._prompt: Timer | None = None
 
     @property
@@ -56,7 +60,7 @@ class Intake:
         """The end to give to the child."""
         self._fd, writer = os.pipe()
         os.set_blocking(self._fd, False)
-        self._regardless = False
+        self._regardless = self._enlarged = False
         self.resume()
         return writer
 
@@ -98,6 +102,8 @@ class Intake:
         if not data:
             self._hang_up()
             return 0
+        if len(data) == CHUNK and not self._enlarged:
+            self._enlarge()
         whole = self._lines.feed(data)
         self._flowing = self._emit(whole)
         if whole or not self._since:
@@ -106,12 +112,22 @@ class Intake:
             self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
         return len(data)
 
+    def _enlarge(self) -> None:
+        """Only for who fills it: a user may have some 64 MiB in large pipes (pipe(7), pipe-user-pages-soft)."""
+        import fcntl
+
+        self._enlarged = True
+        try:
+            fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, FLOOD_PIPE)
+        except OSError:
+            pass  # no more than he has
+
     def _show_prompt(self) -> None:
         self._prompt = None
         if self._watched:
             self._read()  # what waits in the pipe may finish the line
         partial = self._lines.partial()
-        if not partial or self._hidden or self._prompt is not None:
+        if not partial or self._prompt is not None:
             return
         age = monotonic() - self._since
         if age >= BUSY_PROMPT_AFTER or (age >= PROMPT_AFTER and not self._busy()):
@@ -120,7 +136,7 @@ class Intake:
             self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
 
     def _emit(self, lines: bytes) -> bool:
-        return not lines or self._hidden or self._output.emit(self._name, lines)
+        return not lines or self._output.emit(self._name, lines)
 
     def _hang_up(self) -> None:
         if self._fd >= 0:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -83,7 +83,38 @@ class Deployed(msgspec.Struct, tag="deployed", frozen=True):
     drain: float | None = None
 
 
-Request = Hello | Ps | Start | Stop | Restart | Scale | Quiet | Signal | Deploy | Deployed
+class Logs(msgspec.Struct, tag="logs", frozen=True):
+    """What these have written (all when none is named): the last `last` lines, or what came after `since` (Unix time).
+
+    `grep` is a regular expression for the lines that count. With `follow` what comes goes on and on. Answered by
+    Output, each but the last asked for by More: who reads slowly is sent no more than he reads.
+    """
+
+    names: list[str]
+    last: int | None = None
+    since: float | None = None
+    grep: str | None = None
+    follow: bool = False
+
+
+class Watch(msgspec.Struct, tag="watch", frozen=True):
+    """Tell what happens to these (all when none is named), by Progress, for as long as the connection lives."""
+
+    names: list[str]
+
+
+class Wait(msgspec.Struct, tag="wait", frozen=True):
+    """Answer when all of these are `until`: ready, or exit (ended for good). Failed are those that end instead."""
+
+    names: list[str]
+    until: Literal["ready", "exit"] = "ready"
+
+
+class More(msgspec.Struct, tag="more", frozen=True):
+    """The next Output, please."""
+
+
+Request = Hello | Ps | Start | Stop | Restart | Scale | Quiet | Signal | Deploy | Deployed | Logs | More | Watch | Wait
 
 
 class Progress(msgspec.Struct, tag="progress", frozen=True):
@@ -99,6 +130,20 @@ class Progress(msgspec.Struct, tag="progress", frozen=True):
 
 class Go(msgspec.Struct, tag="go", frozen=True):
     """The client may do its part of the deploy now."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """Whole lines that an instance wrote at the Unix time `at`."""
+
+    at: float
+    name: str
+    lines: bytes
+
+
+class Output(msgspec.Struct, tag="output", frozen=True):
+    """Some of what was asked for by Logs."""
+
+    pieces: list[Written]
 
 
 class Welcome(msgspec.Struct, tag="welcome", frozen=True):
@@ -150,7 +195,7 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
 
 
 Final = Welcome | Status | Done | Refused
-Answer = Progress | Go | Final
+Answer = Progress | Go | Output | Final
 
 
 def _nothing() -> None:

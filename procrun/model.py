@@ -53,6 +53,7 @@ class Wishes(NamedTuple):
     names: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     quiet: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     timeout: float | None = None
     platform: str | None = None
     no_order: bool = False
@@ -64,6 +65,10 @@ class Step(NamedTuple):
 
     signal: int
     wait: float
+
+
+PERIODS = {"never": "", "hourly": "%Y-%m-%d %H", "daily": "%Y-%m-%d", "weekly": "%G-%V"}
+"""How often a log file is begun anew: the part of the local time (strftime(3)) in which it is not."""
 
 
 class Limit(NamedTuple):
@@ -109,7 +114,8 @@ class Config(NamedTuple):
     """What `procrun.toml` says; `where` is the file for messages, None where there is none.
 
     Budgets are in seconds. `formation` is written as for `-c`; `metadata` is the path of a Cloud 66 manifest from
-    the app's folder, `environment` its level that counts.
+    the app's folder, `environment` its level that counts. Log files are in the folder `log_dir`, where there is one:
+    begun anew at `log_size` bytes and as often as `log_rotate` says, `log_keep` old ones of each kept.
     """
 
     platform: str = "local"
@@ -119,6 +125,10 @@ class Config(NamedTuple):
     formation: str | None = None
     metadata: str | None = None
     environment: str = "production"
+    log_dir: str | None = None
+    log_size: int = 10_000_000
+    log_keep: int = 5
+    log_rotate: str = "never"
     processes: Mapping[str, ProcessConfig] = {}
     where: str | None = None
 

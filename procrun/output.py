@@ -1,33 +1,16 @@
 """The one stream: chunks of whole lines in, prefixed chunks out, one write for each chunk read."""
 
 import os
-import time
 from collections.abc import Mapping
-from typing import NamedTuple
-from zlib import crc32
+from time import time
 
 from procrun.lines import Amount
+from procrun.prefix import OURS, Look, Prefix, put
 from procrun.sink import Sink
-
-OURS = "procrun"
-"""The name under which procrun itself speaks in the stream."""
+from procrun.tame import tame
 
 UNKNOWN_WIDTH = 80
 """Columns of a terminal that does not tell, or is gone."""
-
-_PALETTE = (
-    *(b"36", b"33", b"32", b"35", b"34", b"96", b"93", b"92", b"95", b"94"),
-    *(b"38;5;208", b"38;5;141", b"38;5;117", b"38;5;180", b"38;5;43", b"38;5;205"),
-)
-
-
-class Look(NamedTuple):
-    """How the stream is to look: `width` is that of the longest name."""
-
-    width: int = len(OURS)
-    colour: bool = False
-    timestamp: bool = True
-    prefix: bool = True
 
 
 def wants_colour(env: Mapping[str, str], fd: int) -> bool:
@@ -54,48 +37,52 @@ class Stream:
         self._sink = sink
         self._look = look
         self._terminal = terminal
-        self._second = 0
-        self._clock = b""
+        self._prefix = Prefix(look)
         self._open: tuple[str, bytes] | None = None
         self._losses = 0
 
     def emit(self, name: str, lines: bytes) -> bool:
         """Write whole lines of `name`; False when processes should be held back for a while."""
         self._look_for_losses()
-        prefix = self._prefix(name)
-        data = lines
+        lines = tame(lines) if self._look.tame else lines
+        prefix = self._before(name)
         if self._open is not None and self._open[0] == name and lines.startswith(self._open[1]):
-            data = lines[len(self._open[1]) :]  # the line goes on where it stands
+            rest = lines[len(self._open[1]) :]  # the line goes on where it stands
             self._open = None
-            start, redraw = b"", b""
+            text = put(prefix, rest)[len(prefix) :]
         else:
             start, redraw = self._set_aside(name)
-            start += prefix
-        body = data if not prefix else data[:-1].replace(b"\n", b"\n" + prefix) + data[-1:]
-        self._sink.write(start + body + redraw, ours=name == OURS)
+            text = start + put(prefix, lines) + redraw
+        self._sink.write(text, ours=name == OURS)
         return not self._sink.full
 
     def preview(self, name: str, partial: bytes) -> None:
         """Show an unfinished line as it stands; on a terminal no more than one row of it, since that can be erased."""
         self._look_for_losses()
-        shown = partial
+        shown = partial = tame(partial + b"\n")[:-1] if self._look.tame else partial
         if self._terminal:
-            room = max(8, _columns() - len(self._prefix(name)) - 1)
+            room = max(8, _columns() - len(self._before(name)) - 1)
             shown = partial if len(partial) <= room else partial[: room - 1] + b">"
         if self._open is not None and self._open[0] == name and shown.startswith(self._open[1]):
             self._sink.write(shown[len(self._open[1]) :])
         else:
             start, _ = self._set_aside(name)
-            self._sink.write(start + self._prefix(name) + shown)
+            self._sink.write(start + self._before(name) + shown)
         self._open = (name, shown)
 
     def say(self, text: str) -> None:
         """A line of procrun's own."""
         self.emit(OURS, self._ours(text))
 
+    def raw(self, line: bytes) -> None:
+        """A whole line for a program that reads the stream: without prefix, on a row of its own."""
+        self._look_for_losses()
+        start, redraw = self._set_aside(OURS)
+        self._sink.write(start + line + redraw, ours=True)
+
     def mark(self, lost: Amount) -> bytes:
         """The line that stands where some output is missing."""
-        return self._prefix(OURS) + self._ours(f"{lost} of output could not be shown here")
+        return self._before(OURS) + self._ours(f"{lost} of output could not be shown here")
 
     def _ours(self, text: str) -> bytes:
         line = text.encode(errors="surrogateescape") + b"\n"
@@ -112,21 +99,12 @@ class Stream:
             return b"", b""
         whose, shown = self._open
         if self._terminal and whose != name:
-            return b"\r\x1b[K", self._prefix(whose) + shown
+            return b"\r\x1b[K", self._before(whose) + shown
         self._open = None
         return (b"\r\x1b[K" if self._terminal else b"\n"), b""
 
-    def _prefix(self, name: str) -> bytes:
-        look = self._look
-        if not look.prefix:
-            return b""
-        text = name.encode(errors="surrogateescape").ljust(look.width) + b" | "
-        if look.timestamp:
-            now = int(time.time())
-            if now != self._second:
-                self._second, self._clock = now, time.strftime("%H:%M:%S ", time.localtime(now)).encode()
-            text = self._clock + text
-        return b"\x1b[%bm%b\x1b[0m" % (_colour(name), text) if look.colour else text
+    def _before(self, name: str) -> bytes:
+        return self._prefix.before(name, time())
 
 
 def _columns() -> int:
@@ -134,8 +112,3 @@ def _columns() -> int:
         return os.get_terminal_size(1).columns or UNKNOWN_WIDTH
     except OSError:  # it was closed
         return UNKNOWN_WIDTH
-
-
-def _colour(name: str) -> bytes:
-    """The same name has the same colour in every run; procrun itself is white."""
-    return b"1" if name == OURS else _PALETTE[crc32(name.encode()) % len(_PALETTE)]

@@ -31,6 +31,7 @@ class Plan(NamedTuple):
     base_port: int
     single: str | None
     quiet: frozenset[str]
+    only: frozenset[str]
     platform: str
     budget: float
     manners: Mapping[str, Manners]
@@ -57,6 +58,7 @@ def lay_out(sources: Sources, wishes: Wishes) -> Plan:
         base_port=_base_port(wishes, sources.environment),
         single=_single(wishes),
         quiet=frozenset(values.split(wishes.quiet)),
+        only=frozenset(values.split(wishes.only)),
         platform=rules.platform,
         budget=rules.budget,
         manners=manners,
@@ -170,6 +172,7 @@ def _choose(plan: Plan, wishes: Wishes) -> list[Spec]:
         *((name, plan.sources.procfile) for name in wishes.names if name not in known),
         *((name, "-x") for name in sorted(excluded - known - {RELEASE})),
         *((name, "-q") for name in sorted(plan.quiet - known - {RELEASE})),
+        *((name, "--only") for name in sorted(plan.only - known)),
     )
     for name, where in asked:
         raise ConfigError(f'no process "{name}"{there_are(types, name)}', where)

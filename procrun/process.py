@@ -68,7 +68,7 @@ class Process:
         self.finished = False
         self._around = around
         self._probe: Probe | None = None
-        self._pipe = Intake(spec, around.loop, around.output, self._is_busy)
+        self._pipe = Intake(spec.name, around.loop, around.output, self._is_busy)
         self._walk = Walk(around.loop, lambda: self._handle(Event.STEP))
         self._volley = Volley(self._refused)
         self._sequence = spec.stop_sequence

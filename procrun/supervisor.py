@@ -40,6 +40,7 @@ class Supervisor:
         self._loop = loop
         self._listener = listener
         self.on_end = on_end
+        self.watchers: list[Listener] = []
         self._errands: list[Errand] = []
         self._settling: Timer | None = None
         stdin, self._stdin_writer = os.pipe()  # stays open and silent: watchers quit at end of file
@@ -151,7 +152,8 @@ class Supervisor:
         self._check_over()
 
     def _told(self, process: Process, happening: Happening) -> None:
-        self._listener(process, happening)
+        for listener in (self._listener, *self.watchers):
+            listener(process, happening)
         for errand in list(self._errands):
             if happening.name in errand.names:
                 errand.progress(happening)

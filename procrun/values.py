@@ -58,3 +58,20 @@ def platform(text: str) -> str:
     if text not in PLATFORMS:
         raise ValueError(f'"{text}" is no platform; there are: {", ".join(PLATFORMS)}')
     return text
+
+
+def regex(text: str) -> re.Pattern[bytes]:
+    """A regular expression for bytes. Raises ValueError that says what is wrong with it."""
+    try:
+        return re.compile(text.encode(errors="surrogateescape"))
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f'"{text}" is no regular expression: {error}') from None
+
+
+def timestamps(text: str) -> str:
+    """A format of strftime(3), empty for `off`; `ms` is the time of day with milliseconds. Raises ValueError."""
+    if text in ("off", "ms"):
+        return "" if text == "off" else "%H:%M:%S.%L"
+    if not text.isprintable() or not re.search(r"%[a-zA-Z]", text):
+        raise ValueError(f'"{text}" is no format for a time; give one as in %H:%M:%S, or ms, or off')
+    return text

@@ -50,12 +50,21 @@ TIMEOUT = (
 )
 CHOICE = (
     Option("exclude", ("-x", "--except"), "NAME,…", str, "Leave these types or instances out.", many=True),
-    Option("quiet", ("-q", "--quiet"), "NAME,…", str, "Do not show the output of these.", many=True),
+    Option("quiet", ("-q", "--quiet", "--hide"), "NAME,…", str, "Do not show the output of these.", many=True),
+    Option("only", ("--only",), "NAME,…", str, "Show the output of these alone.", many=True),
+    Option("grep", ("--grep",), "REGEX", values.regex, "Show only lines in which this is found (Python's re)."),
 )
 LOOK = (
     Option("no_prefix", ("--no-prefix",), None, bool, "Lines as they come, without time and name."),
     Option("no_colour", ("--no-colour", "--no-color"), None, bool, "No colours; NO_COLOR does the same."),
     Option("no_timestamp", ("--no-timestamp",), None, bool, "No time before the name."),
+    Option(
+        "timestamps",
+        ("--timestamps",),
+        "FORMAT",
+        values.timestamps,
+        "The time before the name: a format of strftime, as in %H:%M:%S (%L: milliseconds), or ms, or off.",
+    ),
 )
 PLATFORM = (
     Option("platform", ("--platform",), "NAME", values.platform, "local (else), heroku or server; as in procrun.toml."),

@@ -8,19 +8,25 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from procrun import limits, link, plan, proc, rundir, stderr
+from procrun import github, limits, link, plan, proc, rundir, stderr
+from procrun.backlog import Backlog
+from procrun.choice import Choice
 from procrun.cli.faults import warn
 from procrun.errors import ConfigError
+from procrun.github import Workflow
+from procrun.lifecycle import State
 from procrun.loop import Loop
-from procrun.model import Finding, Happening, Spec, Wishes
+from procrun.model import Exit, Finding, Happening, Spec, Wishes
 from procrun.narrator import Narrator
-from procrun.output import Look, Stream, wants_colour
+from procrun.outlet import Outlet, Tap
+from procrun.output import Stream, wants_colour
+from procrun.prefix import CLOCK, Look
 from procrun.process import Process
 from procrun.sink import Sink
 from procrun.sources import Sources, changed_files, folder
 from procrun.stopping import ending_step
 from procrun.supervisor import Supervisor, Verdict
-from procrun.wording import finding_line
+from procrun.wording import finding_line, step
 
 if TYPE_CHECKING:
     from procrun.server import Server
@@ -79,6 +85,13 @@ def _rejoined(wishes: Wishes) -> int | None:
     return rejoin(root, wishes.names)
 
 
+def _timestamps(values: dict[str, Any]) -> str:
+    """The format of the times in the stream, empty for none."""
+    if values["no_timestamp"]:
+        return ""
+    return CLOCK if values["timestamps"] is None else str(values["timestamps"])
+
+
 def _losses(made: plan.Plan) -> list[Finding]:
     """What a stop would cost, where anything is known of a program or configured."""
     if made.sources.config.where is None and not any(manners.profile for manners in made.manners.values()):
@@ -111,12 +124,30 @@ class Session:
         self._suspended = False
         self._interrupted: float | None = None
         self._loop = Loop()
+        self._backlog = Backlog()
         self._sink = Sink(self._loop, 1, self._read_on, warn, lambda lost: stream.mark(lost))
         width = max(len("procrun"), *(len(spec.name) for spec in made.specs))
-        look = Look(width, colour, not values["no_timestamp"], not values["no_prefix"])
-        stream = Stream(self._sink, look, terminal=os.isatty(1))
-        self._narrator = Narrator(self._loop, stream.say)
-        self._supervisor = Supervisor(f"{os.getpid()}", self._loop, stream, self._hear, self._end)
+        terminal = os.isatty(1)
+        look = Look(width, colour, _timestamps(values), not values["no_prefix"], tame=terminal or colour)
+        stream = Stream(self._sink, look, terminal)
+        outlet = Outlet(stream, Choice(made.only, made.quiet, values["grep"]))
+        self._workflow = Workflow(stream.raw) if github.runs_here(os.environ) else None
+        outlet.taps += [self._backlog.add, *self._log_files()]
+        self._narrator = Narrator(self._loop, outlet.say)
+        self._supervisor = Supervisor(f"{os.getpid()}", self._loop, outlet, self._hear, self._end)
+
+    def _log_files(self) -> Iterable[Tap]:
+        """What writes log files, where they are wanted. Raises ConfigError where their folder cannot be made."""
+        config = self._plan.sources.config
+        if config.log_dir is not None:
+            from procrun.logfile import LogFiles, Rotation
+
+            folder = os.path.join(self._plan.sources.root, config.log_dir)
+            rotation = Rotation(config.log_size, config.log_keep, config.log_rotate)
+            try:
+                yield LogFiles(folder, rotation, warn).add
+            except OSError as error:
+                raise ConfigError(f"{folder}: {error.strerror}", f"{config.where}: log_dir") from None
 
     def begin(self, folders: Iterable[str], passed: list[str]) -> None:
         """Start everything, then the socket, which is not needed to start."""
@@ -131,6 +162,9 @@ class Session:
 
     def _hear(self, process: Process, happening: Happening) -> None:
         self._narrator.hear(process, happening)
+        by_itself = happening.what in ("exited", "failed") and process.state is State.UP
+        if self._workflow is not None and by_itself and process.last_exit != Exit(0, None):
+            self._workflow.error(f"{happening.name} crashed", f"{process.spec.command}: {step(happening)}")
         if happening.what == "started":
             spec = process.spec
             rank = self._supervisor.rank(spec.type)
@@ -168,11 +202,13 @@ class Session:
         """Serve until everything is over; the exit status."""
         self._loop.run()
         supervisor = self._supervisor
-        self._narrator.sum_up(supervisor.processes.values())
+        self._sum_up()
         if self._server is not None:
             self._server.close()
         for row in supervisor.sweep():
             self._narrator.say(f"killed at the end, nobody's: pid {row.pid} ({proc.title(row.pid)})")
+        if self._workflow is not None:
+            self._workflow.close()
         verdict = supervisor.verdict
         link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
         told_to = verdict is None or verdict.signal is not None
@@ -182,6 +218,13 @@ class Session:
         if verdict is not None and verdict.signal is not None:
             self._link.die_of(verdict.signal)
         return verdict.status if verdict is not None else 1
+
+    def _sum_up(self) -> None:
+        if self._workflow is not None:
+            self._workflow.group("procrun: how each process ended")
+        self._narrator.sum_up(self._supervisor.processes.values())
+        if self._workflow is not None:
+            self._workflow.end_group()
 
     def _reload(self) -> tuple[Spec, ...]:
         """The specs of the plan as its files are now; the ports and names stay those of the command line."""

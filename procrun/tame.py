@@ -1,0 +1,33 @@
+"""Takes from lines what would move the cursor or colour the lines of others; for terminals and what shows colours.
+
+Whole chunks at a time: a chunk without any control character costs a few searches in C.
+"""
+
+import re
+
+_WILD = (b"\x1b", b"\r", b"\b", b"\v", b"\f", b"\x0e", b"\x0f")
+"""The bytes that can do harm (ECMA-48: escape, return, backspace, tabs down, shifts to other character sets)."""
+
+_OVERWRITTEN = re.compile(rb"(?m)^.*\r(?=.)")
+_MOVES = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*[@-ln-~]"  # CSI, all but SGR (…m): cursor, erasing, scrolling, modes
+    rb"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC: the window's title, its colours, links
+    rb"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
+    rb"|\x1b[ -/]+[0-~]?"  # character sets
+    rb"|\x1b(?!\[[0-9;:]*m)[0-Z\\`-~]?"  # one letter: reset, save, line feeds of its own; and what ends in the middle
+    rb"|[\r\b\v\f\x0e\x0f]"
+)
+_OPEN = re.compile(rb"(?m)(\x1b\[(?!0*m)[0-9;:]*m[^\x1b\n]*)$")
+_RESET = b"\x1b[0m"
+
+
+def tame(lines: bytes) -> bytes:
+    """`lines` as a terminal would have shown each at its end: no movement, no title, every colour ended on its line.
+
+    A carriage return begins the line anew, as a progress bar does, so what stood before it goes.
+    """
+    if not any(byte in lines for byte in _WILD):
+        return lines
+    if b"\r" in lines:
+        lines = _OVERWRITTEN.sub(b"", re.sub(rb"\r+\n", b"\n", lines))
+    return _OPEN.sub(rb"\1" + _RESET, _MOVES.sub(b"", lines))

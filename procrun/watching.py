@@ -1,0 +1,69 @@
+"""A client that watches: it hears of each thing that happens to some instances, for ever or until all are as wanted."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from procrun.lifecycle import State
+from procrun.messages import Answer, Done, Progress, Talk, Wait, Watch
+from procrun.model import Happening
+from procrun.process import Process
+from procrun.supervisor import Supervisor
+
+Send = Callable[[Answer], None]
+
+
+class Watching:
+    """Passes what happens to `processes` on by `send`; new instances of their types are watched too."""
+
+    def __init__(self, supervisor: Supervisor, request: Watch, processes: list[Process], send: Send) -> None:
+        self.talk = Talk(self._vanished)
+        self._supervisor = supervisor
+        self._all = not request.names
+        self._types = {process.spec.type for process in processes if process.spec.type in request.names}
+        self._names = {process.spec.name for process in processes}
+        self._send = send
+        self._begun = monotonic()
+        supervisor.watchers.append(self._hear)
+
+    def _hear(self, process: Process, h: Happening) -> None:
+        if self._all or h.name in self._names or process.spec.type in self._types:
+            again = h.what == "started" and process.restarts > 0
+            what = "restarted" if again else h.what
+            self._send(Progress(round(monotonic() - self._begun, 3), h.name, what, h.seconds, h.detail, h.pid))
+
+    def _vanished(self) -> None:
+        self._supervisor.watchers.remove(self._hear)
+
+
+class Waiting:
+    """Replies once all of `processes` are ready, or have ended; `failed` names those that will not be so."""
+
+    def __init__(self, supervisor: Supervisor, request: Wait, processes: list[Process], send: Send) -> None:
+        self.talk = Talk(self._end)
+        self._supervisor = supervisor
+        self._request = request
+        self._waiting = list(processes)
+        self._failed: list[str] = []
+        self._send = send
+        supervisor.watchers.append(self._hear)
+        self._look()
+
+    def _hear(self, process: Process, happening: Happening) -> None:
+        if process in self._waiting and happening.what in ("exited", "failed") and self._request.until == "ready":
+            self._failed.append(process.spec.name)
+        self._look()
+
+    def _look(self) -> None:
+        self._waiting = [process for process in self._waiting if not self._reached(process)]
+        if self._failed or not self._waiting:
+            self._end()
+            self._send(Done(self._failed, []))
+
+    def _reached(self, process: Process) -> bool:
+        if self._request.until == "ready":
+            return process.state is State.UP and process.ready
+        return process.state is State.DOWN and not process.wanted
+
+    def _end(self) -> None:
+        if self._hear in self._supervisor.watchers:
+            self._supervisor.watchers.remove(self._hear)
