@@ -52,10 +52,12 @@ class Backlog:
                 call()
 
     def after(self, number: int, names: Collection[str] = ()) -> list[Piece]:
-        """What is kept of `names` (of all when none is given) behind the piece `number`, in the order it came."""
+        """What is kept behind the piece `number`, in the order it came; of these types and instances, if any."""
         found: list[Piece] = []
-        for name in names or self._kept:
-            for piece in reversed(self._kept.get(name, ())):
+        for name in self._kept:
+            if names and name not in names and name.rpartition(".")[0] not in names:
+                continue
+            for piece in reversed(self._kept[name]):
                 if piece.number <= number:
                     break
                 found.append(piece)

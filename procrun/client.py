@@ -14,7 +14,6 @@ from procrun.messages import (
     LONGEST,
     Answer,
     Final,
-    Go,
     Hello,
     Progress,
     Ps,
@@ -22,6 +21,7 @@ from procrun.messages import (
     Request,
     Row,
     Status,
+    Turn,
     Welcome,
     decode_answer,
     encode,
@@ -88,11 +88,11 @@ def ask(
     request: Request,
     on_progress: Callable[[Progress], None] = lambda step: None,
     timeout: float | None = None,
-    on_go: Callable[[], Request] | None = None,
+    on_turn: Callable[[Turn], Request] | None = None,
 ) -> Final:
     """Send `request` to the run at `path` and wait for its final reply.
 
-    When the run says Go, `on_go` does the client's part and returns the next request. Without a `timeout` (seconds)
+    When the run says Go or sends Output, `on_turn` does the client's part and returns the next request. Without a `timeout` (seconds)
     a run may be silent for as long as it says Welcome to others. Raises OSError where nobody listens, ControlError
     where the run refuses, SilentError where it does not answer, VanishedError where it ends first.
     """
@@ -105,10 +105,10 @@ def ask(
                 on_progress(answer)
             elif isinstance(answer, Refused):
                 raise ControlError(plain(answer.text, LONGEST), answer.exit_status)
-            elif not isinstance(answer, Go):
+            elif not isinstance(answer, Turn):
                 return answer
-            elif on_go is not None:
-                _send(connection, on_go(), path)
+            elif on_turn is not None:
+                _send(connection, on_turn(answer), path)
     raise VanishedError("the running procrun ended before it could answer")
 
 

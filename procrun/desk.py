@@ -1,8 +1,9 @@
 """Does what a request to the run asks, by the supervisor; one method a request."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from procrun.messages import (
     Deploy,
     Done,
     Hello,
+    Logs,
     Progress,
     Ps,
     Quiet,
@@ -28,6 +30,8 @@ from procrun.messages import (
     Status,
     Stop,
     Talk,
+    Wait,
+    Watch,
     Welcome,
 )
 from procrun.model import LONGEST_WAIT, Happening, Spec
@@ -42,7 +46,8 @@ class Desk:
     """Serves the requests of one run on its `platform`.
 
     `expand` makes specs for instances that the plan did not have (`expand("web", 3)`: the first three; raises
-    ConfigError); `notes` gives lines that go with a restart; `deploy` begins a deploy.
+    ConfigError); `notes` gives lines that go with a restart; `deployment` begins a deploy, `talks` what else goes on
+    for a while, by the kind of its request.
     """
 
     def __init__(
@@ -52,12 +57,14 @@ class Desk:
         expand: Callable[[str, int], Iterable[Spec]],
         notes: Callable[[], list[str]],
         deployment: Callable[[list[Process], Send], Deployment],
+        talks: Mapping[type, Callable[[Any, list[Process], Send], Talk]],
     ) -> None:
         self._supervisor = supervisor
         self._platform = platform
         self._expand = expand
         self._notes = notes
         self._deployment = deployment
+        self._talks = talks
 
     def serve(self, request: Request, send: Send) -> Talk:
         """Answer by `send`, now or later. Raises ControlError and ConfigError; nothing was done then."""
@@ -80,6 +87,8 @@ class Desk:
                 return self._signal(request, send)
             case Deploy():
                 return self._deploy(request, send)
+            case Logs() | Watch() | Wait():
+                return self._talks[type(request)](request, self._named(request.names), send)
             case _:
                 raise ControlError("nothing is being deployed on this connection", 2)
         return Talk()
@@ -90,6 +99,9 @@ class Desk:
         Raises ControlError that lists the names there are.
         """
         self._refuse_while_ending()
+        return self._named(names)
+
+    def _named(self, names: list[str]) -> list[Process]:
         running = list(self._supervisor.processes.values())
         for name in names:
             if not any(name in (process.spec.name, process.spec.type) for process in running):

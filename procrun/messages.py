@@ -104,10 +104,14 @@ class Watch(msgspec.Struct, tag="watch", frozen=True):
 
 
 class Wait(msgspec.Struct, tag="wait", frozen=True):
-    """Answer when all of these are `until`: ready, or exit (ended for good). Failed are those that end instead."""
+    """Answer when all of these are `until`: ready, or exit (ended for good). Failed are those that end instead.
+
+    Refused, with exit status 124, after `timeout` seconds.
+    """
 
     names: list[str]
     until: Literal["ready", "exit"] = "ready"
+    timeout: float | None = None
 
 
 class More(msgspec.Struct, tag="more", frozen=True):
@@ -195,7 +199,8 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
 
 
 Final = Welcome | Status | Done | Refused
-Answer = Progress | Go | Output | Final
+Turn = Go | Output
+Answer = Progress | Turn | Final
 
 
 def _nothing() -> None:

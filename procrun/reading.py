@@ -21,11 +21,10 @@ class Reading:
     Raises ControlError for what is no regular expression.
     """
 
-    def __init__(self, backlog: Backlog, request: Logs, names: set[str], send: Callable[[Answer], None]) -> None:
+    def __init__(self, backlog: Backlog, request: Logs, send: Callable[[Answer], None]) -> None:
         self.talk = Talk(self._vanished, self._more)
         self._backlog = backlog
         self._request = request
-        self._names = names
         self._send = send
         self._grep = _compiled(request.grep)
         self._number = 0
@@ -34,13 +33,14 @@ class Reading:
         self._asked = True
         self._waits = False
 
-    def begin(self) -> None:
+    def begin(self) -> Talk:
         """Send the first answer."""
         pieces = list(self._fetch())
         if self._request.since is not None:
             pieces = [piece for piece in pieces if piece.at >= self._request.since]
         self._next.extend(pieces if self._request.last is None else _last(pieces, self._request.last))
         self._answer()
+        return self.talk
 
     def _more(self, request: Request) -> None:
         if not isinstance(request, More) or self._asked:
@@ -80,7 +80,7 @@ class Reading:
 
     def _fetch(self) -> Iterable[Written]:
         """What has come since the last look, as far as it counts, and a word where something is no longer kept."""
-        for piece in self._backlog.after(self._number, self._names):
+        for piece in self._backlog.after(self._number, self._request.names):
             self._number = piece.number
             yield from self._gap(piece)
             lines = matching(self._grep, piece.lines)

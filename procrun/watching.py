@@ -4,7 +4,8 @@ from collections.abc import Callable
 from time import monotonic
 
 from procrun.lifecycle import State
-from procrun.messages import Answer, Done, Progress, Talk, Wait, Watch
+from procrun.loop import Loop
+from procrun.messages import Answer, Done, Progress, Refused, Talk, Wait, Watch
 from procrun.model import Happening
 from procrun.process import Process
 from procrun.supervisor import Supervisor
@@ -38,13 +39,16 @@ class Watching:
 class Waiting:
     """Replies once all of `processes` are ready, or have ended; `failed` names those that will not be so."""
 
-    def __init__(self, supervisor: Supervisor, request: Wait, processes: list[Process], send: Send) -> None:
+    def __init__(
+        self, supervisor: Supervisor, loop: Loop, request: Wait, processes: list[Process], send: Send
+    ) -> None:
         self.talk = Talk(self._end)
         self._supervisor = supervisor
         self._request = request
         self._waiting = list(processes)
         self._failed: list[str] = []
         self._send = send
+        self._timer = loop.after(request.timeout, self._time_out) if request.timeout is not None else None
         supervisor.watchers.append(self._hear)
         self._look()
 
@@ -64,6 +68,14 @@ class Waiting:
             return process.state is State.UP and process.ready
         return process.state is State.DOWN and not process.wanted
 
+    def _time_out(self) -> None:
+        self._end()
+        names = ", ".join(process.spec.name for process in self._waiting)
+        what = "ready" if self._request.until == "ready" else "over"
+        self._send(Refused(f"not {what} after {self._request.timeout:g} s: {names}", 124))
+
     def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._hear in self._supervisor.watchers:
             self._supervisor.watchers.remove(self._hear)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from procrun import sink
 from procrun.lines import Amount, measure
 from procrun.loop import Loop
-from procrun.output import Look, Stream
+from procrun.output import Stream
+from procrun.prefix import Look
 from procrun.sink import Sink
 
 LINES = st.tuples(st.just("lines"), st.integers(1, 30))
@@ -174,7 +175,7 @@ class Prompts:
     def __init__(self) -> None:
         self._reader, self._writer = pipe_of_one_page()
         self._loop = Loop()
-        look = Look(timestamp=False, width=1)
+        look = Look(timestamps="", width=1)
         self.sink = Sink(self._loop, self._writer, lambda: None, lambda _: None, lambda lost: self.stream.mark(lost))
         self.stream = Stream(self.sink, look, terminal=False)
 

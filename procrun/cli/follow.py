@@ -8,15 +8,15 @@ import click
 
 from procrun.client import Run, ask
 from procrun.errors import ControlError
-from procrun.messages import Done, Progress, Request
+from procrun.messages import Done, Progress, Request, Turn
 from procrun.model import Happening
 from procrun.wording import step
 
 
-def follow(run: Run, request: Request, as_json: bool = False, on_go: Callable[[], Request] | None = None) -> int:
+def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[[Turn], Request] | None = None) -> int:
     """Ask, print the timeline while it happens (or, as JSON, at the end), and return the exit status.
 
-    That is 1 when something did not come up. `on_go` is the client's own part of a deploy.
+    That is 1 when something did not come up. `on_turn` is the client's own part of a deploy.
     """
     steps: list[dict[str, Any]] = []
 
@@ -27,7 +27,7 @@ def follow(run: Run, request: Request, as_json: bool = False, on_go: Callable[[]
         if not as_json:
             click.echo(f"{progress.at:6.2f} s  {progress.name:<10}  {text}")
 
-    done = ask(run.path, request, on_progress=show, on_go=on_go)
+    done = ask(run.path, request, on_progress=show, on_turn=on_turn)
     if not isinstance(done, Done):
         raise ControlError(f"the running procrun answered something else: {type(done).__name__}")
     if as_json:

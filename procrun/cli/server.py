@@ -80,7 +80,7 @@ def deploy_command(
         return Deployed(status, drain)
 
     left_out = [name.strip() for item in exclude for name in item.split(",") if name.strip()]
-    failed = follow(run, Deploy(chosen, left_out, drain_first), as_json, on_go=work)
+    failed = follow(run, Deploy(chosen, left_out, drain_first), as_json, on_turn=lambda turn: work())
     return status or failed
 
 

@@ -29,6 +29,7 @@ from procrun.supervisor import Supervisor, Verdict
 from procrun.wording import finding_line, step
 
 if TYPE_CHECKING:
+    from procrun.messages import Talk
     from procrun.server import Server
 
 PATIENCE = 10.0
@@ -178,7 +179,8 @@ class Session:
         """Open the control socket in the first folder that can hold one; say why where it is not the usual one."""
         from procrun.deploying import Deployment
         from procrun.desk import Desk
-        from procrun.server import Server
+        from procrun.messages import Talk
+    from procrun.server import Server
 
         def expand(type_: str, count: int) -> Iterable[Spec]:
             return plan.instances(self._plan, type_, count)
@@ -186,7 +188,7 @@ class Session:
         def deployment(chosen: list[Process], send: Callable[[Any], None]) -> Deployment:
             return Deployment(self._supervisor, self._loop, self._reload, chosen, send)
 
-        desk = Desk(self._supervisor, self._plan.platform, expand, self._changes, deployment)
+        desk = Desk(self._supervisor, self._plan.platform, expand, self._changes, deployment, self._talks())
         for place in folders:
             try:
                 self._server = Server(rundir.socket_path(place), self._loop, desk.serve)
@@ -197,6 +199,18 @@ class Session:
                 self._narrator.say(f"the control socket is in {place}, since not in {passed[0]}")
             return
         self._narrator.say(f"no control socket ({'; '.join(passed)}): ps, restart and stop cannot reach this run")
+
+    def _talks(self) -> dict[type, Callable[[Any, list[Process], Callable[[Any], None]], Talk]]:
+        """What clients may read, watch and wait for."""
+        from procrun.messages import Logs, Wait, Watch
+        from procrun.reading import Reading
+        from procrun.watching import Waiting, Watching
+
+        return {
+            Logs: lambda request, chosen, send: Reading(self._backlog, request, send).begin(),
+            Watch: lambda request, chosen, send: Watching(self._supervisor, request, chosen, send).talk,
+            Wait: lambda request, chosen, send: Waiting(self._supervisor, self._loop, request, chosen, send).talk,
+        }
 
     def run(self) -> int:
         """Serve until everything is over; the exit status."""
