@@ -92,9 +92,9 @@ def ask(
 ) -> Final:
     """Send `request` to the run at `path` and wait for its final reply.
 
-    When the run says Go or sends Output, `on_turn` does the client's part and returns the next request. Without a `timeout` (seconds)
-    a run may be silent for as long as it says Welcome to others. Raises OSError where nobody listens, ControlError
-    where the run refuses, SilentError where it does not answer, VanishedError where it ends first.
+    When the run says Go or sends Output, `on_turn` does the client's part and returns the next request. Without a
+    `timeout` (seconds) a run may be silent for as long as it says Welcome to others. Raises OSError where nobody
+    listens, ControlError where the run refuses, SilentError where it does not answer, VanishedError if it ends.
     """
     with socket.socket(socket.AF_UNIX) as connection:
         _connect(connection, path)

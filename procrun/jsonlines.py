@@ -63,12 +63,10 @@ def lines_as_json(name: str, stream: str, lines: bytes, at: float) -> bytes:
     return b"".join(_encode(Line(when, name, stream, text)) + b"\n" for text in texts)
 
 
-def event_as_json(happening: Happening, again: bool, at: float) -> bytes:
-    """A happening as an object; a start is a restart where it is one `again`."""
-    what = "restarted" if happening.what == "started" and again else happening.what
-    event = Event(
-        moment(at), happening.name, what, happening.pid or None, round(happening.seconds, 3), happening.detail
-    )
+def event_as_json(happening: Happening, at: float) -> bytes:
+    """A happening as an object."""
+    pid = happening.pid or None
+    event = Event(moment(at), happening.name, happening.what, pid, round(happening.seconds, 3), happening.detail)
     return _encode(event) + b"\n"
 
 
@@ -90,9 +88,9 @@ class JsonStream:
         """A line of procrun's own."""
         self.emit(OURS, text.encode(errors="surrogateescape") + b"\n", OURS)
 
-    def event(self, happening: Happening, again: bool) -> None:
+    def event(self, happening: Happening) -> None:
         """Something happened."""
-        self._sink.write(event_as_json(happening, again, time()), ours=True)
+        self._sink.write(event_as_json(happening, time()), ours=True)
 
     def raw(self, line: bytes) -> None:
         """Nothing but objects goes out."""

@@ -38,7 +38,7 @@ class Reading:
         pieces = list(self._fetch())
         if self._request.since is not None:
             pieces = [piece for piece in pieces if piece.at >= self._request.since]
-        self._next.extend(pieces if self._request.last is None else _last(pieces, self._request.last))
+        self._next.extend(pieces if self._request.last is None else last_lines(pieces, self._request.last))
         self._answer()
         return self.talk
 
@@ -102,7 +102,7 @@ def _compiled(grep: str | None) -> re.Pattern[bytes] | None:
         raise ControlError(str(error), 2) from None
 
 
-def _last(pieces: list[Written], count: int) -> list[Written]:
+def last_lines(pieces: list[Written], count: int) -> list[Written]:
     """The last `count` lines of them all."""
     found: list[Written] = []
     for piece in reversed(pieces):

@@ -39,9 +39,7 @@ class Watching:
 class Waiting:
     """Replies once all of `processes` are ready, or have ended; `failed` names those that will not be so."""
 
-    def __init__(
-        self, supervisor: Supervisor, loop: Loop, request: Wait, processes: list[Process], send: Send
-    ) -> None:
+    def __init__(self, supervisor: Supervisor, loop: Loop, request: Wait, processes: list[Process], send: Send) -> None:
         self.talk = Talk(self._end)
         self._supervisor = supervisor
         self._request = request
@@ -72,7 +70,7 @@ class Waiting:
         self._end()
         names = ", ".join(process.spec.name for process in self._waiting)
         what = "ready" if self._request.until == "ready" else "over"
-        self._send(Refused(f"not {what} after {self._request.timeout:g} s: {names}", 124))
+        self._send(Refused(f"not {what} after {self._request.timeout:.3g} s: {names}", 124))
 
     def _end(self) -> None:
         if self._timer is not None:

@@ -44,6 +44,7 @@ def explain(exit_: str) -> str:
 
 _STEPS: dict[str, Callable[[Happening], str]] = {
     "started": lambda h: f"started, pid {h.pid}",
+    "restarted": lambda h: f"started again, pid {h.pid}",
     "signal": lambda h: h.detail,
     "timeout": lambda h: f"{h.detail}: {exit_timeout(h.seconds)}",
     "exited": lambda h: explain(h.detail),

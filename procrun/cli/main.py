@@ -19,6 +19,9 @@ COMMANDS = {
     "stop": "control",
     "scale": "control",
     "ps": "control",
+    "logs": "logs",
+    "events": "events",
+    "wait": "events",
     "quiet": "server",
     "deploy": "server",
     "signal": "server",
@@ -82,7 +85,9 @@ def command_first(args: Sequence[str]) -> list[str]:
     while index < len(args):
         argument = args[index]
         if argument in COMMANDS or not (argument.startswith("-") or unknown):
-            return [argument, *args[:index], *args[index + 1 :]]
+            # -f is the Procfile wherever it stands before the command; behind `logs` it is something else.
+            before = ["--procfile" if word == "-f" else word for word in args[:index]]
+            return [argument, *before, *args[index + 1 :]]
         option = known.get(argument)
         # What stands behind an option that start has not may be its value, as in `-a myapp export`.
         unknown = option is None and "=" not in argument and argument[:2] not in known

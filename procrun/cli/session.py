@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from procrun import github, limits, link, plan, proc, rundir, stderr
 from procrun.backlog import Backlog
 from procrun.choice import Choice
+from procrun.cli import appearance
 from procrun.cli.faults import warn
 from procrun.errors import ConfigError
 from procrun.github import Workflow
@@ -19,8 +20,7 @@ from procrun.loop import Loop
 from procrun.model import Exit, Finding, Happening, Spec, Wishes
 from procrun.narrator import Narrator
 from procrun.outlet import Outlet, Tap
-from procrun.output import Stream, wants_colour
-from procrun.prefix import CLOCK, Look
+from procrun.output import Stream
 from procrun.process import Process
 from procrun.sink import Sink
 from procrun.sources import Sources, changed_files, folder
@@ -47,7 +47,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
 
     Raises ConfigError, with nothing started, for bad input and for names that run already.
     """
-    colour = not values["no_colour"] and wants_colour(os.environ, 1)
+    colour = appearance.colour_wanted(values)
     wishes = Wishes(
         **{name: value for name, value in values.items() if name in Wishes._fields},
         names=names,
@@ -71,7 +71,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         if join is None:
             plan.taken_ports(made.specs)
             limits.make_room(made.specs, limits.STANDING)
-            session = Session(to_front, made, wishes, values, colour)
+            session = Session(to_front, made, wishes, values)
             session.begin(itertools.chain([first], folders), passed)
     return session.run() if join is None else join()
 
@@ -84,13 +84,6 @@ def _rejoined(wishes: Wishes) -> int | None:
     from procrun.cli.elsewhere import rejoin
 
     return rejoin(root, wishes.names)
-
-
-def _timestamps(values: dict[str, Any]) -> str:
-    """The format of the times in the stream, empty for none."""
-    if values["no_timestamp"]:
-        return ""
-    return CLOCK if values["timestamps"] is None else str(values["timestamps"])
 
 
 def _losses(made: plan.Plan) -> list[Finding]:
@@ -115,9 +108,7 @@ def _refuse_to_wait(wishes: Wishes, sources: Sources) -> None:
 class Session:
     """Wires the floors below to each other for one run; what the front passes on is obeyed here."""
 
-    def __init__(
-        self, to_front: link.Link, made: plan.Plan, wishes: Wishes, values: dict[str, Any], colour: bool
-    ) -> None:
+    def __init__(self, to_front: link.Link, made: plan.Plan, wishes: Wishes, values: dict[str, Any]) -> None:
         self._link = to_front
         self._wishes = wishes
         self._plan = made
@@ -127,10 +118,8 @@ class Session:
         self._loop = Loop()
         self._backlog = Backlog()
         self._sink = Sink(self._loop, 1, self._read_on, warn, lambda lost: stream.mark(lost))
-        width = max(len("procrun"), *(len(spec.name) for spec in made.specs))
-        terminal = os.isatty(1)
-        look = Look(width, colour, _timestamps(values), not values["no_prefix"], tame=terminal or colour)
-        stream = Stream(self._sink, look, terminal)
+        look = appearance.look(values, (spec.name for spec in made.specs))
+        stream = Stream(self._sink, look, terminal=os.isatty(1))
         outlet = Outlet(stream, Choice(made.only, made.quiet, values["grep"]))
         self._workflow = Workflow(stream.raw) if github.runs_here(os.environ) else None
         outlet.taps += [self._backlog.add, *self._log_files()]
@@ -179,8 +168,7 @@ class Session:
         """Open the control socket in the first folder that can hold one; say why where it is not the usual one."""
         from procrun.deploying import Deployment
         from procrun.desk import Desk
-        from procrun.messages import Talk
-    from procrun.server import Server
+        from procrun.server import Server
 
         def expand(type_: str, count: int) -> Iterable[Spec]:
             return plan.instances(self._plan, type_, count)
@@ -200,7 +188,7 @@ class Session:
             return
         self._narrator.say(f"no control socket ({'; '.join(passed)}): ps, restart and stop cannot reach this run")
 
-    def _talks(self) -> dict[type, Callable[[Any, list[Process], Callable[[Any], None]], Talk]]:
+    def _talks(self) -> dict[type, Callable[[Any, list[Process], Callable[[Any], None]], "Talk"]]:
         """What clients may read, watch and wait for."""
         from procrun.messages import Logs, Wait, Watch
         from procrun.reading import Reading

@@ -1,0 +1,31 @@
+"""How lines are to look, as the options of the command line say."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from procrun.output import wants_colour
+from procrun.prefix import CLOCK, OURS, Look
+
+
+def colour_wanted(values: Mapping[str, Any]) -> bool:
+    """Whether our standard output is to be coloured."""
+    return not values["no_colour"] and wants_colour(os.environ, 1)
+
+
+def look(values: Mapping[str, Any], names: Iterable[str]) -> Look:
+    """The look of lines of instances with these names."""
+    colour = colour_wanted(values)
+    return Look(
+        width=max(len(OURS), *map(len, names)),
+        colour=colour,
+        timestamps=_timestamps(values),
+        prefix=not values["no_prefix"],
+        tame=colour or os.isatty(1),
+    )
+
+
+def _timestamps(values: Mapping[str, Any]) -> str:
+    if values["no_timestamp"]:
+        return ""
+    return CLOCK if values["timestamps"] is None else str(values["timestamps"])

@@ -1,0 +1,96 @@
+"""What happens to the processes, for scripts: events, wait."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from threading import Lock, Thread
+from typing import Any
+
+import click
+
+from procrun.cli.click_options import process_names, takes
+from procrun.cli.control import root_of
+from procrun.cli.faults import warn
+from procrun.cli.options import APP, JSON, Option
+from procrun.client import VanishedError, ask, find
+from procrun.errors import ControlError
+from procrun.jsonlines import event_as_json
+from procrun.messages import Done, Progress, Wait, Watch
+from procrun.model import Happening
+from procrun.values import seconds
+from procrun.wording import step
+
+_UNTIL = ("ready", "exit")
+
+
+def _until(text: str) -> str:
+    if text not in _UNTIL:
+        raise ValueError(f'"{text}" is nothing to wait for; there are: {", ".join(_UNTIL)}')
+    return text
+
+
+_WAIT = (
+    Option("until", ("--for",), "WHAT", _until, "ready (else), or exit: ended, and not started again."),
+    Option("timeout", ("-t", "--timeout"), "SECONDS", seconds, "Give up after so long; exit 124 then."),
+)
+
+
+@click.command("events")
+@takes(*APP, *JSON)
+@click.argument("names", nargs=-1, metavar="[NAME]…", shell_complete=process_names)
+def events_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
+    """Print what happens to the processes as it happens, until the run is over or Ctrl-C.
+
+    With --json one object a line: time, instance, event, pid, seconds, detail.
+    """
+    lock = Lock()
+
+    def show(progress: Progress) -> None:
+        happening = Happening(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
+        text = event_as_json(happening, time.time()) if as_json else _line(happening)
+        with lock:
+            sys.stdout.buffer.write(text)
+            sys.stdout.buffer.flush()
+
+    watch = [_watching(run.path, chosen, show) for run, chosen in find(root_of(where), names)]
+    for thread in watch:
+        thread.start()
+    for thread in watch:
+        thread.join()
+    return 0
+
+
+def _watching(path: str, names: Sequence[str], show: Callable[[Progress], None]) -> Thread:
+    def watch() -> None:
+        try:
+            ask(path, Watch(list(names)), on_progress=show)
+        except VanishedError:
+            pass  # the run is over
+
+    return Thread(target=watch, daemon=True)
+
+
+def _line(happening: Happening) -> bytes:
+    text = f"{time.strftime('%H:%M:%S')} {happening.name:<10}  {step(happening)}\n"
+    return text.encode(errors="surrogateescape")
+
+
+@click.command("wait")
+@takes(*APP, *_WAIT)
+@click.argument("names", nargs=-1, required=True, metavar="NAME…", shell_complete=process_names)
+def wait_command(names: tuple[str, ...], until: str | None, timeout: float | None, **where: Any) -> int:
+    """Wait until a process type or an instance is ready, or has ended.
+
+    Exits with 0 when all are so, 1 when one ended instead of being ready, 124 when it took too long.
+    """
+    end = time.monotonic() + timeout if timeout is not None else None
+    failed: list[str] = []
+    for run, chosen in find(root_of(where), names):
+        left = max(0.0, end - time.monotonic()) if end is not None else None
+        done = ask(run.path, Wait(chosen, "exit" if until == "exit" else "ready", left))
+        if not isinstance(done, Done):
+            raise ControlError(f"the running procrun answered something else: {type(done).__name__}")
+        failed += done.failed
+    if failed:
+        warn(f"ended: {', '.join(failed)}; its output says why")
+    return 1 if failed else 0
