@@ -12,7 +12,7 @@ from procrun import limits, link, plan, proc, rundir, stderr
 from procrun.cli.faults import warn
 from procrun.errors import ConfigError
 from procrun.loop import Loop
-from procrun.model import Finding, Happening, Spec, Wishes
+from procrun.model import Finding, Happening, Spec, Step, Wishes
 from procrun.narrator import Narrator
 from procrun.output import Look, Stream, wants_colour
 from procrun.process import Process
@@ -23,6 +23,7 @@ from procrun.supervisor import Supervisor, Verdict
 from procrun.wording import finding_line
 
 if TYPE_CHECKING:
+    from procrun.ledger import Ledger
     from procrun.server import Server
 
 PATIENCE = 10.0
@@ -57,7 +58,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
     first = next(folders)
     with rundir.lock(first):
         join = None
-        if rundir.sockets(made.sources.root):
+        if rundir.traces(made.sources.root):
             from procrun.cli.elsewhere import take_part
 
             join = take_part(made, wishes)
@@ -110,13 +111,16 @@ class Session:
         self._server: Server | None = None
         self._suspended = False
         self._interrupted: float | None = None
+        self._dynos: dict[str, tuple[int, int, int, bool, Step]] = {}
+        self._ledger: Ledger | None = None
+        self._orphaned: int | None = None
         self._loop = Loop()
         self._sink = Sink(self._loop, 1, self._read_on, warn, lambda lost: stream.mark(lost))
         width = max(len("procrun"), *(len(spec.name) for spec in made.specs))
         look = Look(width, colour, not values["no_timestamp"], not values["no_prefix"])
         stream = Stream(self._sink, look, terminal=os.isatty(1))
         self._narrator = Narrator(self._loop, stream.say)
-        self._supervisor = Supervisor(f"{os.getpid()}", self._loop, stream, self._hear, self._end)
+        self._supervisor = Supervisor(proc.identity(os.getpid()), self._loop, stream, self._hear, self._end)
 
     def begin(self, folders: Iterable[str], passed: list[str]) -> None:
         """Start everything, then the socket, which is not needed to start."""
@@ -125,7 +129,10 @@ class Session:
         link.listen_to(self._loop, self.obey, self._supervisor.reap)
         self._link.watch(self._loop, self.obey)
         self._supervisor.start(self._plan.specs)
-        self._serve(folders, passed)
+        places = iter(folders)
+        first = next(places)
+        self._write_down(first)
+        self._serve(itertools.chain([first], places), passed)
         if len(self._plan.types) < len(self._plan.sources.entries):
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
@@ -134,8 +141,26 @@ class Session:
         if happening.what == "started":
             spec = process.spec
             rank = self._supervisor.rank(spec.type)
-            first = ending_step(spec.stop_sequence)
-            self._link.born(spec.name, happening.pid, process.pipe, rank, spec.main_only, first)
+            dyno = (happening.pid, process.pipe, rank, spec.main_only, ending_step(spec.stop_sequence))
+            self._dynos[spec.name] = dyno
+            self._link.born(spec.name, *dyno)
+        elif happening.what == "gone":
+            self._dynos.pop(process.spec.name, None)
+        elif happening.what != "running":
+            return
+        if self._ledger is not None and self._supervisor.verdict is None:
+            self._ledger.changed(soon=happening.what != "running")
+
+    def _write_down(self, folder: str) -> None:
+        """Begin the record of what is up, for who comes after a run that was cut short."""
+        from procrun.ledger import Ledger
+
+        try:
+            path, adopted = rundir.record_path(folder), self._supervisor.family.adopted
+            self._ledger = Ledger(path, self._loop, self._supervisor.since, self._dynos, adopted)
+        except OSError:
+            return  # no room, or nowhere to write: no reason not to run
+        self._link.recorded(self._ledger.path)
 
     def _read_on(self) -> None:
         self._supervisor.resume_reading()
@@ -173,6 +198,10 @@ class Session:
             self._server.close()
         for row in supervisor.sweep():
             self._narrator.say(f"killed at the end, nobody's: pid {row.pid} ({proc.title(row.pid)})")
+        if self._ledger is not None and self._orphaned is None:
+            self._ledger.close()
+        elif self._ledger is not None:
+            link.leave_word(self._ledger.path, "its front process was killed", self._orphaned or 0)
         verdict = supervisor.verdict
         link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
         told_to = verdict is None or verdict.signal is not None
@@ -199,6 +228,7 @@ class Session:
     def obey(self, number: int) -> None:
         """Do what a signal to procrun means; GONE when the front is dead."""
         if number == link.GONE:
+            self._orphaned = len(self._supervisor.alive())
             self._end("the front process is gone", Verdict(128 + signal.SIGKILL))
         elif number in link.STOPPING:
             self._stop_by(number)
