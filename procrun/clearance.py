@@ -7,10 +7,10 @@ signalled, each by itself, so that neither a pid nor a group that has been given
 import os
 import select
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 
-from procrun import proc
+from procrun import limits, proc
 from procrun.leftovers import Leftover
 from procrun.model import Happening, Stat
 from procrun.stopping import UNKILLABLE_AFTER, signal_name
@@ -142,11 +142,12 @@ class _Readers:
         self._pipes: dict[int, int] = {}
         self.handles: set[int] = set()
 
-    def open(self, left: Iterable[Leftover]) -> None:
+    def open(self, left: Sequence[Leftover]) -> None:
         """Read the output pipe of each instance from here on; only the dead supervisor's, others have their reader."""
+        room = limits.room(len({each.dyno.pipe for each in left} - self._pipes.keys()))
         for each in left:
             for fd in (1, 2):
-                if not each.dyno.pipe or each.dyno.pipe in self._pipes:
+                if not each.dyno.pipe or each.dyno.pipe in self._pipes or room < 1:
                     break
                 path = f"/proc/{each.row.pid}/fd/{fd}"
                 try:
@@ -154,6 +155,7 @@ class _Readers:
                         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
                         self._pipes[each.dyno.pipe] = handle
                         self.handles.add(handle)
+                        room -= 1
                 except OSError:
                     continue  # gone meanwhile
 
@@ -173,14 +175,17 @@ class _Readers:
             os.close(handle)
 
 
-def _wait(rows: Iterable[Stat], deadline: float, readers: _Readers) -> None:
-    """Until one of them ends and no other does so a moment later, or until the deadline (monotonic seconds)."""
+def _wait(rows: Sequence[Stat], deadline: float, readers: _Readers) -> None:
+    """Until one of them ends and no other does so a moment later, or until the deadline (monotonic seconds).
+
+    Where descriptors do not suffice for all, some are waited for.
+    """
     poller = select.poll()
     for handle in readers.handles:
         poller.register(handle, select.POLLIN)
     handles: set[int] = set()
     try:
-        for row in rows:
+        for row in rows[: limits.room(len(rows))]:
             opened = _open(row)
             if opened is None:
                 deadline = min(deadline, monotonic() + GATHER)
@@ -202,10 +207,10 @@ def _wait(rows: Iterable[Stat], deadline: float, readers: _Readers) -> None:
 
 
 def _open(row: Stat) -> int | None:
-    """A pidfd of exactly this process; None when it has gone, or where there can be no more of them."""
+    """A pidfd of exactly this process; None when it has gone."""
     try:
         handle = os.pidfd_open(row.pid)
-    except OSError:
+    except ProcessLookupError:
         return None
     now = proc.stat(row.pid)
     if now is not None and now.started == row.started:

@@ -89,7 +89,8 @@ def _show(root: str, earlier: list[Earlier], found: Found, everywhere: bool) -> 
     if chosen:
         click.echo(leftover_table(chosen))
     else:
-        unseen = f" ({found.unseen} processes of other users or containers cannot be looked into)"
+        others = "1 process" if found.unseen == 1 else f"{found.unseen} processes"
+        unseen = f" ({others} of other users or containers cannot be looked into)"
         warn(f"nothing is left of earlier runs in {root}{unseen if found.unseen else ''}")
     if found.elsewhere and not everywhere:
         warn(f"{len(found.elsewhere)} left by runs in other folders; --all lists them")
