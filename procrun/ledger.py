@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import stat
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import NamedTuple
@@ -83,6 +84,9 @@ class Ledger:
         self._adopted = adopted
         self._due: Timer | None = None
         self._leaders: dict[int, str] = {}
+        self._handing = threading.Lock()
+        self._waiting = b""
+        self._writing = False
         self._head = (
             f"machine {proc.machine()}\nsince {since:.2f}\n"
             f"front {proc.identity(os.getppid())}\nsupervisor {proc.identity(os.getpid())}\n"
@@ -112,9 +116,30 @@ class Ledger:
         self._due = None
         try:
             text = self._text().encode(errors="surrogateescape")
-            os.ftruncate(self._file, os.pwrite(self._file, text, 0))
         except OSError:
-            pass  # no room on the disk, no descriptor to look with: what stands there is older, and true of who lives
+            return  # no descriptor to look with: what stands there is older, and true of who lives
+        with self._handing:
+            self._waiting = text
+            if self._writing:
+                return
+            self._writing = True
+        try:
+            threading.Thread(target=self._put, daemon=True).start()
+        except RuntimeError:  # no more threads are allowed
+            self._put()
+
+    def _put(self) -> None:
+        """Write until nothing waits; in a thread that ends then: a disk may stand still, and the loop may not."""
+        while True:
+            with self._handing:
+                text, self._waiting = self._waiting, b""
+                self._writing = bool(text)
+            if not text:
+                return
+            try:
+                os.ftruncate(self._file, os.pwrite(self._file, text, 0))
+            except OSError:
+                pass  # no room on the disk
 
     def _text(self) -> str:
         leaders: dict[int, str] = {}

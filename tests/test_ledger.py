@@ -35,6 +35,8 @@ def test_a_run_writes_down_who_it_is_and_what_it_has_started(folder: Folder) -> 
     run = folder.start("-t", "3")
     run.wait_for("ready", count=2)
 
+    until(lambda: list((folder.path / ".procrun").glob("*.run")), "the record is there")
+    until(lambda: record(folder).dynos, "it is written")
     found = record(folder)
 
     assert found.front == proc.identity(run.pid)
@@ -66,7 +68,8 @@ def test_the_record_follows_a_restart_and_a_scale(folder: Folder) -> None:
     folder.procrun("scale", "web=2")
     run.wait_for("ready", count=3)
 
-    assert {dyno.leader for dyno in record(folder).dynos} == {proc.identity(pid) for pid in pids(run)[1:]}
+    leaders = {proc.identity(pid) for pid in pids(run)[1:]}
+    until(lambda: {dyno.leader for dyno in record(folder).dynos} == leaders, "the new ones are in the record")
     folder.procrun("scale", "web=1")
     until(lambda: len(record(folder).dynos) == 1, "the second is gone from the record")
     run.finish(TERM)
