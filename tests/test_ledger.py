@@ -213,6 +213,7 @@ def test_a_record_that_is_kept_is_not_written_over_by_a_run_with_the_same_pid(fo
 
     assert path.read_text() == "kept"
     (other,) = set(folder.path.glob("7-*.run"))
+    until(lambda: ledger.parse("", other.read_text().split("\n")).machine, "it is written")
     found = ledger.read(str(other))
     assert found is not None
     assert found.supervisor == proc.identity(os.getpid())
