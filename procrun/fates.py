@@ -27,7 +27,7 @@ def records(root: str) -> list[tuple[Record, Fate]]:
 def strangers(root: str) -> list[str]:
     """Records in the folder that are not believed: in a folder, or of a user, that is not ours."""
     own = {record.path for record, _ in records(root)}
-    return [path for path in rundir.traces(root) if path.endswith(".run") and path not in own and os.path.lexists(path)]
+    return [path for path in rundir.traces(root, ".run") if path not in own and os.path.lexists(path)]
 
 
 def fate(record: Record) -> Fate:

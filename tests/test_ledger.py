@@ -251,6 +251,7 @@ def test_a_full_disk_is_no_fault_and_the_mark_still_finds_what_is_left(folder: F
 
 def test_on_a_disk_that_cannot_be_written_the_record_is_elsewhere(folder: Folder, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    (folder.path / "runtime").mkdir(mode=0o700)
     env = {"XDG_RUNTIME_DIR": str(folder.path / "runtime")}
     folder.procfile("web: true")
 
