@@ -60,6 +60,15 @@ class Family:
         self._look()
         return self._owned.get(name, [])
 
+    def adopted(self) -> list[tuple[str, Stat]]:
+        """What this process did not start and is the parent of now: daemons; with their instance where it is known."""
+        if not self._has_adopted():
+            return []
+        self._look()
+        leaders = set(self._leaders.values())
+        own = [row for row in self._rows if row.ppid == os.getpid() and row.pid not in leaders]
+        return [(self._seen.get((row.pid, row.started), "?"), row) for row in own]
+
     def everybody(self) -> list[Stat]:
         """Everything alive below this process, whosever it is."""
         self._look()

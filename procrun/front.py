@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from procrun import limits, proc
 from procrun.errors import EXHAUSTED, ConfigError
-from procrun.link import KNOWN, STOPPING, Link, listen_to, obey_at_once
+from procrun.link import KNOWN, STOPPING, Link, leave_word, listen_to, obey_at_once
 from procrun.loop import Loop
 from procrun.model import Step
 from procrun.stopping import signal_name
@@ -62,6 +62,7 @@ class _Front:
         self._rest = ""
         self._status = 0
         self._fatal = 0
+        self._record = ""
         self._loop = Loop()
         from procrun.rescue import Dyno, Rescue  # in this process, while the supervisor reads its plan in the other
 
@@ -113,6 +114,8 @@ class _Front:
                 first = Step(int(number), float(wait))
                 self._dynos.pop(name, None)  # the latest stands last, and no crash loop makes this grow
                 self._dynos[name] = self._dyno(int(leader), int(pipe), int(rank), main_only == "1", first)
+            elif word == "record":
+                self._record = os.fsdecode(bytes.fromhex(value))
             elif word == "die":
                 self._fatal = int(value)
             elif word == "suspended" and self._supervisor:
@@ -149,6 +152,8 @@ class _Front:
 
     def _leave(self) -> NoReturn:
         """End as the supervisor did, or of the signal that procrun was told to stop with, so that a shell sees it."""
+        how = f"was killed by {signal_name(-self._status)}" if self._status < 0 else f"ended (exit {self._status})"
+        leave_word(self._record, f"its supervisor {how}", self._rescue.stopped)
         number = self._fatal or (-self._status if -self._status in STOPPING else 0)
         if number:
             import resource

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from procrun.errors import ConfigError
 from procrun.model import Spec
 
-STANDING = 11
-"""Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, stdin 2, output 2, socket, lock."""
+STANDING = 12
+"""Descriptors of the supervisor besides the pipes of instances.
+
+Front 2, loop 3, stdin 2, output 2, socket, lock, record.
+"""
 
 SPARE = 8
 """Descriptors that stay free: a spawn opens three for a moment, a signal two, an import two; four more for clients."""

@@ -4,6 +4,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
+from time import time
 
 from procrun.loop import Loop
 from procrun.model import Step
@@ -45,6 +46,10 @@ class Link:
         """A dyno was started, perhaps again; how the front shall stop it, if it has to."""
         self._tell(f"born {name} {leader} {pipe} {rank} {int(main_only)} {first.signal} {first.wait}")
 
+    def recorded(self, path: str) -> None:
+        """Where the record of this run is, for the front to leave word in."""
+        self._tell(f"record {os.fsencode(path).hex()}")
+
     def suspended(self) -> None:
         """The dynos stand still: the front may stop too."""
         self._tell("suspended")
@@ -83,6 +88,23 @@ class Link:
             self._loop.forget(self._news)
             if self._untold:
                 self._loop.write(self._news, self._send)
+
+
+def leave_word(record: str, how: str, stopped: int) -> None:
+    """Note in the run's record how it was cut short, and how many processes who survived it has stopped.
+
+    Nothing is noted where there is no record: the run had come to its end.
+    """
+    try:
+        handle = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.write(handle, f"\nended {time():.2f} {stopped} {how}\n".encode())
+    except OSError:
+        pass  # a full disk
+    finally:
+        os.close(handle)
 
 
 def listen_to(loop: Loop, act: Callable[[int], None], reap: Callable[[], None]) -> None:

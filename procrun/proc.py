@@ -7,6 +7,7 @@ there.
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -121,6 +122,55 @@ def command_line(pid: int) -> str:
     return os.fsdecode(_read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").strip())
 
 
+def identity(pid: int) -> str:
+    """`PID-STARTTICKS`: names a process so that no later one with its pid is taken for it; ticks 0 when it is gone."""
+    row = stat(pid)
+    return f"{pid}-{row.started if row is not None else 0}"
+
+
+def machine() -> str:
+    """What pids mean something in: the boot, and the pid namespace (a container has its own)."""
+    boot = os.fsdecode(_read("/proc/sys/kernel/random/boot_id")).strip()
+    return f"{boot}/{namespace(os.getpid())}"
+
+
+def namespace(pid: int) -> int:
+    """The pid namespace of `pid` by its inode; 0 where that is not ours to see."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
+def owner(pid: int) -> int:
+    """The user whose process `pid` is; -1 when it is gone."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
+
+
+def folder(pid: int) -> str:
+    """The folder that `pid` works in; empty when it is gone or not ours to see."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
+
+
+def pipes_written(pid: int) -> set[int]:
+    """The inodes of the pipes that `pid` has as stdout and stderr."""
+    found: set[int] = set()
+    for fd in (1, 2):
+        try:
+            link = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except OSError:
+            continue
+        if link.startswith("pipe:["):
+            found.add(int(link[6:-1]))
+    return found
+
+
 def memory(pid: int) -> int:
     """The resident memory of `pid` in bytes, 0 when it is gone."""
     fields = _read(f"/proc/{pid}/statm").split()
@@ -130,6 +180,11 @@ def memory(pid: int) -> int:
 def seconds(ticks: int) -> float:
     """Clock ticks as seconds."""
     return ticks / _TICKS
+
+
+def clock(ticks: int) -> float:
+    """When it was that many clock ticks after the boot, as seconds since the epoch."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + seconds(ticks)
 
 
 class Listener(NamedTuple):

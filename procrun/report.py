@@ -1,7 +1,11 @@
-"""How things are, as text for people: the tables of `ps` and of `chaos`."""
+"""How things are, as text for people: the tables of `ps`, `chaos` and `doctor`."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from procrun import proc
+from procrun.hindsight import moment
+from procrun.leftovers import Leftover
 from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
 from procrun.wording import duration
@@ -71,6 +75,34 @@ def _table(cells: Sequence[tuple[object, ...]], headers: tuple[str, ...]) -> str
     from tabulate import tabulate
 
     return tabulate(cells, headers, tablefmt="plain", missingval="-", disable_numparse=True)
+
+
+def leftover_table(left: Sequence[Leftover]) -> str:
+    """What earlier runs left, as a table for people."""
+    from tabulate import tabulate
+
+    cells = [
+        (row["name"], row["pid"], moment(row["started"]), row["command"], row["found_by"])
+        for row in leftover_rows(left)
+    ]
+    headers = ("INSTANCE", "PID", "STARTED", "COMMAND", "FOUND BY")
+    return tabulate(cells, headers, tablefmt="plain", disable_numparse=True)
+
+
+def leftover_rows(left: Sequence[Leftover]) -> list[dict[str, Any]]:
+    """The same for programs: `started` in seconds of the epoch, `run` as in the mark PROCRUN_DYNO."""
+    return [
+        {
+            "name": each.dyno.name,
+            "pid": each.row.pid,
+            "started": round(proc.clock(each.row.started), 2),
+            "command": proc.title(each.row.pid),
+            "found_by": each.how,
+            "sure": each.sure,
+            "run": each.run,
+        }
+        for each in left
+    ]
 
 
 def _busy(row: Row) -> str | None:

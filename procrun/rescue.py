@@ -31,12 +31,16 @@ _UNKNOWN = Dyno(0, 0, 0, False, Step(signal.SIGTERM, DEFAULT_BUDGET))
 
 
 class Rescue:
-    """Works on the orphans of this process; `dynos` has each instance's latest. `over` is called when none is left."""
+    """Works on the orphans of this process; `dynos` has each instance's latest. `over` is called when none is left.
+
+    `stopped` is how many there were.
+    """
 
     def __init__(self, loop: Loop, dynos: Mapping[str, Dyno], over: Callable[[], None]) -> None:
         self._loop = loop
         self._dynos = dynos
         self._over = over
+        self.stopped = 0
         self._volley = Volley(lambda row: stderr.tell(f"pid {row.pid} ({proc.title(row.pid)}) is another user's"))
         self._rank = -1
         self._begun = 0.0
@@ -57,6 +61,7 @@ class Rescue:
             return
         if not self._begun:
             self._read_for(left)
+            self.stopped = len(left)
         rank = min(self._dyno(row).rank for row in left)
         if rank > self._rank:
             pids = [str(row.pid) for row in left if self._dyno(row).rank == rank]

@@ -1,4 +1,4 @@
-"""The folder `.procrun/` beside a Procfile: one socket for each run in it, and the lock that makes starting safe."""
+"""The folder `.procrun/` beside a Procfile: socket and record of each run in it, and the lock for starting."""
 
 import fcntl
 import os
@@ -81,9 +81,31 @@ def sockets(root: str) -> list[str]:
     return sorted((path for path in found if _trusted(path, root)), key=_born)
 
 
+def records(root: str) -> list[str]:
+    """The records of the runs in `root`, oldest first; none from where anybody else could have put one, root or not."""
+    return sorted((path for path in traces(root, ".run") if not _not_own(os.path.dirname(path))), key=_born)
+
+
+def traces(root: str, *suffixes: str) -> list[str]:
+    """What runs in `root` have left or are using: sockets (.sock) and records (.run), whosever they are."""
+    found = []
+    for folder in folders(root):
+        try:
+            names = [name for name in os.listdir(folder) if name.endswith(suffixes or (".sock", ".run"))]
+        except OSError:
+            continue
+        found += [os.path.join(folder, name) for name in names]
+    return found
+
+
 def socket_path(folder: str) -> str:
     """Where this run's socket goes."""
     return os.path.join(folder, f"{os.getpid()}.sock")
+
+
+def record_path(folder: str) -> str:
+    """Where this run's record goes."""
+    return os.path.join(folder, f"{os.getpid()}.run")
 
 
 def _bases() -> Iterator[str]:

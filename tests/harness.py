@@ -59,6 +59,10 @@ class Run:
         """Send procrun, and it alone, a signal."""
         self.popen.send_signal(number)
 
+    def supervisor(self) -> int:
+        """The pid of the front's one child."""
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text())
+
     def finish(self, number: int | None = None) -> int:
         """Wait for its end, after a signal if one is given; the exit status, -n for a death by signal n."""
         if number is not None and self.popen.poll() is None:
@@ -171,6 +175,16 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def kill_both(run: Run) -> None:
+    """Kill front and supervisor at the same instant, so that neither can do anything about the other's death."""
+    both = [run.pid, run.supervisor()]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in both:
+            os.kill(pid, number)
+    run.popen.wait(PATIENCE)
+    until(lambda: not any(alive(pid) for pid in both), "front and supervisor are dead")
 
 
 TERM, INT, HUP, QUIT = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT

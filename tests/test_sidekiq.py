@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.apps.bed import APP, Bed
-from tests.harness import Folder, Run
+from tests.harness import Folder, Run, kill_both
 
 
 @pytest.fixture
@@ -42,6 +42,18 @@ def test_a_restart_loses_no_job_where_sidekiqs_time_out_fits_the_budget(folder: 
     bed.wait_for_starts(10)  # the new worker has begun all five again
     report = bed.report()
     assert (report["lost"], report["interrupted"], report["rerun"]) == (0, 5, 5)
+
+
+def test_doctor_loses_no_job_of_a_worker_whose_run_was_killed(folder: Folder, bed: Bed) -> None:
+    """Nobody has read its log since; doctor does while it pushes the jobs back."""
+    kill_both(start_with_jobs_in_flight(folder, bed, timeout=3))
+
+    result = folder.procrun("doctor", "--clean")
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "KILL" not in result.stdout
+    report = bed.report()
+    assert (report["lost"], report["interrupted"]) == (0, 5)
 
 
 def test_a_time_out_beyond_the_budget_loses_the_jobs_and_is_said_to(folder: Folder, bed: Bed) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from procrun import hindsight, stderr
 from procrun.cli.follow import follow
 from procrun.client import Run, runs
 from procrun.errors import ConfigError
@@ -18,7 +19,9 @@ def take_part(plan: Plan, wishes: Wishes) -> Callable[[], int] | None:
     when; ControlError where a run does not say what it has.
     """
     wanted = {spec.name for spec in plan.specs}
-    overlapping = [(run, sorted(wanted & set(run.states))) for run in runs(plan.sources.root)]
+    there = runs(plan.sources.root)
+    _look_back(plan.sources.root, wanted)
+    overlapping = [(run, sorted(wanted & set(run.states))) for run in there]
     overlapping = [(run, names) for run, names in overlapping if names]
     if not overlapping:
         return None
@@ -39,6 +42,22 @@ def rejoin(root: str, names: tuple[str, ...]) -> int | None:
         if all(run.holds(name) for name in names) and set(states) == {"down"}:
             return follow(run, Start(list(names)))
     return None
+
+
+def _look_back(root: str, wanted: set[str]) -> None:
+    """Say what became of earlier runs that were cut short, and clear away what has nothing left.
+
+    Raises ConfigError where one of these instances is just being stopped.
+    """
+    for record, names in hindsight.rescued(root):
+        names = sorted(wanted & set(names))
+        if names:
+            raise ConfigError(
+                f"{', '.join(names)}: the procrun with pid {record.front.partition('-')[0]} is still stopping what its "
+                "killed supervisor left here; try again in a moment"
+            )
+    for earlier in hindsight.look_back(root):
+        stderr.tell(hindsight.account(earlier) + hindsight.who_lives(earlier.left))
 
 
 def _taken(run: Run, names: list[str]) -> str:

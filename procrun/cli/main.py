@@ -31,6 +31,7 @@ COMMANDS = {
     "check": "look",
     "env": "look",
     "export": "export",
+    "doctor": "doctor",
     "version": "main",
     "help": "main",
 }

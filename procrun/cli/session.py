@@ -17,7 +17,7 @@ from procrun.errors import ConfigError
 from procrun.github import Workflow
 from procrun.lifecycle import State
 from procrun.loop import Loop
-from procrun.model import Exit, Finding, Happening, Spec, Wishes
+from procrun.model import Exit, Finding, Happening, Spec, Step, Wishes
 from procrun.narrator import Narrator
 from procrun.outlet import Outlet, Tap
 from procrun.output import Stream
@@ -29,6 +29,7 @@ from procrun.supervisor import Supervisor, Verdict
 from procrun.wording import finding_line, step
 
 if TYPE_CHECKING:
+    from procrun.ledger import Ledger
     from procrun.messages import Talk
     from procrun.server import Server
 
@@ -64,7 +65,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
     first = next(folders)
     with rundir.lock(first):
         join = None
-        if rundir.sockets(made.sources.root):
+        if rundir.traces(made.sources.root):
             from procrun.cli.elsewhere import take_part
 
             join = take_part(made, wishes)
@@ -115,6 +116,9 @@ class Session:
         self._server: Server | None = None
         self._suspended = False
         self._interrupted: float | None = None
+        self._dynos: dict[str, tuple[int, int, int, bool, Step]] = {}
+        self._ledger: Ledger | None = None
+        self._orphaned: int | None = None
         self._loop = Loop()
         self._backlog = Backlog()
         self._sink = Sink(self._loop, 1, self._read_on, warn, lambda lost: stream.mark(lost))
@@ -124,7 +128,7 @@ class Session:
         self._workflow = Workflow(stream.raw) if github.runs_here(os.environ) else None
         outlet.taps += [self._backlog.add, *self._log_files()]
         self._narrator = Narrator(self._loop, outlet.say)
-        self._supervisor = Supervisor(f"{os.getpid()}", self._loop, outlet, self._hear, self._end)
+        self._supervisor = Supervisor(proc.identity(os.getpid()), self._loop, outlet, self._hear, self._end)
 
     def _log_files(self) -> Iterable[Tap]:
         """What writes log files, where they are wanted. Raises ConfigError where their folder cannot be made."""
@@ -146,7 +150,10 @@ class Session:
         link.listen_to(self._loop, self.obey, self._supervisor.reap)
         self._link.watch(self._loop, self.obey)
         self._supervisor.start(self._plan.specs)
-        self._serve(folders, passed)
+        places = iter(folders)
+        first = next(places)
+        self._write_down(first)
+        self._serve(itertools.chain([first], places), passed)
         if len(self._plan.types) < len(self._plan.sources.entries):
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
@@ -158,8 +165,26 @@ class Session:
         if happening.what == "started":
             spec = process.spec
             rank = self._supervisor.rank(spec.type)
-            first = ending_step(spec.stop_sequence)
-            self._link.born(spec.name, happening.pid, process.pipe, rank, spec.main_only, first)
+            dyno = (happening.pid, process.pipe, rank, spec.main_only, ending_step(spec.stop_sequence))
+            self._dynos[spec.name] = dyno
+            self._link.born(spec.name, *dyno)
+        elif happening.what == "gone":
+            self._dynos.pop(process.spec.name, None)
+        elif happening.what != "running":
+            return
+        if self._ledger is not None and self._supervisor.verdict is None:
+            self._ledger.changed(soon=happening.what != "running")
+
+    def _write_down(self, folder: str) -> None:
+        """Begin the record of what is up, for who comes after a run that was cut short."""
+        from procrun.ledger import Ledger
+
+        try:
+            path, adopted = rundir.record_path(folder), self._supervisor.family.adopted
+            self._ledger = Ledger(path, self._loop, self._supervisor.since, self._dynos, adopted)
+        except OSError:
+            return  # no room, or nowhere to write: no reason not to run
+        self._link.recorded(self._ledger.path)
 
     def _read_on(self) -> None:
         self._supervisor.resume_reading()
@@ -211,6 +236,10 @@ class Session:
             self._narrator.say(f"killed at the end, nobody's: pid {row.pid} ({proc.title(row.pid)})")
         if self._workflow is not None:
             self._workflow.close()
+        if self._ledger is not None and self._orphaned is None:
+            self._ledger.close()
+        elif self._ledger is not None:
+            link.leave_word(self._ledger.path, "its front process was killed", self._orphaned or 0)
         verdict = supervisor.verdict
         link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
         told_to = verdict is None or verdict.signal is not None
@@ -244,6 +273,7 @@ class Session:
     def obey(self, number: int) -> None:
         """Do what a signal to procrun means; GONE when the front is dead."""
         if number == link.GONE:
+            self._orphaned = len(self._supervisor.alive())
             self._end("the front process is gone", Verdict(128 + signal.SIGKILL))
         elif number in link.STOPPING:
             self._stop_by(number)

@@ -1,0 +1,120 @@
+"""Looks for what earlier runs left, and offers to stop it: doctor."""
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from procrun import fates, hindsight, leftovers, proc
+from procrun.clearance import clear
+from procrun.cli.click_options import takes
+from procrun.cli.control import root_of
+from procrun.cli.faults import warn
+from procrun.cli.options import APP, JSON, TIMEOUT
+from procrun.client import runs
+from procrun.hindsight import Earlier, account
+from procrun.leftovers import Found, Leftover
+from procrun.model import Happening
+from procrun.report import leftover_rows, leftover_table
+from procrun.wording import Timeline, step
+
+
+@click.command("doctor")
+@takes(*APP, *TIMEOUT, *JSON)
+@click.option("--clean", is_flag=True, help="Stop what is left, without asking.")
+@click.option("--all", "everywhere", is_flag=True, help="Also what runs in other folders left, known by its mark.")
+def doctor_command(clean: bool, everywhere: bool, timeout: float | None, as_json: bool, **where: Any) -> int:
+    """List what earlier runs in this folder left alive, and stop it: on a terminal it asks first.
+
+    A run that was killed with its front, both at the same instant, leaves its processes behind. They are known by the
+    run's record in .procrun/, by the mark in their environment, and by the pipe they write into. TERM, and KILL when
+    the budget is over, stores last. What belongs to a living run is never touched; where there is doubt, "perhaps" is
+    said and nothing done.
+
+    Exits 0 when nothing is left, 1 when something is.
+    """
+    root = root_of(where)
+    runs(root)  # clears the sockets that nobody answers on
+    earlier = hindsight.look_back(root)
+    found = _look(root)
+    chosen = _chosen(found, everywhere)
+    if not as_json:
+        _show(root, earlier, found, everywhere)
+    steps: list[dict[str, Any]] = []
+    rows = leftover_rows(chosen)
+    left = chosen
+    if chosen and (clean or (not as_json and _asked(chosen))):
+        _stop(root, everywhere, timeout, as_json, steps)
+        left = _chosen(_look(root), everywhere)
+        doubtful = hindsight.give_up(root)
+        if doubtful and not as_json:
+            warn(f"left alone, since it may be somebody else's: pid {', '.join(str(one.row.pid) for one in doubtful)}")
+    if as_json:
+        told = [_as_json(one) for one in earlier]
+        click.echo(json.dumps({"runs": told, "found": rows, "steps": steps, "left": len(left)}, indent=2))
+    elif steps and not left:
+        warn("everything is gone")
+    return 1 if left else 0
+
+
+def _as_json(earlier: Earlier) -> dict[str, Any]:
+    record = earlier.record
+    return {
+        "run": record.supervisor,
+        "since": record.since,
+        "fate": earlier.fate.name.lower(),
+        "text": account(earlier),
+    }
+
+
+def _look(root: str, seen: Iterable[Leftover] = ()) -> Found:
+    return leftovers.find(root, fates.records(root), seen)
+
+
+def _chosen(found: Found, everywhere: bool) -> list[Leftover]:
+    return [*found.here, *(found.elsewhere if everywhere else ())]
+
+
+def _show(root: str, earlier: list[Earlier], found: Found, everywhere: bool) -> None:
+    for one in earlier:
+        warn(account(one))
+    for record, _ in hindsight.rescued(root):
+        pid = record.front.partition("-")[0]
+        warn(f"the procrun with pid {pid} is still stopping what its killed supervisor left; that is not listed here")
+    for path in fates.strangers(root):
+        warn(f"{path} is another user's or open to others, and not believed; its owner can run `procrun doctor`")
+    chosen = _chosen(found, everywhere)
+    if chosen:
+        click.echo(leftover_table(chosen))
+    else:
+        others = "1 process" if found.unseen == 1 else f"{found.unseen} processes"
+        unseen = f" ({others} of other users or containers cannot be looked into)"
+        warn(f"nothing is left of earlier runs in {root}{unseen if found.unseen else ''}")
+    if found.elsewhere and not everywhere:
+        warn(f"{len(found.elsewhere)} left by runs in other folders; --all lists them")
+
+
+def _asked(chosen: list[Leftover]) -> bool:
+    """Whether somebody is there to ask, and says yes."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    count = sum(left.sure for left in chosen)
+    if not count:
+        return False
+    return click.confirm(f"Stop {'this process' if count == 1 else f'these {count} processes'}?")
+
+
+def _stop(root: str, everywhere: bool, budget: float | None, as_json: bool, steps: list[dict[str, Any]]) -> None:
+    timeline = Timeline()
+
+    def tell(happening: Happening) -> None:
+        steps.append({**happening._asdict(), "seconds": round(happening.seconds, 3), "text": step(happening)})
+        line = timeline.add(happening)
+        if (line or happening.what == "stuck") and not as_json:
+            click.echo(line or f"{happening.name} {step(happening)}")
+
+    for left in clear(lambda seen: _chosen(_look(root, seen), everywhere), budget, tell):
+        if not as_json:
+            warn(f"pid {left.row.pid} ({proc.title(left.row.pid)}) could not be stopped")

@@ -1,0 +1,261 @@
+"""What a run writes down about itself for who comes after it: `.procrun/PID.run`, beside its socket.
+
+Plain lines, rewritten in place whenever an instance starts or is gone; nothing waits for the disk. Who reads it trusts
+no pid without its start time, so that lines of an earlier, longer state behind the present ones do no harm.
+"""
+
+import fcntl
+import os
+import signal
+import stat
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from time import time
+from typing import NamedTuple
+
+from procrun import proc
+from procrun.loop import Loop, Timer
+from procrun.model import LONGEST_WAIT, Stat, Step
+from procrun.stopping import ENDING
+
+LARGEST = 1024 * 1024
+"""Bytes of a record that are read: room for more than 10000 instances."""
+
+
+class Dyno(NamedTuple):
+    """An instance that is up: its leader (whose pid is the session's, too), its output pipe, and how it is stopped.
+
+    `leader` is PID-STARTTICKS, `pipe` an inode. Lower ranks are stopped first; `first` is the signal that ends it and
+    the seconds it has then.
+    """
+
+    name: str
+    leader: str
+    pipe: int
+    rank: int
+    main_only: bool
+    first: Step
+
+
+Born = tuple[int, int, int, bool, Step]
+"""The same of a running instance: its leader's pid, pipe, rank, main_only and first step."""
+
+
+Adopted = Callable[[], list[tuple[str, Stat]]]
+"""Daemons whose parent the supervisor has become, each with its instance, or `?`."""
+
+LATER = 0.5
+"""Seconds after an instance runs in which a daemon that it makes is likely to be there."""
+
+
+class Ending(NamedTuple):
+    """How a run was cut short, and how many processes who survived it has stopped; `when` in seconds of the epoch."""
+
+    when: float
+    stopped: int
+    how: str
+
+
+class Record(NamedTuple):
+    """A record as it was read; `machine` is empty where it is damaged. `front` and `supervisor` are PID-STARTTICKS.
+
+    `daemons` are those the supervisor had adopted: PID-STARTTICKS to instance.
+    """
+
+    path: str
+    machine: str = ""
+    since: float = 0.0
+    front: str = ""
+    supervisor: str = ""
+    dynos: tuple[Dyno, ...] = ()
+    daemons: Mapping[str, str] = {}
+    ending: Ending | None = None
+
+
+class Ledger:
+    """Keeps the record of this run at `path`; `dynos` are those that are up, by their names.
+
+    Raises OSError where there can be none. That it cannot be written later (a full disk) is no fault.
+    """
+
+    def __init__(self, path: str, loop: Loop, since: float, dynos: Mapping[str, Born], adopted: Adopted) -> None:
+        self._loop = loop
+        self._dynos = dynos
+        self._adopted = adopted
+        self._due: Timer | None = None
+        self._leaders: dict[int, str] = {}
+        self._handing = threading.Lock()
+        self._waiting = b""
+        self._writing = False
+        self._head = (
+            f"machine {proc.machine()}\nsince {since:.2f}\n"
+            f"front {proc.identity(os.getppid())}\nsupervisor {proc.identity(os.getpid())}\n"
+        )
+        try:
+            self._file = _create(path)
+        except FileExistsError:  # left by a run whose supervisor had this pid
+            path = f"{path.removesuffix('.run')}-{time():.0f}.run"
+            self._file = _create(path)
+        self.path = path
+        self._write()
+
+    def changed(self, soon: bool) -> None:
+        """An instance started, or is gone: write it down, once for many changes; not `soon`: it may make a daemon."""
+        if self._due is not None and soon:
+            self._due.cancel()
+            self._due = None
+        if self._due is None:
+            self._due = self._loop.after(0 if soon else LATER, self._write)
+
+    def close(self) -> None:
+        """The run is over and nothing of it is left: nobody needs to know."""
+        remove(self.path)
+
+    def _write(self) -> None:
+        """Before any leader is reaped, so that its start time can be read: `after(0)` comes behind the present call."""
+        self._due = None
+        try:
+            text = self._text().encode(errors="surrogateescape")
+        except OSError:
+            return  # no descriptor to look with: what stands there is older, and true of who lives
+        with self._handing:
+            self._waiting = text
+            if self._writing:
+                return
+            self._writing = True
+        try:
+            threading.Thread(target=self._put, daemon=True).start()
+        except RuntimeError:  # no more threads are allowed
+            self._put()
+
+    def _put(self) -> None:
+        """Write until nothing waits; in a thread that ends then: a disk may stand still, and the loop may not."""
+        while True:
+            with self._handing:
+                text, self._waiting = self._waiting, b""
+                self._writing = bool(text)
+            if not text:
+                return
+            try:
+                os.ftruncate(self._file, os.pwrite(self._file, text, 0))
+            except OSError:
+                pass  # no room on the disk
+
+    def _text(self) -> str:
+        leaders: dict[int, str] = {}
+        lines = [self._head]
+        for name, (pid, pipe, rank, main_only, first) in self._dynos.items():
+            leader = leaders[pid] = self._leaders.get(pid) or proc.identity(pid)
+            lines.append(_line(Dyno(name, leader, pipe, rank, main_only, first)))
+        self._leaders = leaders
+        return "".join([*lines, *(f"daemon {name} {row.pid}-{row.started}\n" for name, row in self._adopted())])
+
+
+def remove(path: str) -> None:
+    """Take the record away."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def read(path: str) -> Record | None:
+    """The record at `path`; None where it has gone, or is not this user's own: who wrote it says whom to kill."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+            return None
+        text = os.read(handle, LARGEST).decode(errors="replace")
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return parse(path, text.split("\n"))
+
+
+def parse(path: str, lines: Iterable[str]) -> Record:
+    """The lines of a record; those that make no sense are left out, and without one of the first four it is damaged."""
+    record, dynos, head = Record(path), [], {}
+    daemons: dict[str, str] = {}
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        try:
+            if word == "dyno":
+                dynos.append(_dyno(rest))
+            elif word == "daemon":
+                name, daemon = rest.rsplit(" ", 1)
+                daemons[_identity(daemon)] = name
+            elif word == "ended":
+                when, count, how = rest.split(" ", 2)
+                record = record._replace(ending=Ending(_seconds(when), int(count), how))
+            elif word == "since":
+                head[word] = rest
+                record = record._replace(since=_seconds(rest))
+            elif word in ("machine", "front", "supervisor"):
+                head[word] = rest if word == "machine" else _identity(rest)
+        except ValueError:
+            continue
+    if len(head) < 4:
+        return Record(path)
+    machine, front, supervisor = head["machine"], head["front"], head["supervisor"]
+    return record._replace(machine=machine, front=front, supervisor=supervisor, dynos=tuple(dynos), daemons=daemons)
+
+
+def held(path: str) -> bool:
+    """Whether the supervisor that writes the record at `path` lives, in whatever container: it holds a lock."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+
+
+def _create(path: str) -> int:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        pass  # a file system without locks
+    return handle
+
+
+def _line(dyno: Dyno) -> str:
+    fields = (dyno.name, dyno.leader, dyno.pipe, dyno.rank, int(dyno.main_only), int(dyno.first.signal))
+    return f"dyno {' '.join(map(str, fields))} {dyno.first.wait}\n"
+
+
+def _dyno(text: str) -> Dyno:
+    name, leader, pipe, rank, main_only, number, wait = text.split()
+    if int(number) not in ENDING:
+        raise ValueError(f"{signal.Signals(int(number)).name} ends nothing")
+    return Dyno(name, _identity(leader), int(pipe), int(rank), main_only == "1", Step(int(number), _wait(wait)))
+
+
+def _identity(text: str) -> str:
+    pid, _, started = text.partition("-")
+    return f"{int(pid)}-{int(started)}"
+
+
+def _wait(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= LONGEST_WAIT:  # never true of nan
+        raise ValueError(text)
+    return seconds
+
+
+def _seconds(text: str) -> float:
+    """Seconds of the epoch, such that a calendar has them."""
+    seconds = float(text)
+    if not 0 <= seconds < 1e11:
+        raise ValueError(text)
+    return seconds
