@@ -4,7 +4,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
-from time import time
+from time import monotonic, time
 
 from procrun.loop import Loop
 from procrun.model import Step
@@ -14,6 +14,9 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 KNOWN = (*STOPPING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGCONT)
 """The signals that mean something to procrun; the front passes them on."""
+
+DOUBLE_TAP = 0.3
+"""Seconds in which a second INT is the same key press: npm and make pass on what the terminal has sent already."""
 
 GONE = 0
 """Obeyed in place of a signal: the front is dead."""
@@ -50,6 +53,14 @@ class Link:
         """Where the record of this run is, for the front to leave word in."""
         self._tell(f"record {os.fsencode(path).hex()}")
 
+    def signalled(self, name: str) -> None:
+        """A dyno was sent a signal that ends it just now; the front shall not send another one."""
+        self._tell(f"signalled {name} {monotonic()}")
+
+    def heard(self) -> None:
+        """A stopping signal has arrived."""
+        self._tell("heard")
+
     def suspended(self) -> None:
         """The dynos stand still: the front may stop too."""
         self._tell("suspended")
@@ -61,9 +72,12 @@ class Link:
         except OSError:
             pass
 
-    def die_of(self, number: int) -> None:
-        """The front shall end by this signal. Waits for one that stands still: nothing is left to do but this."""
-        self._tell(f"die {number}")
+    def over(self, number: int | None) -> None:
+        """Everything is stopped; the front shall end by this signal, if one is given.
+
+        Waits for a front that stands still: nothing is left to do but this.
+        """
+        self._tell(f"over {number or 0}")
         while self._untold:
             poller = select.poll()
             poller.register(self._news, select.POLLOUT)

@@ -18,6 +18,9 @@ def told(work: Callable[[], int]) -> int:
             raise
         warn(limits.why(error))  # what a supervisor leaves now is the front's to stop
         return 1
+    except MemoryError:
+        warn("out of memory")
+        return 1
 
 
 def warn(text: str) -> None:

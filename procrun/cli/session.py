@@ -18,7 +18,7 @@ from procrun.output import Look, Stream, wants_colour
 from procrun.process import Process
 from procrun.sink import Sink
 from procrun.sources import Sources, changed_files, folder
-from procrun.stopping import ending_step
+from procrun.stopping import ENDING_NAMES, ending_step
 from procrun.supervisor import Supervisor, Verdict
 from procrun.wording import finding_line
 
@@ -31,9 +31,6 @@ PATIENCE = 10.0
 
 PATIENCE_WHEN_TOLD = 2.0
 """The same when procrun was told to stop: who told it is waiting."""
-
-DOUBLE_TAP = 0.3
-"""Seconds in which a second INT is the same key press: npm and make pass on what the terminal has sent already."""
 
 
 def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any]) -> int:
@@ -146,6 +143,9 @@ class Session:
             self._link.born(spec.name, *dyno)
         elif happening.what == "gone":
             self._dynos.pop(process.spec.name, None)
+        elif happening.what in ("signal", "timeout") and happening.detail in ENDING_NAMES:
+            self._link.signalled(happening.name)
+            return
         elif happening.what != "running":
             return
         if self._ledger is not None and self._supervisor.verdict is None:
@@ -196,8 +196,6 @@ class Session:
         self._narrator.sum_up(supervisor.processes.values())
         if self._server is not None:
             self._server.close()
-        for row in supervisor.sweep():
-            self._narrator.say(f"killed at the end, nobody's: pid {row.pid} ({proc.title(row.pid)})")
         if self._ledger is not None and self._orphaned is None:
             self._ledger.close()
         elif self._ledger is not None:
@@ -208,8 +206,7 @@ class Session:
         self._sink.close(PATIENCE_WHEN_TOLD if told_to else PATIENCE)
         if self._sink.dropped.size:
             warn(f"{self._sink.dropped} of output could not be shown")
-        if verdict is not None and verdict.signal is not None:
-            self._link.die_of(verdict.signal)
+        self._link.over(verdict.signal if verdict is not None else None)
         return verdict.status if verdict is not None else 1
 
     def _reload(self) -> tuple[Spec, ...]:
@@ -245,6 +242,7 @@ class Session:
 
     def _stop_by(self, number: int) -> None:
         """The first signal stops everything; each further Ctrl-C goes one step on."""
+        self._link.heard()
         before, now = self._interrupted, monotonic()
         if number == signal.SIGINT:
             self._interrupted = now
@@ -252,7 +250,7 @@ class Session:
             self._end(f"{signal.Signals(number).name} received", Verdict(128 + number, number))
         elif number == signal.SIGINT and before is None:
             self._narrator.say("everything is being stopped already; Ctrl-C again goes on to the next step")
-        elif number == signal.SIGINT and before is not None and now - before > DOUBLE_TAP:
+        elif number == signal.SIGINT and before is not None and now - before > link.DOUBLE_TAP:
             self._narrator.say("Ctrl-C again: the next step now")
             self._supervisor.hurry()
 
