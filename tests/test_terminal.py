@@ -167,11 +167,13 @@ def test_a_suspended_run_can_be_killed_as_a_job(folder: Folder, shell: "pexpect.
     shell.send("\x1a")
     shell.expect("Stopped")
 
+    shell.sendline("echo front $(jobs -p)")
+    front = seen(shell, r"front (\d+)")
+
     shell.sendline("kill %1")
 
     shell.expect("asked to stop")
-    shell.sendline("wait")
-    shell.expect("Terminated")
+    until(lambda: not alive(front), "procrun has ended, too")
 
 
 @pytest.mark.parametrize("line", ["make", f"sh -c '{START}; echo never'"])
