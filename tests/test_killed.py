@@ -256,7 +256,7 @@ def test_a_supervisor_that_fails_is_no_different(
     flood = "while ! [ -e go ]; do sleep 0.05; done; head -c 100000000 /dev/zero; sleep 60"
     polite = "trap 'touch asked; exit' TERM; echo ready; while :; do sleep 0.1; done"
     folder.procfile(f"web: {polite}", f"flood: echo ready; {flood}")
-    run = folder.start()
+    run = folder.start(env={"MALLOC_ARENA_MAX": "1"})  # another thread's heap would have 64 MiB reserved (mallopt(3))
     run.wait_for("ready", count=2)
 
     fault(folder, supervisor(run))
