@@ -160,10 +160,11 @@ class Process:
         pid, self.pid = self.pid, 0
         self._around.family.died(pid)
         self._pipe.drain()
-        by_itself = self.state is State.UP
+        up = self.state is State.UP
+        by_itself = up and self.wanted  # a store that will be stopped behind its users is not started again
         if by_itself:
             self._decide(end)
-        seconds = self.lived if by_itself else self._walk.elapsed
+        seconds = self.lived if up else self._walk.elapsed
         self._around.tell(self, Happening(self.spec.name, "exited", seconds, self.ended, pid))
         if by_itself:
             self._tell_given_up(end)

@@ -66,6 +66,8 @@ class Supervisor:
         A store that is stopped alone is stopped at once: only who is being stopped with it is waited for.
         """
         for process in processes:
+            if self.processes.get(process.spec.name) is not process:
+                continue  # it was scaled away while a deploy or a rolling restart had yet to come to it
             process.wanted = again
             if process.state is State.UP:
                 self._held.setdefault(process.spec.name, budget)
@@ -98,6 +100,7 @@ class Supervisor:
             process = self.processes.get(name)
             if process is not None and process.state is State.DOWN and not process.wanted:
                 del self.processes[name]
+        self._settle_soon()  # a store that is gone for good is waited for no more
 
     def end(self, verdict: Verdict) -> None:
         """Stop everything; the first verdict stands."""
