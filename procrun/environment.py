@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 from procrun.errors import ConfigError
 from procrun.model import Finding, Variable
 
+LARGEST = 8 * 1024 * 1024
+"""Bytes that a file may have: an environment has 6 MiB at most (execve(2)), and each letter costs 40 bytes to read."""
+
 _UPPER_CASE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _URL_NAME = re.compile(r"[A-Z][A-Z0-9_]*_(?:URL|URI|DSN)")
 
@@ -67,7 +70,7 @@ def _read(name: str, root: str, required: bool) -> bytes | None:
     path = os.path.join(root, name)
     try:
         with open(path, "rb") as file:
-            return file.read()
+            data = file.read(LARGEST + 1)
     except FileNotFoundError:
         if required:
             raise ConfigError(f"{name} does not exist (looked for {os.path.abspath(path)})", "-e") from None
@@ -78,6 +81,10 @@ def _read(name: str, root: str, required: bool) -> bytes | None:
         text = "is a directory, not a file of variables; name the right one with -e"
     except (OSError, ValueError) as error:
         text = f"cannot be read ({getattr(error, 'strerror', None) or error}); -e names another file"
+    else:
+        if len(data) <= LARGEST:
+            return data
+        text = f"has more than {LARGEST} bytes, which is more than an environment can hold; name another file with -e"
     raise ConfigError(text, name)
 
 
