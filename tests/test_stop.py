@@ -415,3 +415,18 @@ def test_the_front_does_not_read_what_a_pipe_of_the_app_carries(folder: Folder) 
 
     run.finish()
     assert (folder.path / "consumed").read_text().split() == [str(n) for n in range(1, 201)]
+
+
+def test_a_ctrl_c_that_is_hammered_goes_on_too(folder: Folder) -> None:
+    folder.procfile(f"worker: {IGNORES_TERM}")
+    run = folder.start("-t", "60")
+    run.wait_for("ready")
+
+    def hammered() -> bool:
+        run.signal(INT)
+        return "Ctrl-C again" in run.output
+
+    until(hammered, "a further Ctrl-C is obeyed")
+
+    assert run.finish() == -INT
+    assert re.search(r"worker\.1 TERM 0\.00 → KILL \d\.", run.output)

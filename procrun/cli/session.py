@@ -244,13 +244,14 @@ class Session:
         """The first signal stops everything; each further Ctrl-C goes one step on."""
         self._link.heard()
         before, now = self._interrupted, monotonic()
-        if number == signal.SIGINT:
-            self._interrupted = now
+        again = before is not None and now - before > link.DOUBLE_TAP
+        if number == signal.SIGINT and (before is None or again):
+            self._interrupted = now  # of a key press, not of its echoes: whoever hammers on the key is heard, too
         if self._supervisor.verdict is None:
             self._end(f"{signal.Signals(number).name} received", Verdict(128 + number, number))
         elif number == signal.SIGINT and before is None:
             self._narrator.say("everything is being stopped already; Ctrl-C again goes on to the next step")
-        elif number == signal.SIGINT and before is not None and now - before > link.DOUBLE_TAP:
+        elif number == signal.SIGINT and again:
             self._narrator.say("Ctrl-C again: the next step now")
             self._supervisor.hurry()
 
