@@ -12,7 +12,7 @@ from procrun.errors import ConfigError
 from procrun.model import Finding, Variable
 
 LARGEST = 8 * 1024 * 1024
-"""Bytes that a file may have: an environment has 6 MiB at most (execve(2)), and each letter costs 40 bytes to read."""
+"""Bytes that a file may have: an environment has 6 MiB at most (execve(2)). Each letter in quotes costs 140 to read."""
 
 _UPPER_CASE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _URL_NAME = re.compile(r"[A-Z][A-Z0-9_]*_(?:URL|URI|DSN)")
