@@ -141,6 +141,8 @@ def test_kept_lines_of_an_env_file_are_read_as_by_python_dotenv(data: bytes, tmp
 
 @FEW
 @given(data=near(ENV, ENV_PARTS))
+@example(data=b"'\n'")
+@example(data=b"'\x1b=\n'=1")
 def test_what_an_env_file_loses_is_told_with_its_line(data: bytes, tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(data)
     with refused_in_one_line(r"\.env:\d+: "):
