@@ -183,6 +183,7 @@ class World:
         until(lambda: list(self.folder.path.glob(".procrun/*.sock")), "the control socket is there")  # it listens then
         self.path = next(self.folder.path.glob(".procrun/*.sock"))
         self.supervisor = int(self.path.stem)
+        self.identity = proc.identity(self.supervisor)
         self.wanted = {f"{type_}.{n}": True for type_, count in counts.items() for n in range(1, count + 1)}
         return run
 
@@ -405,7 +406,7 @@ class World:
         found = {}
         for row in proc.snapshot().values():
             run, _, name = (proc.mark(row.pid, MARK) or "").partition(":")
-            if run == str(self.supervisor) and row.state not in "ZX":
+            if run == self.identity and row.state not in "ZX":
                 found[row.pid] = name
         return found
 
@@ -454,7 +455,7 @@ class World:
         if stat is None or stat.sid != row.pid or stat.ppid != self.supervisor or row.memory <= 0 or not row.uptime:
             return [f"{row} is {stat}"]
         mark = proc.mark(stat.pid, MARK)
-        return [f"{row} is marked {mark}"] if mark != f"{self.supervisor}:{row.name}" else []
+        return [f"{row} is marked {mark}"] if mark != f"{self.identity}:{row.name}" else []
 
     # Ends
 
