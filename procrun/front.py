@@ -9,12 +9,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from time import monotonic
 from typing import NoReturn
 
 from procrun import limits, proc, stderr
 from procrun.errors import EXHAUSTED, ConfigError
-from procrun.link import DOUBLE_TAP, KNOWN, STOPPING, Link, leave_word, listen_to, obey_at_once
+from procrun.link import KNOWN, STOPPING, Link, Presses, leave_word, listen_to, obey_at_once
 from procrun.loop import Loop, Timer
 from procrun.model import Step
 from procrun.stopping import signal_name
@@ -78,7 +77,7 @@ class _Front:
         self._record = ""
         self._over = True
         self._unheard: Timer | None = None
-        self._interrupted: float | None = None
+        self._presses = Presses()
         self._loop = Loop()
         # In this process, while the supervisor reads its plan in the other.
         from procrun.family import Family
@@ -107,12 +106,10 @@ class _Front:
             self._loop.after(LOOK_AGAIN_AFTER, lambda: self._rescue.check(self._why()))
 
     def _pass_on(self, number: int) -> None:
-        before, now = self._interrupted, monotonic()
-        if number == signal.SIGINT:
-            self._interrupted = now
+        press = self._presses.heard() if number == signal.SIGINT else 0
         if not self._supervisor:
-            if number == signal.SIGINT:
-                self._hurry(before, now)
+            if press:
+                self._hurry(press)
             return
         os.kill(self._supervisor, number)
         if number in STOPPING:
@@ -125,11 +122,11 @@ class _Front:
             self._unheard.cancel()
         self._unheard = self._loop.after(HEARD_WITHIN, self._do_without)
 
-    def _hurry(self, before: float | None, now: float) -> None:
+    def _hurry(self, press: int) -> None:
         """As in a stop by the supervisor: a first Ctrl-C only says so, a further TERM hastens nothing."""
-        if before is None:
+        if press == 1:
             stderr.tell("everything is being stopped already; Ctrl-C again kills")
-        elif now - before > DOUBLE_TAP:
+        else:
             stderr.tell("Ctrl-C again: KILL now")
             self._rescue.hurry()
 

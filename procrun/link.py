@@ -22,6 +22,22 @@ GONE = 0
 """Obeyed in place of a signal: the front is dead."""
 
 
+class Presses:
+    """Counts how often Ctrl-C was pressed: what comes within DOUBLE_TAP of a press is its echo."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._last = 0.0
+
+    def heard(self) -> int:
+        """An INT has come: which press it is, from 1; 0 for an echo. Whoever hammers on the key is heard, too."""
+        now = monotonic()
+        if self._count and now - self._last <= DOUBLE_TAP:
+            return 0
+        self._count, self._last = self._count + 1, now
+        return self._count
+
+
 class Link:
     """The supervisor's ends of two pipes: `life` ends with the front, `news` takes lines for it.
 

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from procrun import limits, link, plan, proc, rundir, stderr
@@ -107,7 +106,7 @@ class Session:
         self._plan = made
         self._server: Server | None = None
         self._suspended = False
-        self._interrupted: float | None = None
+        self._presses = link.Presses()
         self._dynos: dict[str, tuple[int, int, int, bool, Step]] = {}
         self._ledger: Ledger | None = None
         self._orphaned: int | None = None
@@ -243,15 +242,12 @@ class Session:
     def _stop_by(self, number: int) -> None:
         """The first signal stops everything; each further Ctrl-C goes one step on."""
         self._link.heard()
-        before, now = self._interrupted, monotonic()
-        again = before is not None and now - before > link.DOUBLE_TAP
-        if number == signal.SIGINT and (before is None or again):
-            self._interrupted = now  # of a key press, not of its echoes: whoever hammers on the key is heard, too
+        press = self._presses.heard() if number == signal.SIGINT else 0
         if self._supervisor.verdict is None:
             self._end(f"{signal.Signals(number).name} received", Verdict(128 + number, number))
-        elif number == signal.SIGINT and before is None:
+        elif press == 1:
             self._narrator.say("everything is being stopped already; Ctrl-C again goes on to the next step")
-        elif number == signal.SIGINT and again:
+        elif press:
             self._narrator.say("Ctrl-C again: the next step now")
             self._supervisor.hurry()
 
