@@ -76,6 +76,7 @@ class _Front:
         self._fatal = 0
         self._record = ""
         self._over = True
+        self._ended_well = False
         self._unheard: Timer | None = None
         self._presses = Presses()
         self._loop = Loop()
@@ -166,7 +167,7 @@ class _Front:
             elif word == "record":
                 self._record = os.fsdecode(bytes.fromhex(value))
             elif word == "over":
-                self._over, self._fatal = True, int(value)
+                self._over, self._ended_well, self._fatal = True, True, int(value)
             elif word == "suspended" and self._supervisor:
                 self._suspend()
         return bool(data)
@@ -194,8 +195,8 @@ class _Front:
                     pass  # its last words
         if self._supervisor or self._loop.stopped:
             return
-        if self._over and os.getpid() == 1:
-            self._loop.stop()  # what is left was never ours (`docker exec`), and ends with its pid 1
+        if self._ended_well or (self._over and os.getpid() == 1):
+            self._loop.stop()  # what is left was to live (`no_kill`), or was never ours (`docker exec`)
         else:
             self._rescue.check(self._why())
 

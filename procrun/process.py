@@ -66,6 +66,8 @@ class Process:
         self.ready = False
         self.quieted = False
         self.finished = False
+        self.spared: set[int] = set()
+        """Sessions that its stop sequence lets live (`no_kill`)."""
         self._around = around
         self._probe: Probe | None = None
         self._pipe = Intake(spec, around.loop, around.output, self._is_busy)
@@ -368,6 +370,8 @@ class Process:
     def _give_up(self) -> None:
         for row in self.alive():
             self._volley.leave(row)
+            if self._sequence[-1].signal != signal.SIGKILL:
+                self.spared.add(row.sid)
             text = f"pid {row.pid} ({proc.title(row.pid)}) is still there at the end of its stop sequence"
             self._tell("stuck", self._walk.elapsed, text)
         self._handle(Event.GONE)

@@ -208,6 +208,7 @@ class Supervisor:
         for process in list(self.processes.values()):
             process.nudge()
         self._check_errands()
+        self._check_over()
 
     def _check_errands(self) -> None:
         for errand in list(self._errands):
@@ -227,13 +228,15 @@ class Supervisor:
         """Once every instance is down, what could be told to be nobody's is stopped too: TERM, a budget, KILL."""
         if self.verdict is None or self.alive() or self._loop.stopped:
             return
-        if self._strays is None and not self.family.everybody() and self.family.certain:
+        spared = {session for process in self.processes.values() for session in process.spared}
+        left = any(row.sid not in spared for row in self.family.everybody())
+        if self._strays is None and not left and self.family.certain:
             self._loop.stop()
             return
         if self._strays is None:
             from procrun.rescue import Rescue
 
-            self._strays = Rescue(self._loop, self.family, self._loop.stop, self.family.owner)
+            self._strays = Rescue(self._loop, self.family, self._loop.stop, self.family.owner, spared)
         self._strays.check("all instances are down")
 
 

@@ -430,3 +430,17 @@ def test_a_ctrl_c_that_is_hammered_goes_on_too(folder: Folder) -> None:
 
     assert run.finish() == -INT
     assert re.search(r"worker\.1 TERM 0\.00 → KILL \d\.", run.output)
+
+
+def test_what_may_not_be_killed_is_named_and_outlives_the_run(folder: Folder) -> None:
+    folder.procfile(f"worker: {IGNORES_TERM}")
+    folder.write("procrun.toml", 'platform = "server"\n[process.worker]\nstop_sequence = "term, 0.2"\nno_kill = true\n')
+    run = folder.start()
+    run.wait_for("ready")
+    worker = int(run.wait_for(r"worker\.1 started, pid (\d+)")[1])
+
+    assert run.finish(TERM) == -TERM
+    assert re.search(rf"worker\.1 is not waited for: pid {worker} .* is still there", run.output)
+    assert alive(worker)
+    os.killpg(worker, signal.SIGKILL)
+    until(lambda: not alive(worker), "it is gone")
