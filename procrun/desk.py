@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from procrun import limits, proc
 from procrun.deploying import Deployment
 from procrun.errors import ControlError
-from procrun.hints import there_are
+from procrun.hints import shown, there_are
 from procrun.lifecycle import State
 from procrun.messages import (
     Answer,
@@ -106,7 +106,7 @@ class Desk:
         for name in names:
             if not any(name in (process.spec.name, process.spec.type) for process in running):
                 there = sorted({p.spec.type for p in running} | {p.spec.name for p in running})
-                raise ControlError(f'no process "{name}" here{there_are(there, name)}', 2)
+                raise ControlError(f"no process {shown(name)} here{there_are(there, name)}", 2)
         return [p for p in running if not names or p.spec.name in names or p.spec.type in names]
 
     def _refuse_while_ending(self) -> None:
@@ -157,12 +157,14 @@ class Desk:
         rest = list(chosen)
         current = Talk()
         begun, before = monotonic(), 0.0
+        running = self._supervisor.processes
 
         def vanished() -> None:
             rest.clear()
             current.vanished()
 
         def relay(answer: Answer) -> None:
+            rest[:] = [process for process in rest if running.get(process.spec.name) is process]  # not scaled away
             if isinstance(answer, Progress):
                 send(replace(answer, at=round(before + answer.at, 3)))
             elif isinstance(answer, Done) and not answer.failed and rest:

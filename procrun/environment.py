@@ -9,7 +9,11 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from procrun.errors import ConfigError
+from procrun.hints import plain, shown
 from procrun.model import Finding, Variable
+
+LARGEST = 8 * 1024 * 1024
+"""Bytes that a file may have: an environment has 6 MiB at most (execve(2)). Each letter in quotes costs 140 to read."""
 
 _UPPER_CASE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _URL_NAME = re.compile(r"[A-Z][A-Z0-9_]*_(?:URL|URI|DSN)")
@@ -67,7 +71,7 @@ def _read(name: str, root: str, required: bool) -> bytes | None:
     path = os.path.join(root, name)
     try:
         with open(path, "rb") as file:
-            return file.read()
+            data = file.read(LARGEST + 1)
     except FileNotFoundError:
         if required:
             raise ConfigError(f"{name} does not exist (looked for {os.path.abspath(path)})", "-e") from None
@@ -78,6 +82,10 @@ def _read(name: str, root: str, required: bool) -> bytes | None:
         text = "is a directory, not a file of variables; name the right one with -e"
     except (OSError, ValueError) as error:
         text = f"cannot be read ({getattr(error, 'strerror', None) or error}); -e names another file"
+    else:
+        if len(data) <= LARGEST:
+            return data
+        text = f"has more than {LARGEST} bytes, which is more than an environment can hold; name another file with -e"
     raise ConfigError(text, name)
 
 
@@ -104,7 +112,9 @@ def _merge(text: str, name: str, variables: dict[str, Variable]) -> list[Finding
         if dropped:
             findings.append(Finding(where, _why_dropped(body)))
         elif key is not None and raw is None:
-            findings.append(Finding(where, f'ignored: "{key}" has no `=`; write `{key}=` to set it to nothing'))
+            findings.append(
+                Finding(where, f"ignored: {shown(key)} has no `=`; write `{plain(key)}=` to set it to nothing")
+            )
         elif key is not None and raw is not None:
             values[key] = "".join(atom.resolve(values) for atom in parse_variables(raw))
             variables[key] = Variable(_possible(key, values[key], where), where)
@@ -127,7 +137,7 @@ def _possible(key: str, value: str, where: str) -> str:
     if "\0" in key + value:
         raise ConfigError("a NUL character cannot be in an environment; remove it", where)
     if "=" in key:
-        raise ConfigError(f'"{key}" cannot be a name, it holds a `=`; remove the quotes around it', where)
+        raise ConfigError(f"{shown(key)} cannot be a name, it holds a `=`; remove the quotes around it", where)
     return value
 
 
@@ -138,7 +148,7 @@ def _why_dropped(body: str) -> str:
         return "ignored: not `NAME=value`"
     more = body.rstrip("\n").count("\n")
     lost = f", and the {more} after it" if more else ""
-    return f'ignored{lost}: the quotes of "{quoted[1]}" do not match, or something stands behind them'
+    return f"ignored{lost}: the quotes of {shown(quoted[1])} do not match, or something stands behind them"
 
 
 def _unresolved(provider: str, value: str, where: str, sidekiq: bool) -> list[Finding]:

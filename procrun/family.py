@@ -1,6 +1,7 @@
 """Whose process is it: everything below the supervisor, attributed to the instance that brought it forth."""
 
 import os
+from collections.abc import Iterator, Mapping
 from time import monotonic
 
 from procrun import proc
@@ -15,12 +16,18 @@ FRESH = 0.01
 A look that took longer serves for as long as it took, so that 1,000 instances do not spend their stop in looking.
 """
 
+TRIES = 20
+"""How often in one look the children are listed anew while there are new ones: a chain of forks must not hold us up."""
+
 
 class Family:
     """Attributes every descendant of this process to an instance.
 
     By its session, else by its parent's instance, else by what was seen last, else by the mark in its environment
-    (unreadable once a program rewrites its title: measured for nginx, redis-server and Ruby).
+    (unreadable once a program rewrites its title: measured for nginx, redis-server and Ruby). Where only one instance
+    has ever been, everything is its.
+
+    `certain` is False when processes came and went during the last look, so that some may have been missed.
     """
 
     def __init__(self, run: str) -> None:
@@ -30,8 +37,11 @@ class Family:
         self._seen: dict[tuple[int, int], str] = {}
         self._rows: list[Stat] = []
         self._owned: dict[str, list[Stat]] = {}
+        self._names: set[str] = set()
+        self._strays: set[tuple[int, int]] = set()
         self._taken = 0.0
         self._fresh = FRESH
+        self.certain = True
 
     def mark(self, name: str) -> str:
         """The value of MARK for the instance `name`."""
@@ -39,6 +49,7 @@ class Family:
 
     def born(self, name: str, leader: int) -> None:
         """`leader`'s session belongs to the instance `name` from now on."""
+        self._names.add(name)
         self._leaders[name] = leader
         self._sessions[leader] = name
         self._taken = 0.0
@@ -56,6 +67,7 @@ class Family:
     def members(self, name: str) -> list[Stat]:
         """Everything alive of the instance `name`, parents before children."""
         if name not in self._leaders and not self._has_adopted():
+            self.certain = True
             return []
         self._look()
         return self._owned.get(name, [])
@@ -74,6 +86,17 @@ class Family:
         self._look()
         return self._rows
 
+    def owner(self, row: Stat) -> str:
+        """The instance that `row` of the last look belongs to; empty where that cannot be told."""
+        return self._seen.get((row.pid, row.started), "")
+
+    def strays(self) -> list[Stat]:
+        """Everything alive of which it cannot be told whose it is; each is named once."""
+        self._look()
+        new = [row for row in self._rows if not self.owner(row) and (row.pid, row.started) not in self._strays]
+        self._strays |= {(row.pid, row.started) for row in new}
+        return new
+
     def changed(self) -> None:
         """Somebody ended: the next question needs a new look."""
         self._taken = 0.0
@@ -89,24 +112,42 @@ class Family:
         now = monotonic()
         if now - self._taken < self._fresh:
             return
+        self.certain = True
+        before, self._seen = self._seen, {}
         table = proc.snapshot()
-        while proc.children() - table.keys():  # forked behind the back of the look, its parent gone since
-            table = proc.snapshot()
+        for row in self._arrivals(set(table)):  # forked behind the back of the look, its parent gone since
+            table[row.pid] = row
+            name = self._recall(row, before)
+            if name is not None:  # at once: it may be gone in a moment
+                before[row.pid, row.started] = name
         self._rows = proc.descendants(os.getpid(), table)
         owners: dict[int, str] = {}
-        before, self._seen = self._seen, {}
         self._owned = {}
         for row in self._rows:
             name = self._sessions.get(row.sid) or owners.get(row.ppid) or self._recall(row, before)
             if name is not None:
                 owners[row.pid] = self._seen[row.pid, row.started] = name
                 self._owned.setdefault(name, []).append(row)
+            elif proc.is_ending(row):
+                self.certain = False  # before it could be asked whose it is
         self._taken = monotonic()
         self._fresh = max(FRESH, self._taken - now)
 
-    def _recall(self, row: Stat, before: dict[tuple[int, int], str]) -> str | None:
+    def _arrivals(self, known: set[int]) -> Iterator[Stat]:
+        """Children that are not among `known`, until there are no new ones, or too many of them one after the other."""
+        for _ in range(TRIES):
+            new = proc.children() - known
+            if not new:
+                return
+            known |= new
+            yield from filter(None, map(proc.stat, new))
+        self.certain = False
+
+    def _recall(self, row: Stat, before: Mapping[tuple[int, int], str]) -> str | None:
         name = before.get((row.pid, row.started))
         if name is None:
             run, _, marked = (proc.mark(row.pid, MARK) or "").partition(":")
             name = marked if run == self.run else None
+        if name is None and len(self._names) == 1:
+            (name,) = self._names
         return name

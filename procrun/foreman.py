@@ -7,6 +7,7 @@ import yaml
 
 from procrun import values
 from procrun.errors import ConfigError
+from procrun.hints import plain
 
 _KNOWN: dict[str, tuple[str, Callable[[str], object]]] = {
     "procfile": ("procfile", str),
@@ -24,18 +25,18 @@ def defaults(place: str) -> dict[str, Any]:
     """The options that the file at `place` gives, by the names they have here. Raises ConfigError for its faults."""
     try:
         with open(place, "rb") as file:
-            given = yaml.safe_load(file) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot be read: {' '.join(str(error).split())}", place) from None
+            given = yaml.load(file, yaml.BaseLoader) or {}  # text only: no merge can grow, no number is too long
+    except (OSError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"cannot be read: {plain(' '.join(str(error).split()), 200)}", place) from None
     if not isinstance(given, dict):
         raise ConfigError("is not `option: value` lines, as in `formation: web=2`", place)
-    return {_KNOWN[key][0]: _value(key, given[key], place) for key in _KNOWN if given.get(key) is not None}
+    return {_KNOWN[key][0]: _value(key, given[key], place) for key in _KNOWN if given.get(key)}
 
 
 def _value(option: str, value: object, place: str) -> object:
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
+    if not isinstance(value, str) or not value.isprintable():
         raise ConfigError(f"{option}: takes one plain value, as on foreman's command line", place)
     try:
-        return _KNOWN[option][1](str(value))
+        return _KNOWN[option][1](value)
     except ValueError as error:
         raise ConfigError(f"{option}: {error}", place) from None

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from procrun import limits, proc
+from procrun import limits, proc, stderr
 from procrun.errors import EXHAUSTED, ConfigError
-from procrun.link import KNOWN, STOPPING, Link, leave_word, listen_to, obey_at_once
-from procrun.loop import Loop
+from procrun.link import KNOWN, STOPPING, Link, Presses, leave_word, listen_to, obey_at_once
+from procrun.loop import Loop, Timer
 from procrun.model import Step
 from procrun.stopping import signal_name
+
+HEARD_WITHIN = 5.0
+"""Seconds that the supervisor has to answer a signal that stops everything, or to say anything at all."""
 
 LOOK_AGAIN_AFTER = 0.1
 """Seconds until the front looks again for what it must stop, where it had no descriptor to look with."""
@@ -28,6 +31,9 @@ def lead(supervise: Callable[[Link], int]) -> NoReturn:
     Raises ConfigError, with nothing started, where there can be no second process or too few descriptors for one.
     """
     limits.make_room((), limits.STANDING + 1)
+    # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.
+    proc.become_subreaper()
+    others = _others()
     _open_standard_descriptors()
     life, life_writer = os.pipe()
     news, news_writer = os.pipe()
@@ -45,7 +51,7 @@ def lead(supervise: Callable[[Link], int]) -> NoReturn:
         sys.exit(supervise(Link(life, news_writer)))
     os.close(life)
     os.close(news_writer)
-    _Front(supervisor, news).run()
+    _Front(supervisor, news, others).run()
 
 
 def _open_standard_descriptors() -> None:
@@ -55,26 +61,37 @@ def _open_standard_descriptors() -> None:
     os.close(handle)
 
 
+def _others() -> set[int]:
+    """The sessions of what is not ours although it is, or may become, our child: `cron & exec procrun start`."""
+    inherited = map(proc.stat, proc.children())
+    return {os.getsid(0)} | {row.sid for row in inherited if row is not None}
+
+
 class _Front:
-    def __init__(self, supervisor: int, news: int) -> None:
+    def __init__(self, supervisor: int, news: int, others: set[int]) -> None:
         self._supervisor = supervisor
         self._news = news
         self._rest = ""
         self._status = 0
         self._fatal = 0
         self._record = ""
+        self._over = True
+        self._ended_well = False
+        self._unheard: Timer | None = None
+        self._presses = Presses()
         self._loop = Loop()
-        from procrun.rescue import Dyno, Rescue  # in this process, while the supervisor reads its plan in the other
+        # In this process, while the supervisor reads its plan in the other.
+        from procrun.family import Family
+        from procrun.rescue import Dyno, Rescue
 
         self._dyno = Dyno
-        self._dynos: dict[str, Dyno] = {}
-        self._rescue = Rescue(self._loop, self._dynos, self._loop.stop)
+        family = Family(proc.identity(supervisor))
+        self._rescue = Rescue(self._loop, family, self._loop.stop, lambda _: self._over, others)
 
     def run(self) -> NoReturn:
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # `stty tostop`: a word of ours must not stop us
         listen_to(self._loop, self._pass_on, self._reap)
         self._loop.read(self._news, self._hear)
-        proc.become_subreaper()
         self._loop.after(0, self._reap)  # it may have ended before SIGCHLD had its handler
         while not self._loop.stopped:
             self._serve()
@@ -87,13 +104,38 @@ class _Front:
         except OSError as error:
             if error.errno not in EXHAUSTED:
                 raise
-            self._loop.after(LOOK_AGAIN_AFTER, lambda: self._rescue.anew(self._why()))
+            self._loop.after(LOOK_AGAIN_AFTER, lambda: self._rescue.check(self._why()))
 
     def _pass_on(self, number: int) -> None:
-        if self._supervisor:
-            os.kill(self._supervisor, number)
-        elif number in STOPPING:
+        press = self._presses.heard() if number == signal.SIGINT else 0
+        if not self._supervisor:
+            if press:
+                self._hurry(press)
+            return
+        os.kill(self._supervisor, number)
+        if number in STOPPING:
+            os.kill(self._supervisor, signal.SIGCONT)  # somebody may have stopped it
+            if self._unheard is None:
+                self._expect_a_word()
+
+    def _expect_a_word(self) -> None:
+        if self._unheard is not None:
+            self._unheard.cancel()
+        self._unheard = self._loop.after(HEARD_WITHIN, self._do_without)
+
+    def _hurry(self, press: int) -> None:
+        """As in a stop by the supervisor: a first Ctrl-C only says so, a further TERM hastens nothing."""
+        if press == 1:
+            stderr.tell("everything is being stopped already; Ctrl-C again kills")
+        else:
+            stderr.tell("Ctrl-C again: KILL now")
             self._rescue.hurry()
+
+    def _do_without(self) -> None:
+        """The supervisor hangs: end it, and stop everything from here."""
+        if self._supervisor:
+            stderr.tell(f"the supervisor (pid {self._supervisor}) gave no answer for {HEARD_WITHIN:g} s; it is killed")
+            os.kill(self._supervisor, signal.SIGKILL)
 
     def _hear(self) -> None:
         self._take_words()
@@ -106,18 +148,26 @@ class _Front:
             return False
         if not data:
             self._loop.forget(self._news)
+        elif self._unheard is not None:
+            self._expect_a_word()  # it lives: to start 1,000 instances takes its time
         *lines, self._rest = (self._rest + data.decode()).split("\n")
         for line in lines:
             word, _, value = line.partition(" ")
             if word == "born":
                 name, leader, pipe, rank, main_only, number, wait = value.split()
                 first = Step(int(number), float(wait))
-                self._dynos.pop(name, None)  # the latest stands last, and no crash loop makes this grow
-                self._dynos[name] = self._dyno(int(leader), int(pipe), int(rank), main_only == "1", first)
+                self._rescue.born(self._dyno(name, int(leader), int(pipe), int(rank), main_only == "1", first))
+                self._over = False
+            elif word == "signalled":
+                name, when = value.split()
+                self._rescue.signalled(name, float(when))
+            elif word == "heard" and self._unheard is not None:
+                self._unheard.cancel()
+                self._unheard = None
             elif word == "record":
                 self._record = os.fsdecode(bytes.fromhex(value))
-            elif word == "die":
-                self._fatal = int(value)
+            elif word == "over":
+                self._over, self._ended_well, self._fatal = True, True, int(value)
             elif word == "suspended" and self._supervisor:
                 self._suspend()
         return bool(data)
@@ -143,7 +193,11 @@ class _Front:
                 os.set_blocking(self._news, False)
                 while self._take_words():
                     pass  # its last words
-        if not self._supervisor and not self._loop.stopped:
+        if self._supervisor or self._loop.stopped:
+            return
+        if self._ended_well or (self._over and os.getpid() == 1):
+            self._loop.stop()  # what is left was to live (`no_kill`), or was never ours (`docker exec`)
+        else:
             self._rescue.check(self._why())
 
     def _why(self) -> str:

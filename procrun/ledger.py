@@ -4,11 +4,11 @@ Plain lines, rewritten in place whenever an instance starts or is gone; nothing 
 no pid without its start time, so that lines of an earlier, longer state behind the present ones do no harm.
 """
 
+import _thread  # not threading: its start() waits for the thread, for ever where that has no memory to begin with
 import fcntl
 import os
 import signal
 import stat
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import NamedTuple
@@ -84,7 +84,7 @@ class Ledger:
         self._adopted = adopted
         self._due: Timer | None = None
         self._leaders: dict[int, str] = {}
-        self._handing = threading.Lock()
+        self._handing = _thread.allocate_lock()
         self._waiting = b""
         self._writing = False
         self._head = (
@@ -124,7 +124,7 @@ class Ledger:
                 return
             self._writing = True
         try:
-            threading.Thread(target=self._put, daemon=True).start()
+            _thread.start_new_thread(self._put, ())
         except RuntimeError:  # no more threads are allowed
             self._put()
 

@@ -4,7 +4,7 @@ import os
 import select
 import signal
 from collections.abc import Callable
-from time import time
+from time import monotonic, time
 
 from procrun.loop import Loop
 from procrun.model import Step
@@ -15,8 +15,27 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 KNOWN = (*STOPPING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGCONT)
 """The signals that mean something to procrun; the front passes them on."""
 
+DOUBLE_TAP = 0.3
+"""Seconds in which a second INT is the same key press: npm and make pass on what the terminal has sent already."""
+
 GONE = 0
 """Obeyed in place of a signal: the front is dead."""
+
+
+class Presses:
+    """Counts how often Ctrl-C was pressed: what comes within DOUBLE_TAP of a press is its echo."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._last = 0.0
+
+    def heard(self) -> int:
+        """An INT has come: which press it is, from 1; 0 for an echo. Whoever hammers on the key is heard, too."""
+        now = monotonic()
+        if self._count and now - self._last <= DOUBLE_TAP:
+            return 0
+        self._count, self._last = self._count + 1, now
+        return self._count
 
 
 class Link:
@@ -50,6 +69,14 @@ class Link:
         """Where the record of this run is, for the front to leave word in."""
         self._tell(f"record {os.fsencode(path).hex()}")
 
+    def signalled(self, name: str) -> None:
+        """A dyno was sent a signal that ends it just now; the front shall not send another one."""
+        self._tell(f"signalled {name} {monotonic()}")
+
+    def heard(self) -> None:
+        """A stopping signal has arrived."""
+        self._tell("heard")
+
     def suspended(self) -> None:
         """The dynos stand still: the front may stop too."""
         self._tell("suspended")
@@ -61,9 +88,12 @@ class Link:
         except OSError:
             pass
 
-    def die_of(self, number: int) -> None:
-        """The front shall end by this signal. Waits for one that stands still: nothing is left to do but this."""
-        self._tell(f"die {number}")
+    def over(self, number: int | None) -> None:
+        """Everything is stopped; the front shall end by this signal, if one is given.
+
+        Waits for a front that stands still: nothing is left to do but this.
+        """
+        self._tell(f"over {number or 0}")
         while self._untold:
             poller = select.poll()
             poller.register(self._news, select.POLLOUT)

@@ -21,6 +21,8 @@ _WEB = ("web", "custom_web")
 _ALIASES = {"web_server_stop_signals": "stop_sequence"}
 """What the vendor's pages called a key before."""
 _KEYS = ("stop_sequence", "restart_signal", "restart_on_deploy")
+_Merged = dict[int, dict[str, yaml.Node]]
+"""The keys of each mapping that was looked at, by its `id`."""
 _Said = dict[str, tuple[object, str]]
 """Of one process type: the value of each key, and the place where it stands."""
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -34,16 +36,17 @@ def load(path: str, environment: str) -> Mapping[str, ProcessConfig]:
     YAML, for unknown keys and wrong values, and where the section is there for other environments only.
     """
     name = from_here(path)
-    loader, root = _compose(path, name)
+    root = _compose(path, name)
+    merged: _Merged = {}
     try:
-        found = list(_sections(loader, root, environment))
+        found = list(_sections(merged, root, environment))
         if not found:
-            _refuse_other_environments(loader, root, environment, name)
+            _refuse_other_environments(merged, root, environment, name)
         given: dict[str, _Said] = {}
         for levels, section in found:
             where = f"{name}: {'.'.join((*map(plain, levels), SECTION))}"
-            for type_, node in _children(loader, section, where).items():
-                given.setdefault(type_, {}).update(_process(loader, node, f"{where}.{plain(type_)}"))
+            for type_, node in _children(merged, section, where).items():
+                given.setdefault(type_, {}).update(_process(merged, node, f"{where}.{plain(type_)}"))
     except (yaml.YAMLError, RecursionError) as error:
         raise _no_yaml(error, "", name) from None
     web = {**given.get("web", {}), **given.get("custom_web", {})}
@@ -56,8 +59,8 @@ def _config(said: _Said) -> ProcessConfig:
     return ProcessConfig(**values, places={key: where for key, (_, where) in said.items()})
 
 
-def _compose(path: str, name: str) -> tuple[yaml.SafeLoader, yaml.Node | None]:
-    """The file as a tree of nodes, and the loader that knows its merge keys."""
+def _compose(path: str, name: str) -> yaml.Node | None:
+    """The file as a tree of nodes."""
     try:
         with open(path, "rb") as file:
             text = decoded(file.read(), name)
@@ -66,13 +69,12 @@ def _compose(path: str, name: str) -> tuple[yaml.SafeLoader, yaml.Node | None]:
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", name) from None
     try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
+        root = yaml.SafeLoader(text).get_single_node()
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise _no_yaml(error, text, name) from None
     if root is not None and not isinstance(root, yaml.MappingNode) and not _is_empty(root):
         raise ConfigError("is no manifest: it has no sections, as in `production:`", name)
-    return loader, root
+    return root
 
 
 def _no_yaml(error: Exception, text: str, name: str) -> ConfigError:
@@ -87,36 +89,34 @@ def _no_yaml(error: Exception, text: str, name: str) -> ConfigError:
     return ConfigError(f"is no YAML: {plain(problem, 100)}; {hint}", name)
 
 
-def _sections(
-    loader: yaml.SafeLoader, root: yaml.Node | None, environment: str
-) -> Iterator[tuple[tuple[str, ...], yaml.Node]]:
+def _sections(merged: _Merged, root: yaml.Node | None, environment: str) -> Iterator[tuple[tuple[str, ...], yaml.Node]]:
     """Each section that counts, behind its levels; the more general ones first."""
     above = [(), *((app,) for app in _APPS), (environment,)]
     both = [*((environment, app) for app in _APPS), *((app, environment) for app in _APPS)]
     for levels in dict.fromkeys((*above, *both)):
         node = root
         for level in (*levels, SECTION):
-            node = _keys(loader, node).get(level)
+            node = _keys(merged, node).get(level)
         if node is not None:
             yield levels, node
 
 
-def _refuse_other_environments(loader: yaml.SafeLoader, root: yaml.Node | None, environment: str, name: str) -> None:
+def _refuse_other_environments(merged: _Merged, root: yaml.Node | None, environment: str, name: str) -> None:
     """Raise ConfigError where the section is there, but not for `environment`: its sequences would be lost unseen."""
     others = [
         level
-        for level, node in _keys(loader, root).items()
-        if SECTION in _keys(loader, node)
-        or any(SECTION in _keys(loader, child) for child in _keys(loader, node).values())
+        for level, node in _keys(merged, root).items()
+        if SECTION in _keys(merged, node)
+        or any(SECTION in _keys(merged, child) for child in _keys(merged, node).values())
     ]
     if others:
         text = f"no {SECTION} for {shown(environment)}, only under: {', '.join(map(plain, others))}"
         raise ConfigError(f"{text}; set `environment` in procrun.toml to one of them", name)
 
 
-def _process(loader: yaml.SafeLoader, node: yaml.Node, where: str) -> _Said:
+def _process(merged: _Merged, node: yaml.Node, where: str) -> _Said:
     said: _Said = {}
-    for key, value in _children(loader, node, where).items():
+    for key, value in _children(merged, node, where).items():
         at = f"{where}.{plain(key)}"
         target = _ALIASES.get(key, key)
         if target not in _KEYS:
@@ -144,19 +144,36 @@ def _scalar(node: yaml.Node, where: str) -> str:
     return str(node.value)
 
 
-def _children(loader: yaml.SafeLoader, node: yaml.Node, where: str) -> dict[str, yaml.Node]:
+def _children(merged: _Merged, node: yaml.Node, where: str) -> dict[str, yaml.Node]:
     """The keys of a mapping; none of an empty value. Raises ConfigError for anything else."""
     if not isinstance(node, yaml.MappingNode) and not _is_empty(node):
         raise ConfigError("takes keys, one a line, as in `stop_sequence: tstp, 120, term, 30, kill`", where)
-    return _keys(loader, node)
+    return _keys(merged, node)
 
 
-def _keys(loader: yaml.SafeLoader, node: yaml.Node | None) -> dict[str, yaml.Node]:
-    """The keys of a mapping as written, merge keys resolved; none of anything else."""
+def _keys(merged: _Merged, node: yaml.Node | None) -> dict[str, yaml.Node]:
+    """The keys of a mapping as written, merge keys resolved; none of anything else.
+
+    Each mapping once: PyYAML copies what is merged at every place, so that a few lines of merges fill any memory.
+    """
     if not isinstance(node, yaml.MappingNode):
         return {}
-    loader.flatten_mapping(node)
-    return {str(key.value) if isinstance(key, yaml.ScalarNode) else "?": value for key, value in node.value}
+    if id(node) in merged:
+        return merged[id(node)]
+    merged[id(node)] = {}  # for a mapping that merges itself
+    own: dict[str, yaml.Node] = {}
+    below: dict[str, yaml.Node] = {}
+    for key, value in node.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            for source in reversed(value.value) if isinstance(value, yaml.SequenceNode) else [value]:
+                if not isinstance(source, yaml.MappingNode):
+                    text = "expected a mapping or list of mappings for merging"
+                    raise yaml.MarkedYAMLError(problem=text, problem_mark=source.start_mark)
+                below |= _keys(merged, source)
+        else:
+            own[str(key.value) if isinstance(key, yaml.ScalarNode) else "?"] = value
+    merged[id(node)] = {**below, **own}
+    return merged[id(node)]
 
 
 def _is_empty(node: yaml.Node) -> bool:

@@ -188,10 +188,10 @@ class Stat(NamedTuple):
 class Happening(NamedTuple):
     """Something that happened to an instance, for the stream, for clients and for the report.
 
-    `what` is one of started, running, exited, signal, timeout (KILL at the budget), gone, failed,
-    crashed (it starts again in `seconds`), given-up, stuck; `detail` says more: the signal's name, the exit, the
-    error. `seconds` counts from the first signal of a stop sequence (for `exited` and `gone` outside of one: from the
-    start of the process).
+    `what` is one of started, running, exited, signal, timeout (KILL at the budget), gone, failed, crashed (it starts
+    again in `seconds`), given-up, left (by its leader), killing (others than its leader), strays (of no instance that
+    could be told), stuck; `detail` says more: the signal's name, the exit, the error. `seconds` counts from the first
+    signal of a stop sequence (for `exited` and `gone` outside of one: from the start of the process).
     """
 
     name: str

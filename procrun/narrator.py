@@ -45,6 +45,8 @@ class Narrator:
                 self.say(f"{name} {step(happening)}, port {process.spec.port}")
             case "waits" | "ready" | "unready" | "quiet" | "failed" | "stuck" | "crashed" | "given-up":
                 self.say(f"{name} {step(happening)}")
+            case "left" | "killing" | "strays":
+                self.say(f"{name} {step(happening)}")
         if line:
             self.say(line)
 
@@ -72,7 +74,7 @@ class Narrator:
         self._stopping = {process for process in self._stopping if process.state is State.STOPPING}
         for process in self._stopping:
             if process.stopping_for() >= REMIND_AFTER and process.next_step():
-                self.say(f"still waiting for {process.spec.name}: {_who(process)}; {process.next_step()}")
+                self.say(f"still waiting for {process.spec.name}: {proc.named(process.alive())}; {process.next_step()}")
         if self._stopping:
             self._reminder = self._loop.after(REMIND_AFTER, self._remind)
 
@@ -89,10 +91,6 @@ class Narrator:
         ports = {process.spec.port, *(int(found) for found in _PORT.findall(process.spec.command))}
         for port in sorted(ports & set(listening)):
             self.say(f"{process.spec.name}: port {port} is taken by {port_holder(listening[port])}")
-
-
-def _who(process: Process) -> str:
-    return ", ".join(f"pid {row.pid} ({proc.title(row.pid)})" for row in process.alive()[:3])
 
 
 def _plan(processes: Sequence[Process]) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from procrun import proc, shell, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
-from procrun.hints import there_are
+from procrun.hints import shown, there_are
 from procrun.manners import Manners, Rules, all_manners
 from procrun.model import Config, Entry, Finding, Spec, Variable, Wishes
 from procrun.sources import Sources, read, with_foreman_defaults
@@ -89,7 +89,7 @@ def instances(plan: Plan, type_: str, count: int) -> tuple[Spec, ...]:
 
     names = [entry.name for entry in plan.types]
     if type_ not in names:
-        raise ConfigError(f'no process type "{type_}"{there_are(names, type_)}', plan.sources.procfile)
+        raise ConfigError(f"no process type {shown(type_)}{there_are(names, type_)}", plan.sources.procfile)
     index = names.index(type_)
     entry = plan.types[index]
     port = plan.base_port + (0 if type_ == plan.single else PORTS_PER_TYPE * index)
@@ -175,7 +175,7 @@ def _choose(plan: Plan, wishes: Wishes) -> list[Spec]:
         *((name, "--only") for name in sorted(plan.only - known)),
     )
     for name, where in asked:
-        raise ConfigError(f'no process "{name}"{there_are(types, name)}', where)
+        raise ConfigError(f"no process {shown(name)}{there_are(types, name)}", where)
     named = set(wishes.names or types)
     chosen = [
         spec

@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from procrun.errors import EXHAUSTED
 from procrun.model import Stat
 
-PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
+_PF_EXITING = 4  # include/linux/sched.h
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -24,10 +25,19 @@ def become_subreaper() -> None:
 
     Raises OSError where the kernel refuses.
     """
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent() -> None:
+    """From here on this process gets TERM when its parent ends. Raises OSError where the kernel refuses."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _prctl(option: int, value: int) -> None:
     import ctypes  # 6 ms, so not before the first child
 
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
 def stat(pid: int) -> Stat | None:
@@ -46,6 +56,13 @@ def stat(pid: int) -> Stat | None:
         started=int(fields[19]),
         cpu=int(fields[11]) + int(fields[12]),
     )
+
+
+def is_ending(row: Stat) -> bool:
+    """Whether the process of `row` has gone or is on its way: then its memory, with the environment, is gone first."""
+    text = _read(f"/proc/{row.pid}/stat")
+    fields = text[text.rfind(b")") + 2 :].split()
+    return not fields or int(fields[19]) != row.started or fields[0] in b"ZX" or bool(int(fields[6]) & _PF_EXITING)
 
 
 def snapshot() -> dict[int, Stat]:
@@ -115,6 +132,12 @@ def mark(pid: int, name: str) -> str | None:
 def title(pid: int) -> str:
     """The command line of `pid` for people: blanks between the words, at most 60 characters."""
     return command_line(pid)[:60] or os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
+
+
+def named(rows: Sequence[Stat], most: int = 3) -> str:
+    """These processes for people: `pid 12 (sleep 600), pid 13 (ruby app.rb) and 4 more`."""
+    text = ", ".join(f"pid {row.pid} ({title(row.pid)})" for row in rows[:most])
+    return text + (f" and {len(rows) - most} more" if len(rows) > most else "")
 
 
 def command_line(pid: int) -> str:

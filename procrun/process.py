@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from procrun import limits, proc
 from procrun.backoff import Backoff, comes_back
-from procrun.family import MARK, Family
+from procrun.family import FRESH, MARK, Family
 from procrun.intake import Intake, Output
 from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop, Timer
@@ -66,6 +66,8 @@ class Process:
         self.ready = False
         self.quieted = False
         self.finished = False
+        self.spared: set[int] = set()
+        """Sessions that its stop sequence lets live (`no_kill`)."""
         self._around = around
         self._probe: Probe | None = None
         self._pipe = Intake(spec.name, around.loop, around.output, self._is_busy)
@@ -76,6 +78,7 @@ class Process:
         self._backoff = Backoff()
         self._pause = 0.0
         self._retry: Timer | None = None
+        self._doubt: Timer | None = None
 
     # What is wanted of it
 
@@ -159,10 +162,11 @@ class Process:
         pid, self.pid = self.pid, 0
         self._around.family.died(pid)
         self._pipe.drain()
-        by_itself = self.state is State.UP
+        up = self.state is State.UP
+        by_itself = up and self.wanted  # a store that will be stopped behind its users is not started again
         if by_itself:
             self._decide(end)
-        seconds = self.lived if by_itself else self._walk.elapsed
+        seconds = self.lived if up else self._walk.elapsed
         self._around.tell(self, Happening(self.spec.name, "exited", seconds, self.ended, pid))
         if by_itself:
             self._tell_given_up(end)
@@ -173,10 +177,18 @@ class Process:
         if self.state is State.DOWN or self.pid:
             return
         left = self.alive()
-        if not left:
+        if not left and self._around.family.certain:
             self._handle(Event.GONE)
+        elif not left:
+            self._look_again()
         elif self._walk.step is not None:
             self._volley.again(self._walk.step.signal, self.pid, left, self.spec.main_only)
+
+    def _look_again(self) -> None:
+        """Processes came and went during the look: one of them may have left others of this instance."""
+        if self._doubt is not None:
+            self._doubt.cancel()
+        self._doubt = self._around.loop.after(FRESH, self.check_gone)
 
     def resume(self) -> None:
         """Read on: the output takes lines again."""
@@ -290,6 +302,9 @@ class Process:
 
     def _begin(self) -> None:
         self.ready = False
+        left = [] if self.pid else self.alive()
+        if left:
+            self._tell("left", 0.0, proc.named(left))
         if self._probe is not None:
             self._probe.cancel()
             self._probe = None
@@ -310,6 +325,9 @@ class Process:
         assert step is not None
         self._hurried = False
         self._volley.next_step()
+        others = [row for row in self.alive() if row.pid != self.pid] if step.signal == signal.SIGKILL else []
+        if others:
+            self._tell("killing", self._walk.elapsed, proc.named(others))
         hit = self._signal(step.signal)
         unheard = not hit and bool(self.alive())
         self._walk.arm(hit > 0 or unheard)
@@ -352,6 +370,8 @@ class Process:
     def _give_up(self) -> None:
         for row in self.alive():
             self._volley.leave(row)
+            if self._sequence[-1].signal != signal.SIGKILL:
+                self.spared.add(row.sid)
             text = f"pid {row.pid} ({proc.title(row.pid)}) is still there at the end of its stop sequence"
             self._tell("stuck", self._walk.elapsed, text)
         self._handle(Event.GONE)
@@ -361,8 +381,13 @@ class Process:
         self.pid = 0
         self.ready = self.settled = self.quieted = False
         self._pipe.close()
+        strays = self._around.family.strays() if self.wanted else []
         self._around.family.buried(self.spec.name)
         self._tell("gone", self._walk.elapsed, self.ended)
+        if strays:
+            self._tell("strays", 0.0, proc.named(strays))
+        if self._doubt is not None:
+            self._doubt.cancel()
         if self.wanted:
             self.restarts += 1
             if self._pause:

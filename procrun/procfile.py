@@ -10,12 +10,15 @@ from procrun.model import Entry, Finding
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_YAML_HEADING = re.compile(r"[^\s#:][^:]*:\s*(?:[|>][+-]?)?\s*(?:\s#.*)?")
+# Possessive: a heading with a long run of blanks behind it took time by its square.
+_YAML_HEADING = re.compile(r"[^\s#:][^:]*+:\s*+(?:[|>][+-]?\s*+)?(?:(?<=\s)#.*)?")
 _VARIABLE = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=")
 _MARKUP = re.compile(r"\{\{|\{%|<%|\$\{|@@")
 _PART_OF_A_COMMAND = re.compile(r"""\s-|["'=$/]""")
 # Where str.splitlines() cuts (and honcho with it), blanks that are none to a shell, and marks without width.
 _ODD = re.compile(r"[\x0b\x0c\x1c-\x1e\x85\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]")
+LONGEST = 128 * 1024
+"""Bytes that Linux takes as one argument (execve(2), MAX_ARG_STRLEN): the command is one of the shell's."""
 _NOT_AN_ENTRY = "ignored: not `name: command`"
 _MOST_SHOWN = 40
 
@@ -37,6 +40,7 @@ def parse(data: bytes, name: str) -> tuple[tuple[Entry, ...], tuple[Finding, ...
         match = PROCFILE_LINE.match(line)
         if match and not _is_empty(match[2]):
             entry = Entry(match[1], _command(match[2]), where)
+            _refuse_endless(entry)
             first = entries.setdefault(entry.name, entry)
             if first is not entry:
                 raise ConfigError(f'"{entry.name}" is in {first.where} already; rename one of the two', where)
@@ -80,6 +84,12 @@ def _command(text: str) -> str:
     """The command without trailing blanks, unless the first of these is escaped."""
     stripped = text.rstrip(" \t")
     return text if stripped.endswith("\\") else stripped
+
+
+def _refuse_endless(entry: Entry) -> None:
+    if len(entry.command) >= LONGEST:
+        text = f"the command has {len(entry.command)} letters, and the system takes {LONGEST} at most"
+        raise ConfigError(f"{text}; put it into a script", entry.where)
 
 
 def _is_empty(command: str) -> bool:

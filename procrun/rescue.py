@@ -1,25 +1,30 @@
-"""Stops what a dead supervisor left: rank after rank, stores last, each by its own signal and with its own budget."""
+"""Stops what nobody else stops: what a dead supervisor left, and what could be told to be no instance's at the end.
+
+Dynos first, stores last, each by its own signal and with its own budget, counted from its first signal whoever sent it.
+"""
 
 import os
 import signal
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import NamedTuple
 
 from procrun import limits, proc, stderr
+from procrun.family import FRESH, Family
 from procrun.loop import Loop, Timer
 from procrun.model import Stat, Step
-from procrun.stopping import DEFAULT_BUDGET, UNKILLABLE_AFTER
+from procrun.stopping import DEFAULT_BUDGET, UNKILLABLE_AFTER, ending_step, signal_name
 from procrun.volley import Volley
 
 NAMED = 20
-"""How many processes are told by their pid; of a thousand the rest is counted."""
+"""How many instances are told by name; of a thousand the rest is counted."""
 
 
 class Dyno(NamedTuple):
-    """How to stop what belongs to the session of `leader`, lower ranks first; `pipe` is the inode it writes into."""
+    """How to stop an instance, lower ranks first; `pipe` is the inode of the pipe it writes into, 0 for none."""
 
+    name: str
     leader: int
     pipe: int
     rank: int
@@ -27,119 +32,199 @@ class Dyno(NamedTuple):
     first: Step
 
 
-_UNKNOWN = Dyno(0, 0, 0, False, Step(signal.SIGTERM, DEFAULT_BUDGET))
+NOBODYS = Dyno("of no instance", 0, 0, 0, False, Step(signal.SIGTERM, DEFAULT_BUDGET))
+
+
+class _Stop:
+    """One stop under way: since when, by which signal, and whether it has come to KILL."""
+
+    def __init__(self, begun: float, number: int) -> None:
+        self.begun = begun
+        self.steps = f"{signal_name(number)} 0.00"
+        self.killing = False
+        self.deadline: Timer | None = None
 
 
 class Rescue:
-    """Works on the orphans of this process; `dynos` has each instance's latest. `over` is called when none is left.
+    """Works on the descendants of this process, without those of the sessions `spared`; `over` is called at the end.
 
-    `stopped` is how many there were.
+    Another user's process (`sudo …`) is named, unless that was `told` before, and not waited for.
     """
 
-    def __init__(self, loop: Loop, dynos: Mapping[str, Dyno], over: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        family: Family,
+        over: Callable[[], None],
+        told: Callable[[Stat], object],
+        spared: Iterable[int] = (),
+    ) -> None:
         self._loop = loop
-        self._dynos = dynos
+        self._family = family
         self._over = over
         self.stopped = 0
-        self._volley = Volley(lambda row: stderr.tell(f"pid {row.pid} ({proc.title(row.pid)}) is another user's"))
-        self._rank = -1
-        self._begun = 0.0
-        self._deadline: Timer | None = None
-        self._killing = False
+        """How many processes there were to stop."""
+        self._told = told
+        self._volley = Volley(self._refused)
+        self._dynos: dict[str, Dyno] = {}
+        self._signalled: dict[str, float] = {}
+        self._found: dict[tuple[int, int], Dyno] = {}
+        self._stops: dict[Dyno, _Stop] = {}
+        self._spared = set(spared)
+        self._read: set[int] = set()
+        self._rank = 0
+        self._doubt: Timer | None = None
+        self._why = ""
         self._kept: tuple[int, ...] = os.pipe()  # for the day when there are none: who signals looks first
 
+    def born(self, dyno: Dyno) -> None:
+        """An instance was started, perhaps again: nothing is left of it as it was."""
+        self._family.buried(dyno.name)
+        self._dynos[dyno.name] = dyno
+        self._signalled.pop(dyno.name, None)
+        self._spared.discard(dyno.leader)
+        self._family.born(dyno.name, dyno.leader)
+
+    def signalled(self, name: str, when: float) -> None:
+        """A signal that ends it was sent at `when` (monotonic clock): its budget runs from the first one."""
+        self._signalled.setdefault(name, when)
+
     def check(self, why: str) -> None:
-        """Some process ended, first of all the supervisor (`why` says how): stop what is left."""
+        """Some process ended, first of all the supervisor (`why` says how): stop what is left.
+
+        May be called again where descriptors had run out in the middle of it.
+        """
         for handle in self._kept:
             os.close(handle)
         self._kept = ()
+        if not self._why:
+            self._why = why
+            self._read_for(dyno.leader for dyno in self._dynos.values())  # at once: who writes now dies of it
+        self._family.changed()
         left = self._left()
+        self._report_gone(left)
+        if not left and not self._family.certain:
+            self._look_again()
+            return
         if not left:
-            if self._begun:
-                stderr.tell("everything it left is gone")
+            if self._stops:
+                stderr.tell("everything is gone")
             self._over()
             return
-        if not self._begun:
-            self._read_for(left)
-            self.stopped = len(left)
-        rank = min(self._dyno(row).rank for row in left)
-        if rank > self._rank:
-            pids = [str(row.pid) for row in left if self._dyno(row).rank == rank]
-            self._begin(rank)
-            more = f" and {len(pids) - NAMED} more" if len(pids) > NAMED else ""
-            stderr.tell(f"{why}; stopping {', '.join(pids[:NAMED])}{more}")
-        elif self._killing:
-            self._fire(signal.SIGKILL)
+        if not self._stops:
+            self.stopped = sum(map(len, left.values()))
+            self._read_for(row.pid for rows in left.values() for row in rows)
+        self._rank = max(self._rank, min(dyno.rank for dyno in left))
+        new = [dyno for dyno in left if dyno not in self._stops and dyno.rank <= self._rank]
+        who = [f"{dyno.name}: {proc.named(left[dyno])}" for dyno in new[:NAMED]]  # while they are there
+        for dyno in new:
+            self._begin(dyno, left[dyno])
+        if new:
+            more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
+            stderr.tell(f"{self._why}; stopping {', '.join(who)}{more}")
+        for dyno in self._stops.keys() & left.keys() - set(new):
+            self._go_on(dyno, left[dyno])
 
-    def anew(self, why: str) -> None:
-        """Descriptors had run out in the middle of something: do again what was left undone."""
-        if self._deadline is None:
-            self._rank = -1
-        self.check(why)
+    def _look_again(self) -> None:
+        """Processes came and went during the look: one of them may have left others."""
+        if self._doubt is not None:
+            self._doubt.cancel()
+        self._doubt = self._loop.after(FRESH, lambda: self.check(self._why))
 
     def hurry(self) -> None:
         """Somebody is impatient: KILL now."""
-        if not self._killing:
-            self._kill()
+        for dyno, stop in self._stops.items():
+            if not stop.killing:
+                self._kill(dyno)
 
-    def _begin(self, rank: int) -> None:
-        """Signal this rank and arm its deadline; who hears of it is told afterwards."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        self._rank, self._killing = rank, False
-        self._volley.next_step()
-        stage = self._stage()
-        for session in {row.sid for row in stage}:
-            dyno = self._of(session)
-            rows = [row for row in stage if row.sid == session]
-            self._volley.fire(dyno.first.signal, session, rows, dyno.main_only)
-        self._begun = monotonic()
-        wait = max((self._dyno(row).first.wait for row in stage), default=0.0)
-        self._deadline = self._loop.at(self._begun + wait, self._kill)
+    def _begin(self, dyno: Dyno, rows: list[Stat]) -> None:
+        """Signal it, unless that was done before: a second TERM kills the jobs of rq and dramatiq. Arm its deadline."""
+        begun = self._signalled.get(dyno.name)
+        if begun is None:
+            begun = monotonic()
+            self._volley.fire(dyno.first.signal, dyno.leader, rows, dyno.main_only)
+        stop = self._stops[dyno] = _Stop(begun, dyno.first.signal)
+        stop.deadline = self._loop.at(begun + dyno.first.wait, lambda: self._kill(dyno))
 
-    def _kill(self) -> None:
-        self._killing = True
-        if self._deadline is not None:
-            self._deadline.cancel()
-        stage, after = self._stage(), monotonic() - self._begun
-        self._fire(signal.SIGKILL)
-        self._deadline = self._loop.after(UNKILLABLE_AFTER, self._over)
-        for row in stage:
-            stderr.tell(f"KILL after {after:.2f} s: pid {row.pid} ({proc.title(row.pid)})")
+    def _go_on(self, dyno: Dyno, rows: list[Stat]) -> None:
+        """Somebody ended: see to those who came meanwhile."""
+        if self._stops[dyno].killing:
+            self._volley.fire(signal.SIGKILL, dyno.leader, rows)
+        elif dyno.name not in self._signalled:
+            self._volley.again(dyno.first.signal, dyno.leader, rows, dyno.main_only)
 
-    def _fire(self, number: int) -> None:
-        self._volley.fire(number, 0, self._stage())
+    def _kill(self, dyno: Dyno) -> None:
+        stop = self._stops[dyno]
+        if stop.deadline is not None:
+            stop.deadline.cancel()
+        stop.killing = True
+        stop.deadline = self._loop.after(UNKILLABLE_AFTER, lambda: self._give_up(dyno))
+        rows, after = self._left().get(dyno, []), monotonic() - stop.begun
+        if rows:
+            who = proc.named(rows)
+            self._volley.fire(signal.SIGKILL, dyno.leader, rows)
+            stop.steps += f" → KILL {after:.2f}"
+            stderr.tell(f"KILL after {after:.2f} s: {dyno.name}: {who}")
 
-    def _left(self) -> list[Stat]:
-        return self._volley.ours(proc.descendants(os.getpid(), proc.snapshot()))
+    def _give_up(self, dyno: Dyno) -> None:
+        for row in self._left().get(dyno, []):
+            self._volley.leave(row)
+            stderr.tell(f"pid {row.pid} ({proc.title(row.pid)}) cannot be killed")
+        self.check(self._why)
 
-    def _stage(self) -> list[Stat]:
-        return [row for row in self._left() if self._dyno(row).rank == self._rank]
+    def _refused(self, row: Stat) -> None:
+        if not self._told(row):
+            stderr.tell(f"pid {row.pid} ({proc.title(row.pid)}) is another user's, and stays")
+
+    def _report_gone(self, left: dict[Dyno, list[Stat]]) -> None:
+        for dyno, stop in list(self._stops.items()):
+            if dyno not in left and stop.deadline is not None:
+                stop.deadline.cancel()
+                stop.deadline = None
+                stderr.tell(f"{dyno.name} {stop.steps} → gone {monotonic() - stop.begun:.2f} s")
+
+    def _left(self) -> dict[Dyno, list[Stat]]:
+        left: dict[Dyno, list[Stat]] = {}
+        spared: set[int] = set()
+        for row in self._volley.reachable(self._family.everybody()):
+            if row.sid in self._spared or row.ppid in spared:
+                spared.add(row.pid)
+            else:
+                left.setdefault(self._dyno(row), []).append(row)
+        return left
 
     def _dyno(self, row: Stat) -> Dyno:
-        return self._of(row.sid)
+        key = (row.pid, row.started)
+        if key not in self._found:
+            self._found[key] = self._identify(row)
+        return self._found[key]
 
-    def _of(self, session: int) -> Dyno:
-        """A pid may have come again: the latest that had it."""
-        return next((dyno for dyno in reversed(list(self._dynos.values())) if dyno.leader == session), _UNKNOWN)
+    def _identify(self, row: Stat) -> Dyno:
+        """By its session; a daemon, which has one of its own, by what it runs, since others need a store to the last;
+        else by its parents or its mark."""
+        name = self._family.owner(row)
+        dyno = self._dynos.get(name) or NOBODYS._replace(name=name or NOBODYS.name)
+        if row.sid == dyno.leader or dyno.rank > 0:
+            return dyno
+        rank = max((known.rank for known in self._dynos.values()), default=0) + 1
+        return _as_store(row, rank) or dyno
 
-    def _read_for(self, left: list[Stat]) -> None:
+    def _read_for(self, pids: Iterable[int]) -> None:
         """Read what they write, and drop it: without a reader a worker dies, or hangs, before it saves its jobs.
 
         Only the supervisor's own pipes: those of an `a | b` in a command have their reader.
         """
         pipes = {dyno.pipe for dyno in self._dynos.values()}
         room = limits.room(len(pipes))
-        for row in left:
+        for pid in pids:
             for fd in (1, 2):
-                path = f"/proc/{row.pid}/fd/{fd}"
+                path = f"/proc/{pid}/fd/{fd}"
                 try:
                     found = os.stat(path)
-                    if stat.S_ISFIFO(found.st_mode) and found.st_ino in pipes and room > 0:
-                        pipes.remove(found.st_ino)
+                    if stat.S_ISFIFO(found.st_mode) and found.st_ino in pipes - self._read and room > 0:
                         room -= 1
                         self._drain(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+                        self._read.add(found.st_ino)
                 except OSError:
                     pass  # gone meanwhile
 
@@ -152,3 +237,17 @@ class Rescue:
                 pass
 
         self._loop.read(pipe, read)
+
+
+def _as_store(row: Stat, rank: int) -> Dyno | None:
+    """A daemonised store, seen from its command line: redis-server writes its title over its mark."""
+    try:
+        from procrun.recognition import recognise  # 20 ms, and only now needed
+    except ImportError:
+        return None  # procrun was replaced meanwhile
+    for pid in (row.sid, row.pid):
+        found = recognise(proc.command_line(pid), {})
+        if found is not None and found.profile.store:
+            first = Step(ending_step(found.profile.stop).signal, DEFAULT_BUDGET)
+            return Dyno(f"{found.profile.name} (a daemon)", pid, 0, rank, found.profile.main_only, first)
+    return None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from procrun import config, environment, procfile, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
+from procrun.hints import shown
 from procrun.model import Config, Entry, Finding, Variable, Wishes
 
 
@@ -30,7 +31,7 @@ def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True) -> S
     """
     wishes = with_foreman_defaults(wishes)
     if wishes.app_root is not None and not os.path.isdir(wishes.app_root):
-        raise ConfigError(f'"{wishes.app_root}" is no folder; name the one that the app is in', "-d")
+        raise ConfigError(f"{shown(wishes.app_root)} is no folder; name the one that the app is in", "-d")
     env_files, loaded = _load_environment(wishes, environ)
     path = _procfile_path(wishes, loaded)
     name = path or "stdin"

@@ -1,5 +1,6 @@
 """One line on stderr, in procrun's name, that can never hold anything up."""
 
+import _thread  # not threading: its start() waits for the thread, for ever where that has no memory to begin with
 import os
 import stat
 from types import TracebackType
@@ -54,17 +55,18 @@ def _from_aside(line: bytes) -> None:
     room.register(2, select.POLLOUT)
     if room.poll(0):
         try:
-            import threading
-
-            thread = threading.Thread(target=_write, args=(2, line), daemon=True)
-            thread.start()
-            thread.join(PATIENCE)
-        except (ImportError, OSError, RuntimeError):  # for want of a descriptor, or of memory
+            written = _thread.allocate_lock()
+            written.acquire()
+            _thread.start_new_thread(_write, (2, line, written))
+            written.acquire(timeout=PATIENCE)
+        except RuntimeError:  # for want of memory
             _write(2, line)
 
 
-def _write(fd: int, line: bytes) -> None:
+def _write(fd: int, line: bytes, written: "_thread.LockType | None" = None) -> None:
     try:
         os.write(fd, line)
     except OSError:
         pass
+    if written is not None:
+        written.release()

@@ -20,6 +20,9 @@ UNKILLABLE_AFTER = 5.0
 ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
 """Signals that ask to end; CONT follows them, since a stopped process cannot die (as systemd, runit and s6 do)."""
 
+ENDING_NAMES = frozenset(("TERM", "INT", "QUIT", "HUP", "KILL"))
+"""The same by name, and KILL."""
+
 _EXAMPLE = "tstp, 120, term, 30, kill"
 
 

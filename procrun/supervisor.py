@@ -1,19 +1,20 @@
 """All instances of one run: names to processes, what ends the run, and what is told to whom."""
 
 import os
-import signal
 from collections.abc import Callable, Iterable
 from time import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import proc
 from procrun.family import Family
 from procrun.intake import Output
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
-from procrun.model import Exit, Happening, Spec, Stat
+from procrun.model import Exit, Happening, Spec
 from procrun.process import Process, Surroundings
 from procrun.stopping import exit_status
+
+if TYPE_CHECKING:  # imported where something is left at the end
+    from procrun.rescue import Rescue
 
 Listener = Callable[[Process, Happening], None]
 OnEnd = Callable[[str, "Verdict"], None]
@@ -46,6 +47,7 @@ class Supervisor:
         stdin, self._stdin_writer = os.pipe()  # stays open and silent: watchers quit at end of file
         self._around = Surroundings(loop, self.family, output, stdin, self._told, self._blockers)
         self._held: dict[str, float | None] = {}
+        self._strays: Rescue | None = None
 
     # What is asked of it
 
@@ -65,6 +67,8 @@ class Supervisor:
         A store that is stopped alone is stopped at once: only who is being stopped with it is waited for.
         """
         for process in processes:
+            if self.processes.get(process.spec.name) is not process:
+                continue  # it was scaled away while a deploy or a rolling restart had yet to come to it
             process.wanted = again
             if process.state is State.UP:
                 self._held.setdefault(process.spec.name, budget)
@@ -97,6 +101,7 @@ class Supervisor:
             process = self.processes.get(name)
             if process is not None and process.state is State.DOWN and not process.wanted:
                 del self.processes[name]
+        self._settle_soon()  # a store that is gone for good is waited for no more
 
     def end(self, verdict: Verdict) -> None:
         """Stop everything; the first verdict stands."""
@@ -115,22 +120,13 @@ class Supervisor:
         """Go one step on in every stop sequence that is under way."""
         for process in list(self.processes.values()):
             process.hurry()
+        if self._strays is not None:
+            self._strays.hurry()
 
     def freeze(self, number: int) -> None:
         """Pass STOP or CONT on to everything."""
         for process in self.processes.values():
             process.freeze(number)
-
-    def sweep(self) -> list[Stat]:
-        """Kill what is left and could not be attributed to any instance; what it was."""
-        self.family.changed()
-        left = self.family.everybody()
-        for row in left:
-            try:
-                proc.send(signal.SIGKILL, row)
-            except PermissionError:
-                pass  # another user's: it was reported with its instance
-        return left
 
     def resume_reading(self) -> None:
         """The output takes lines again."""
@@ -214,6 +210,7 @@ class Supervisor:
         for process in list(self.processes.values()):
             process.nudge()
         self._check_errands()
+        self._check_over()
 
     def _check_errands(self) -> None:
         for errand in list(self._errands):
@@ -230,8 +227,19 @@ class Supervisor:
         return process.settled and (process.ready or not process.spec.ready)
 
     def _check_over(self) -> None:
-        if self.verdict is not None and not self.alive():
+        """Once every instance is down, what could be told to be nobody's is stopped too: TERM, a budget, KILL."""
+        if self.verdict is None or self.alive() or self._loop.stopped:
+            return
+        spared = {session for process in self.processes.values() for session in process.spared}
+        left = any(row.sid not in spared for row in self.family.everybody())
+        if self._strays is None and not left and self.family.certain:
             self._loop.stop()
+            return
+        if self._strays is None:
+            from procrun.rescue import Rescue
+
+            self._strays = Rescue(self._loop, self.family, self._loop.stop, self.family.owner, spared)
+        self._strays.check("all instances are down")
 
 
 class Errand(NamedTuple):

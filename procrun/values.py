@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from procrun.hints import there_are
+from procrun.hints import shown, there_are
 from procrun.model import LONGEST_WAIT, PLATFORMS
 
 LAST_PORT = 65535
@@ -12,7 +12,7 @@ LAST_PORT = 65535
 def port(text: str) -> int:
     """A TCP port that a process can listen on. Raises ValueError that says what to give."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) <= LAST_PORT:
-        raise ValueError(f'"{text}" is no port; give a number from 1 to {LAST_PORT}')
+        raise ValueError(f"{shown(text)} is no port; give a number from 1 to {LAST_PORT}")
     return int(text)
 
 
@@ -23,7 +23,7 @@ def seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= LONGEST_WAIT:  # never true of nan
-        raise ValueError(f'"{text}" is no budget; give seconds from above 0 to {LONGEST_WAIT}, as in 8 or 0.5')
+        raise ValueError(f"{shown(text)} is no budget; give seconds from above 0 to {LONGEST_WAIT}, as in 8 or 0.5")
     return value
 
 
@@ -36,11 +36,11 @@ def formation(text: str, types: Sequence[str]) -> dict[str, int]:
     for item in split([text]):
         name, equals, number = (part.strip() for part in item.partition("="))
         if not equals or not re.fullmatch(r"[0-9]{1,5}", number):
-            raise ValueError(f'"{item}" is not TYPE=NUMBER, as in web=2,worker=1')
+            raise ValueError(f"{shown(item)} is not TYPE=NUMBER, as in web=2,worker=1")
         if name not in types and name != "all":
-            raise ValueError(f'no process type "{name}"{there_are(types, name)}')
+            raise ValueError(f"no process type {shown(name)}{there_are(types, name)}")
         if name in counts:
-            raise ValueError(f'"{name}" is given twice')
+            raise ValueError(f"{shown(name)} is given twice")
         counts[name] = int(number)
     everything = counts.pop("all", None)
     if everything is not None:
@@ -56,7 +56,7 @@ def split(values: Iterable[str]) -> list[str]:
 def platform(text: str) -> str:
     """`local`, `heroku` or `server`. Raises ValueError that says so for another word."""
     if text not in PLATFORMS:
-        raise ValueError(f'"{text}" is no platform; there are: {", ".join(PLATFORMS)}')
+        raise ValueError(f"{shown(text)} is no platform; there are: {', '.join(PLATFORMS)}")
     return text
 
 

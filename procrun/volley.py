@@ -31,6 +31,10 @@ class Volley:
         """Those that may be signalled."""
         return [row for row in rows if (row.pid, row.started) not in self._refused]
 
+    def reachable(self, rows: Iterable[Stat]) -> list[Stat]:
+        """Those that are alive and may be signalled, asked of the kernel."""
+        return [row for row in self.ours(rows) if self._may(row)]
+
     def leave(self, row: Stat) -> None:
         """Count this one out: it cannot be killed."""
         self._refused.add((row.pid, row.started))
@@ -90,6 +94,13 @@ class Volley:
             return False
 
     def _at_groups(self, number: int, rows: Iterable[Stat]) -> None:
+        """Signal the groups of `rows`, which were all alive a moment ago.
+
+        A group's id is not given away while the group has a member, a dead one that nobody has reaped included
+        (setpgid(2), fork(2)), and `_may` has just seen a member by its start time. To hit a stranger all members would
+        have to be reaped, and all other pids given out up to pid_max, since the kernel goes round in a circle, within
+        those microseconds. A group lies within one session, so whoever has joined it meanwhile is of the same instance.
+        """
         reached = list(rows)
         groups = {row.pgid for row in reached}
         if number not in EVERYBODYS:

@@ -56,6 +56,9 @@ _STEPS: dict[str, Callable[[Happening], str]] = {
     "ready": lambda h: f"ready after {h.seconds:.2f} s",
     "unready": lambda h: f"gives no answer after {h.seconds:.0f} s; what waits for it starts now",
     "failed": lambda h: f"could not be started: {h.detail}",
+    "left": lambda h: f"left behind by its leader: {h.detail}",
+    "killing": lambda h: f"beyond its leader has to be killed: {h.detail}",
+    "strays": lambda h: f"is gone; whose these are cannot be told, they end with the run: {h.detail}",
     "stuck": lambda h: f"is not waited for: {h.detail}",
 }
 """What is said of each happening; of any other its own name."""

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -105,10 +105,16 @@ class Folder:
         """Write the Procfile."""
         self.write("Procfile", "\n".join(lines) + "\n")
 
-    def start(self, *arguments: str, env: dict[str, str] | None = None, dropping: str | None = None) -> Run:
-        """`procrun start` in the background."""
+    def start(
+        self,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        dropping: str | None = None,
+        before: Sequence[str] = (),
+    ) -> Run:
+        """`procrun start` in the background, behind what executes it, if anything is to."""
         popen = subprocess.Popen(
-            [*PROCRUN, "start", *arguments],
+            [*before, *PROCRUN, "start", *arguments],
             cwd=self.path,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -172,7 +178,7 @@ def child(name: str, *arguments: str) -> str:
 def alive(pid: int) -> bool:
     """Whether `pid` lives; a zombie does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
 

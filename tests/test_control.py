@@ -1,14 +1,16 @@
 """The control verbs and the socket behind them: ps, scale, several runs in a folder, and what is refused."""
 
 import json
+import os
 import re
+import signal
 import socket
 import stat
 from pathlib import Path
 
 import pytest
 
-from tests.harness import TERM, Folder, child, until
+from tests.harness import PATIENCE, PYTHON, TERM, Folder, alive, child, until
 
 
 def socket_of(folder: Folder) -> Path:
@@ -276,4 +278,92 @@ def test_a_stop_of_what_is_down_says_so(folder: Folder) -> None:
     result = folder.procrun("stop", "worker")
 
     assert (result.returncode, result.stderr) == (0, "procrun: worker.1 is down already\n")
+    run.finish(TERM)
+
+
+def test_a_killed_start_in_another_run_leaves_nothing_behind(folder: Folder) -> None:
+    folder.write("procrun.toml", '[process.app]\nafter = ["db"]\n')
+    folder.procfile("db: sleep 60", "app: sleep 60")
+    run = folder.start()
+    run.wait_for(r"app\.1 started")
+    folder.procrun("stop", "app", "db")
+    with folder.background("start", "app") as client:
+        run.wait_for(r"app\.1 waits for db\.1", count=2)
+        [worker] = map(int, Path(f"/proc/{client.pid}/task/{client.pid}/children").read_text().split())
+        client.kill()
+
+        until(lambda: not alive(worker), "the other half of it is gone")
+    run.finish(TERM)
+
+
+def test_what_waits_for_a_store_starts_when_the_store_is_scaled_away(folder: Folder) -> None:
+    folder.write("procrun.toml", '[process.app]\nafter = ["db"]\n')
+    folder.procfile("db: " + child("polite.py", "1", "0"), "app: sleep 60")
+    run = folder.start()
+    run.wait_for("ready")
+    run.wait_for(r"app\.1 started")
+    folder.procrun("stop", "app")
+
+    with folder.background("scale", "db=0") as scaling:
+        run.wait_for("asked to stop")
+        with folder.background("start", "app") as starting:
+            run.wait_for(r"app\.1 waits for db\.1", count=2)
+            assert (scaling.wait(PATIENCE), starting.wait(PATIENCE)) == (0, 0)
+    run.finish(TERM)
+
+
+def test_what_was_scaled_away_is_not_restarted_by_a_rolling_restart_that_comes_to_it_later(folder: Folder) -> None:
+    folder.procfile("slow: " + child("polite.py", "1", "0"), "web: sleep 60")
+    run = folder.start("-c", "web=2")
+    run.wait_for("ready")
+    run.wait_for(r"web\.2 started")
+
+    with folder.background("restart", "--rolling", "slow", "web") as rolling:
+        run.wait_for("asked to stop")
+        assert folder.procrun("scale", "web=1").returncode == 0
+        assert rolling.wait(PATIENCE) == 0
+
+    names = [row["name"] for row in json.loads(folder.procrun("ps", "--json").stdout)]
+    assert names == ["slow.1", "web.1"]
+    assert run.output.count("web.2 started") == 1
+    run.finish(TERM)
+
+
+def test_a_bad_word_in_the_middle_of_a_deploy_takes_it_back(folder: Folder) -> None:
+    quiet = (
+        "import signal; signal.signal(signal.SIGTSTP, print); print('up', flush=True); signal.pause(); signal.pause()"
+    )
+    folder.write("procrun.toml", 'platform = "server"\n[process.web]\nprofile = "sidekiq"\n')
+    folder.procfile(f'web: {PYTHON} -c "{quiet}"')
+    run = folder.start()
+    run.wait_for(r"\| up")
+    until(lambda: list(folder.path.glob(".procrun/*.sock")), "the socket is there")
+
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(str(socket_of(folder)))
+        connection.sendall(b'{"type":"deploy","names":[]}\n')
+        with connection.makefile("rb") as lines:
+            assert any(b'"go"' in line for line in lines)
+            connection.sendall(b'{"type":"deployed","status":"fine"}\n')
+            assert b"not understood" in lines.readline()
+
+    run.wait_for(r"\| up", count=2)
+    run.finish(TERM)
+
+
+def test_a_store_that_dies_while_its_stop_waits_for_its_users_is_not_started_again(folder: Folder) -> None:
+    folder.write("procrun.toml", '[process.app]\nafter = ["db"]\n[process.db]\nrestart = "always"\n')
+    folder.procfile("db: sleep 60", "app: " + child("polite.py", "1", "0"), "web: sleep 60")
+    run = folder.start()
+    store = int(run.wait_for(r"db\.1 started, pid (\d+)")[1])
+    run.wait_for("ready")
+
+    with folder.background("stop", "db", "app") as stopping:
+        run.wait_for("asked to stop")
+        os.kill(store, signal.SIGKILL)
+        assert stopping.wait(PATIENCE) == 0
+
+    states = {row["name"]: row["state"] for row in json.loads(folder.procrun("ps", "--json").stdout)}
+    assert states == {"db.1": "down", "app.1": "down", "web.1": "up"}
     run.finish(TERM)

@@ -111,3 +111,10 @@ def test_floors_are_those_of_the_import_contract() -> None:
     floors = [re.sub(r" {3,}.*", "", floor, flags=re.MULTILINE).split() for floor in told[1].split("↓")]
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     assert floors == [layer.split(" | ") for layer in contract["layers"]]
+
+
+def test_each_promise_names_tests_that_there_are() -> None:
+    page = (ROOT / "docs/reliability.md").read_text()
+    for file, name in re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", page):
+        text = (ROOT / "tests" / file).read_text()
+        assert not name or f"def {name}(" in text, name

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -251,25 +252,25 @@ def test_a_full_disk_is_no_fault_and_the_mark_still_finds_what_is_left(folder: F
 
 def test_on_a_disk_that_cannot_be_written_the_record_is_elsewhere(folder: Folder, small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    (folder.path / "runtime").mkdir(mode=0o700)
-    env = {"XDG_RUNTIME_DIR": str(folder.path / "runtime")}
     folder.procfile("web: true")
 
-    _, left = killed(folder, env)
+    with tempfile.TemporaryDirectory(dir="/tmp") as runtime:  # a path that is short enough for a socket
+        env = {"XDG_RUNTIME_DIR": runtime}
+        _, left = killed(folder, env, Path(runtime))
 
-    assert list((folder.path / "runtime").glob("procrun-*/*.run"))
-    assert folder.procrun("doctor", "--clean", env=env).returncode == 0
-    assert not alive(left)
-    assert not list((folder.path / "runtime").glob("procrun-*/*.run"))
+        assert folder.procrun("doctor", "--clean", env=env).returncode == 0
+        assert not alive(left)
+        assert not list(Path(runtime).rglob("*.run"))
 
 
-def killed(folder: Folder, env: dict[str, str] | None = None) -> tuple[Run, int]:
+def killed(folder: Folder, env: dict[str, str] | None = None, where: Path | None = None) -> tuple[Run, int]:
     """A run of one sleeper, killed; the run and what it left. The Procfile is as before."""
     before = (folder.path / "Procfile").read_text()
     folder.procfile("web: echo ready; exec sleep 600")
     run = folder.start(env=env)
     run.wait_for("ready")
     run.wait_for("started")
+    until(lambda: list((where or folder.path).rglob("*.run")), "there is a record, if only an empty one")
     kill_both(run)
     folder.write("Procfile", before)
     return run, pids(run)[0]

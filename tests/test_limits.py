@@ -179,7 +179,10 @@ def test_without_descriptors_nobody_is_taken_for_gone(folder: Folder, event: str
     assert run.finish() == 1
     assert not any(map(alive, everybody))
     assert LEFT_WITH in run.output and "Traceback" not in run.output
-    assert re.search(r"procrun: the supervisor ended \(exit 1\); stopping [\d, ]+\nprocrun: everything", run.output)
+    assert re.search(
+        r"procrun: the supervisor ended \(exit 1\); stopping .*\n(procrun: .* gone .*\n)+procrun: everything",
+        run.output,
+    )
 
 
 def test_front_without_descriptors_stays_until_it_could_look(folder: Folder) -> None:

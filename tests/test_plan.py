@@ -402,11 +402,11 @@ def test_empty_file_of_foreman_says_nothing(three: Folder) -> None:
     ("text", "message"),
     [
         ("port: many", '.foreman: port: "many" is no port; give a number from 1 to 65535'),
-        ("port: true", ".foreman: port: takes one plain value, as on foreman's command line"),
+        ("port: true", '.foreman: port: "true" is no port; give a number from 1 to 65535'),
         ("formation: {web: 2}", ".foreman: formation: takes one plain value, as on foreman's command line"),
         (
             "timeout: .nan",
-            '.foreman: timeout: "nan" is no budget; give seconds from above 0 to 1000000, as in 8 or 0.5',
+            '.foreman: timeout: ".nan" is no budget; give seconds from above 0 to 1000000, as in 8 or 0.5',
         ),
         ("- web", ".foreman: is not `option: value` lines, as in `formation: web=2`"),
         ("web", ".foreman: is not `option: value` lines, as in `formation: web=2`"),

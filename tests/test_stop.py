@@ -154,17 +154,18 @@ def test_an_echo_of_the_first_ctrl_c_is_no_second_one(folder: Folder) -> None:
     assert re.search(r"worker\.1 TERM 0\.00 → gone 1\.\d\d s \(exit 0\)", run.output)
 
 
-def test_a_further_term_does_not_hasten_anything(folder: Folder) -> None:
+@pytest.mark.parametrize("number", [TERM, HUP, QUIT])
+def test_a_further_signal_but_ctrl_c_does_not_hasten_anything(folder: Folder, number: signal.Signals) -> None:
     folder.procfile("worker: " + child("polite.py", "1", "0"))
     run = folder.start()
     run.wait_for("ready")
     run.signal(TERM)
     run.wait_for("asked to stop")
 
-    run.signal(TERM)
+    run.signal(number)
 
     run.finish()
-    assert re.search(r"worker\.1 TERM 0\.00 → gone 1\.\d\d s \(exit 0\)", run.output)
+    assert re.search(r"worker\.1 TERM 0\.00 → gone (0\.9|1\.\d)\d s \(exit 0\)", run.output)
 
 
 def test_a_stopped_process_is_continued_so_that_it_can_die(folder: Folder) -> None:
@@ -221,7 +222,7 @@ def test_when_the_supervisor_is_killed_the_front_stops_everything(folder: Folder
 
     assert run.finish() == 137
     assert "the supervisor ended (killed by KILL); stopping " in run.output
-    assert re.search(r"KILL after 1\.\d\d s: pid \d+", run.output)
+    assert re.search(r"worker\.1 TERM 0\.00 → KILL 1\.\d\d → gone 1\.\d\d s", run.output)
     assert not any(alive(pid) for pid in pids)
 
 
@@ -414,3 +415,32 @@ def test_the_front_does_not_read_what_a_pipe_of_the_app_carries(folder: Folder) 
 
     run.finish()
     assert (folder.path / "consumed").read_text().split() == [str(n) for n in range(1, 201)]
+
+
+def test_a_ctrl_c_that_is_hammered_goes_on_too(folder: Folder) -> None:
+    folder.procfile(f"worker: {IGNORES_TERM}")
+    run = folder.start("-t", "60")
+    run.wait_for("ready")
+
+    def hammered() -> bool:
+        run.signal(INT)
+        return "Ctrl-C again" in run.output
+
+    until(hammered, "a further Ctrl-C is obeyed")
+
+    assert run.finish() == -INT
+    assert re.search(r"worker\.1 TERM 0\.00 → KILL \d\.", run.output)
+
+
+def test_what_may_not_be_killed_is_named_and_outlives_the_run(folder: Folder) -> None:
+    folder.procfile(f"worker: {IGNORES_TERM}")
+    folder.write("procrun.toml", 'platform = "server"\n[process.worker]\nstop_sequence = "term, 0.2"\nno_kill = true\n')
+    run = folder.start()
+    run.wait_for("ready")
+    worker = int(run.wait_for(r"worker\.1 started, pid (\d+)")[1])
+
+    assert run.finish(TERM) == -TERM
+    assert re.search(rf"worker\.1 is not waited for: pid {worker} .* is still there", run.output)
+    assert alive(worker)
+    os.killpg(worker, signal.SIGKILL)
+    until(lambda: not alive(worker), "it is gone")

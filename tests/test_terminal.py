@@ -1,7 +1,9 @@
 """procrun in a real terminal: Ctrl-C, Ctrl-Z and fg, a closed window, a prompt that stays the last line."""
 
+import os
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pexpect
 import pytest
 
 from tests.harness import PROCRUN, Folder, alive, child, until
+from tests.programs import need
 
 START = " ".join([*PROCRUN, "start"])
 TERMINAL: dict[str, Any] = {"encoding": "utf-8", "timeout": 30}
@@ -105,6 +108,100 @@ def test_a_closed_terminal_stops_everything(folder: Folder) -> None:
     assert "asked to stop" in log.read_text()
     terminal.wait()
     assert terminal.signalstatus == signal.SIGHUP
+
+
+def test_a_terminal_that_is_closed_during_a_stop_hastens_nothing(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "1", "0") + " > log")
+    terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start"], **TERMINAL, cwd=str(folder.path))
+    pid = seen(terminal, r"web\.1 started, pid (\d+)")
+    log = folder.path / "log"
+    until(lambda: log.exists() and "ready" in log.read_text(), "the child is ready")
+    terminal.sendintr()
+    until(lambda: "asked to stop" in log.read_text(), "the stop has begun")
+
+    with open(os.devnull) as null:
+        os.dup2(null.fileno(), terminal.child_fd)  # hangs up; pexpect's close() sends INT as well
+
+    until(lambda: not alive(pid), "the dyno is gone")
+    assert "bye" in log.read_text()
+    terminal.wait()
+    assert terminal.signalstatus == signal.SIGINT
+
+
+def test_with_nohup_a_closed_terminal_changes_nothing(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    shell.sendline(f"nohup {START} > log 2>&1 &")
+    log = folder.path / "log"
+    until(lambda: log.exists() and "ready pid" in log.read_text(), "the child is ready")
+    found = re.search(r"ready pid=(\d+)", log.read_text())
+    assert found is not None
+
+    shell.close(force=True)
+
+    assert folder.procrun("ps").returncode == 0
+    assert alive(int(found[1]))
+    assert folder.procrun("stop").returncode == 0
+    assert "asked to stop" in log.read_text()
+
+
+def test_tstp_to_procrun_alone_suspends_the_dynos_and_cont_continues_them(
+    folder: Folder, shell: "pexpect.spawn[str]"
+) -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    shell.sendline(f"{START} & front=$!")
+    pid = seen(shell, r"ready pid=(\d+)")
+
+    shell.sendline("kill -TSTP $front")
+    until(lambda: state(pid) == "T", "the dyno stands still")
+
+    shell.sendline("kill -CONT $front")
+    until(lambda: state(pid) != "T", "the dyno goes on")
+    shell.sendline("kill $front; wait $front; echo status $?")
+    shell.expect("status 143")
+
+
+def test_a_suspended_run_can_be_killed_as_a_job(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("web: " + child("polite.py", "0", "0"))
+    shell.sendline(START)
+    shell.expect("ready")
+    shell.send("\x1a")
+    shell.expect("Stopped")
+
+    shell.sendline("echo front $(jobs -p)")
+    front = seen(shell, r"front (\d+)")
+
+    shell.sendline("kill %1")
+
+    shell.expect("asked to stop")
+    until(lambda: not alive(front), "procrun has ended, too")
+
+
+@pytest.mark.parametrize("line", ["make", f"sh -c '{START}; echo never'"])
+def test_ctrl_c_to_what_runs_procrun_waits_for_the_whole_stop(
+    folder: Folder, shell: "pexpect.spawn[str]", line: str
+) -> None:
+    """The terminal tells both; make passes INT on once more."""
+    need("make")
+    folder.procfile("web: " + child("polite.py", "1", "0"))
+    folder.write("Makefile", f"run:\n\t@{START}\n")
+    shell.sendline(line)
+    shell.expect("ready")
+
+    shell.sendintr()
+
+    shell.expect(r"web\.1 TERM 0\.00 → gone (?:0\.9|1\.\d)\d s \(exit 0\)")
+    shell.expect("shell> $")
+    assert "never" not in str(shell.before)
+
+
+def test_below_timeout_everything_is_stopped_when_the_time_is_up(folder: Folder) -> None:
+    folder.procfile("web: " + child("polite.py", "0.5", "0"))
+
+    command = [need("timeout"), "3", *PROCRUN, "start"]
+    result = subprocess.run(command, cwd=folder.path, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+    assert result.returncode == 124
+    assert re.search(r"web\.1 TERM 0\.00 → gone (?:0\.[4-9]|1\.\d)\d s \(exit 0\)", result.stdout)
 
 
 def test_colour_is_on_in_a_terminal(folder: Folder, shell: "pexpect.spawn[str]") -> None:

@@ -11,6 +11,7 @@ from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.client import Run, ended, find, rows, runs
 from procrun.errors import ConfigError
+from procrun.hints import shown
 from procrun.messages import Request, Restart, Scale, Stop
 from procrun.model import Wishes
 from procrun.sources import folder
@@ -61,7 +62,7 @@ def scale_command(counts: tuple[str, ...], **where: Any) -> int:
     for item in ",".join(counts).split(","):
         type_, equals, number = item.partition("=")
         if not equals or not number.isdecimal() or len(number) > 5:
-            raise ConfigError(f'"{item}" is not TYPE=NUMBER, as in web=2', "scale")
+            raise ConfigError(f"{shown(item)} is not TYPE=NUMBER, as in web=2", "scale")
         formation[type_] = int(number)
     return follow(_holder(root_of(where), list(formation)), Scale(formation))
 

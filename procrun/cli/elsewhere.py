@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from procrun import hindsight, stderr
+from procrun import hindsight, proc, stderr
 from procrun.cli.follow import follow
 from procrun.client import Run, runs
 from procrun.errors import ConfigError
@@ -32,7 +32,7 @@ def take_part(plan: Plan, wishes: Wishes) -> Callable[[], int] | None:
     run, names = overlapping[0]
     if set(names) != wanted:
         raise ConfigError(_taken(run, names))
-    return lambda: follow(run, Start(names))
+    return lambda: _start(run, names)
 
 
 def rejoin(root: str, names: tuple[str, ...]) -> int | None:
@@ -40,7 +40,7 @@ def rejoin(root: str, names: tuple[str, ...]) -> int | None:
     for run in runs(root):
         states = [state for name in names for i, state in run.states.items() if name in (i, i.rpartition(".")[0])]
         if all(run.holds(name) for name in names) and set(states) == {"down"}:
-            return follow(run, Start(list(names)))
+            return _start(run, list(names))
     return None
 
 
@@ -58,6 +58,12 @@ def _look_back(root: str, wanted: set[str]) -> None:
             )
     for earlier in hindsight.look_back(root):
         stderr.tell(hindsight.account(earlier) + hindsight.who_lives(earlier.left))
+
+
+def _start(run: Run, names: list[str]) -> int:
+    """Start them there. What they wait for may never come, so a killed front must not leave this process behind."""
+    proc.end_with_parent()
+    return follow(run, Start(names))
 
 
 def _taken(run: Run, names: list[str]) -> str:

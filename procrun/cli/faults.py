@@ -18,8 +18,16 @@ def told(work: Callable[[], int]) -> int:
             raise
         warn(limits.why(error))  # what a supervisor leaves now is the front's to stop
         return 1
+    except MemoryError:
+        warn("out of memory")
+        return 1
 
 
 def warn(text: str) -> None:
-    """A line on stderr, in procrun's name."""
-    stderr.tell(text)
+    """A line on stderr, in procrun's name: what would break it or move the cursor is spelt out."""
+    stderr.tell("".join(char if char.isprintable() or _is_byte(char) else ascii(char)[1:-1] for char in text))
+
+
+def _is_byte(char: str) -> bool:
+    """Whether it stands for a byte of a name that is no UTF-8, which goes out as it came."""
+    return "\udc80" <= char <= "\udcff"

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from procrun import github, limits, link, plan, proc, rundir, stderr
@@ -24,7 +23,7 @@ from procrun.output import Stream
 from procrun.process import Process
 from procrun.sink import Sink
 from procrun.sources import Sources, changed_files, folder
-from procrun.stopping import ending_step
+from procrun.stopping import ENDING_NAMES, ending_step
 from procrun.supervisor import Supervisor, Verdict
 from procrun.wording import finding_line, step
 
@@ -38,9 +37,6 @@ PATIENCE = 10.0
 
 PATIENCE_WHEN_TOLD = 2.0
 """The same when procrun was told to stop: who told it is waiting."""
-
-DOUBLE_TAP = 0.3
-"""Seconds in which a second INT is the same key press: npm and make pass on what the terminal has sent already."""
 
 
 def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any]) -> int:
@@ -115,7 +111,7 @@ class Session:
         self._plan = made
         self._server: Server | None = None
         self._suspended = False
-        self._interrupted: float | None = None
+        self._presses = link.Presses()
         self._dynos: dict[str, tuple[int, int, int, bool, Step]] = {}
         self._ledger: Ledger | None = None
         self._orphaned: int | None = None
@@ -170,6 +166,9 @@ class Session:
             self._link.born(spec.name, *dyno)
         elif happening.what == "gone":
             self._dynos.pop(process.spec.name, None)
+        elif happening.what in ("signal", "timeout") and happening.detail in ENDING_NAMES:
+            self._link.signalled(happening.name)
+            return
         elif happening.what != "running":
             return
         if self._ledger is not None and self._supervisor.verdict is None:
@@ -232,8 +231,6 @@ class Session:
         self._sum_up()
         if self._server is not None:
             self._server.close()
-        for row in supervisor.sweep():
-            self._narrator.say(f"killed at the end, nobody's: pid {row.pid} ({proc.title(row.pid)})")
         if self._workflow is not None:
             self._workflow.close()
         if self._ledger is not None and self._orphaned is None:
@@ -246,8 +243,7 @@ class Session:
         self._sink.close(PATIENCE_WHEN_TOLD if told_to else PATIENCE)
         if self._sink.dropped.size:
             warn(f"{self._sink.dropped} of output could not be shown")
-        if verdict is not None and verdict.signal is not None:
-            self._link.die_of(verdict.signal)
+        self._link.over(verdict.signal if verdict is not None else None)
         return verdict.status if verdict is not None else 1
 
     def _sum_up(self) -> None:
@@ -290,14 +286,13 @@ class Session:
 
     def _stop_by(self, number: int) -> None:
         """The first signal stops everything; each further Ctrl-C goes one step on."""
-        before, now = self._interrupted, monotonic()
-        if number == signal.SIGINT:
-            self._interrupted = now
+        self._link.heard()
+        press = self._presses.heard() if number == signal.SIGINT else 0
         if self._supervisor.verdict is None:
             self._end(f"{signal.Signals(number).name} received", Verdict(128 + number, number))
-        elif number == signal.SIGINT and before is None:
+        elif press == 1:
             self._narrator.say("everything is being stopped already; Ctrl-C again goes on to the next step")
-        elif number == signal.SIGINT and before is not None and now - before > DOUBLE_TAP:
+        elif press:
             self._narrator.say("Ctrl-C again: the next step now")
             self._supervisor.hurry()
 

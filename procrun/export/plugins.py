@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from procrun.errors import ConfigError
+from procrun.hints import shown
 from procrun.plan import Plan
 
 GROUP = "honcho_exporters"
@@ -40,7 +41,7 @@ def render(plan: Plan, format_: str, context: Context) -> Iterable[File]:
     """
     found = formats()
     if format_ not in found:
-        raise ConfigError(f'no format "{format_}"; there are: {", ".join(found)}', "export")
+        raise ConfigError(f"no format {shown(format_)}; there are: {', '.join(found)}", "export")
     try:
         exporter = found[format_].load()(template_dir=context.template_dir)
         given = {**context._asdict(), "app_root": plan.sources.root}
