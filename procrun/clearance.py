@@ -144,16 +144,17 @@ class _Readers:
 
     def open(self, left: Sequence[Leftover]) -> None:
         """Read the output pipe of each instance from here on; only the dead supervisor's, others have their reader."""
-        room = limits.room(len({each.dyno.pipe for each in left} - self._pipes.keys()))
+        room = limits.room(len({inode for each in left for inode in each.dyno.pipes} - self._pipes.keys()))
         for each in left:
             for fd in (1, 2):
-                if not each.dyno.pipe or each.dyno.pipe in self._pipes or room < 1:
+                if room < 1 or self._pipes.keys() >= set(each.dyno.pipes):
                     break
                 path = f"/proc/{each.row.pid}/fd/{fd}"
                 try:
-                    if os.stat(path).st_ino == each.dyno.pipe:
+                    inode = os.stat(path).st_ino
+                    if inode in each.dyno.pipes and inode not in self._pipes:
                         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-                        self._pipes[each.dyno.pipe] = handle
+                        self._pipes[inode] = handle
                         self.handles.add(handle)
                         room -= 1
                 except OSError:

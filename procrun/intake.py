@@ -1,12 +1,14 @@
 """Reads what a dyno writes: whole lines as they come, a prompt after a while, everything when it ends."""
 
+import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Protocol
 
 from procrun.lines import LineBuffer
 from procrun.loop import Loop, Timer
+from procrun.tame import tame
 
 LARGEST_PIPE = 2 * 1024 * 1024
 """Bytes that a pipe may hold, and more: 1 MiB is what a user may ask for (pipe(7), F_SETPIPE_SZ)."""
@@ -26,19 +28,41 @@ BUSY_PROMPT_AFTER = 1.0
 """The same where somebody is running: on a busy machine a writer may be kept from finishing its line for a while."""
 
 
+Hearer = Callable[[bytes], None]
+"""Hears of each chunk as it was read."""
+
+
 class Output(Protocol):
-    """Where lines go: `emit` answers False when no more should come for a while."""
+    """Where lines go: `emit` answers False when no more should come for a while.
 
-    def emit(self, name: str, lines: bytes) -> bool: ...
+    `stream` is stdout or stderr where they are told apart, and output where they are one.
+    """
 
-    def preview(self, name: str, partial: bytes) -> None: ...
+    def emit(self, name: str, lines: bytes, stream: str) -> bool: ...
+
+    def preview(self, name: str, partial: bytes, stream: str) -> None: ...
 
 
 class Intake:
-    """A dyno's stdout and stderr: one pipe, so that their order is kept; it exists before the child."""
+    """What is read from one descriptor: a pipe for stdout and stderr together, so that their order is kept, or for one.
 
-    def __init__(self, name: str, loop: Loop, output: Output, busy: Callable[[], bool]) -> None:
+    Of a `terminal` (the master of a pty) the lines are tamed; it ends with EIO once nobody has it open.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        loop: Loop,
+        output: Output,
+        busy: Callable[[], bool],
+        stream: str,
+        terminal: bool,
+        hearers: Sequence[Hearer],
+    ) -> None:
         self._name = name
+        self._stream = stream
+        self._terminal = terminal
+        self._hearers = hearers
         self._loop = loop
         self._output = output
         self._busy = busy
@@ -56,13 +80,12 @@ class Intake:
         """What tells this pipe from all others."""
         return os.fstat(self._fd).st_ino if self._fd >= 0 else 0
 
-    def open(self) -> int:
-        """The end to give to the child."""
-        self._fd, writer = os.pipe()
-        os.set_blocking(self._fd, False)
+    def open(self, fd: int) -> None:
+        """Read this from now on, and close it at its end."""
+        self._fd = fd
+        os.set_blocking(fd, False)
         self._regardless = self._enlarged = False
         self.resume()
-        return writer
 
     def resume(self) -> None:
         """Read on."""
@@ -99,9 +122,15 @@ class Intake:
             data = os.read(self._fd, CHUNK)
         except BlockingIOError:
             return 0
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            data = b""  # how the end of a terminal is told (pty(7))
         if not data:
             self._hang_up()
             return 0
+        for hear in self._hearers:
+            hear(data)
         if len(data) == CHUNK and not self._enlarged:
             self._enlarge()
         whole = self._lines.feed(data)
@@ -131,12 +160,15 @@ class Intake:
             return
         age = monotonic() - self._since
         if age >= BUSY_PROMPT_AFTER or (age >= PROMPT_AFTER and not self._busy()):
-            self._output.preview(self._name, partial)
+            shown = tame(partial + b"\n")[:-1] if self._terminal else partial
+            self._output.preview(self._name, shown, self._stream)
         else:
             self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
 
     def _emit(self, lines: bytes) -> bool:
-        return not lines or self._output.emit(self._name, lines)
+        if self._terminal:
+            lines = tame(lines.replace(b"\r\n", b"\n"))
+        return not lines or self._output.emit(self._name, lines, self._stream)
 
     def _hang_up(self) -> None:
         if self._fd >= 0:

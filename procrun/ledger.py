@@ -23,22 +23,22 @@ LARGEST = 1024 * 1024
 
 
 class Dyno(NamedTuple):
-    """An instance that is up: its leader (whose pid is the session's, too), its output pipe, and how it is stopped.
+    """An instance that is up: its leader (whose pid is the session's, too), its output pipes, and how it is stopped.
 
-    `leader` is PID-STARTTICKS, `pipe` an inode. Lower ranks are stopped first; `first` is the signal that ends it and
-    the seconds it has then.
+    `leader` is PID-STARTTICKS, `pipes` are inodes. Lower ranks are stopped first; `first` is the signal that ends it
+    and the seconds it has then.
     """
 
     name: str
     leader: str
-    pipe: int
+    pipes: tuple[int, ...]
     rank: int
     main_only: bool
     first: Step
 
 
-Born = tuple[int, int, int, bool, Step]
-"""The same of a running instance: its leader's pid, pipe, rank, main_only and first step."""
+Born = tuple[int, tuple[int, ...], int, bool, Step]
+"""The same of a running instance: its leader's pid, pipes, rank, main_only and first step."""
 
 
 Adopted = Callable[[], list[tuple[str, Stat]]]
@@ -144,9 +144,9 @@ class Ledger:
     def _text(self) -> str:
         leaders: dict[int, str] = {}
         lines = [self._head]
-        for name, (pid, pipe, rank, main_only, first) in self._dynos.items():
+        for name, (pid, pipes, rank, main_only, first) in self._dynos.items():
             leader = leaders[pid] = self._leaders.get(pid) or proc.identity(pid)
-            lines.append(_line(Dyno(name, leader, pipe, rank, main_only, first)))
+            lines.append(_line(Dyno(name, leader, pipes, rank, main_only, first)))
         self._leaders = leaders
         return "".join([*lines, *(f"daemon {name} {row.pid}-{row.started}\n" for name, row in self._adopted())])
 
@@ -230,15 +230,17 @@ def _create(path: str) -> int:
 
 
 def _line(dyno: Dyno) -> str:
-    fields = (dyno.name, dyno.leader, dyno.pipe, dyno.rank, int(dyno.main_only), int(dyno.first.signal))
+    pipes = ",".join(map(str, dyno.pipes)) or "0"
+    fields = (dyno.name, dyno.leader, pipes, dyno.rank, int(dyno.main_only), int(dyno.first.signal))
     return f"dyno {' '.join(map(str, fields))} {dyno.first.wait}\n"
 
 
 def _dyno(text: str) -> Dyno:
-    name, leader, pipe, rank, main_only, number, wait = text.split()
+    name, leader, pipes, rank, main_only, number, wait = text.split()
     if int(number) not in ENDING:
         raise ValueError(f"{signal.Signals(int(number)).name} ends nothing")
-    return Dyno(name, _identity(leader), int(pipe), int(rank), main_only == "1", Step(int(number), _wait(wait)))
+    inodes = tuple(filter(None, map(int, pipes.split(","))))
+    return Dyno(name, _identity(leader), inodes, int(rank), main_only == "1", Step(int(number), _wait(wait)))
 
 
 def _identity(text: str) -> str:

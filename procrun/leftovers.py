@@ -69,7 +69,7 @@ class _Search:
             row = self._rows.get(left.row.pid)
             if row is not None and row.started == left.row.started:
                 self._add(row, left._replace(row=row))
-        pipes = {dyno.pipe: (run, dyno) for run, record in self._over.items() for dyno in record.dynos if dyno.pipe}
+        pipes = {i: (run, dyno) for run, record in self._over.items() for dyno in record.dynos for i in dyno.pipes}
         for row in self._rows.values():
             self._by_mark(row)
             self._by_pipe(row, pipes)
@@ -202,10 +202,10 @@ def _unrecorded(name: str, pid: int) -> Dyno:
     known = recognise(proc.command_line(pid), {})
     step = Step(signal.SIGTERM, DEFAULT_BUDGET)
     if known is None:
-        return Dyno(name, proc.identity(pid), 0, 0, False, step)
+        return Dyno(name, proc.identity(pid), (), 0, False, step)
     profile = known.profile
     first = ending_step(profile.stop)._replace(wait=DEFAULT_BUDGET) if profile.store else step
-    return Dyno(name, proc.identity(pid), 0, int(profile.store), profile.main_only, first)
+    return Dyno(name, proc.identity(pid), (), int(profile.store), profile.main_only, first)
 
 
 def _being_rescued(run: str, folder: str) -> bool:

@@ -5,16 +5,13 @@ import os
 from collections.abc import Mapping, Sequence
 
 from procrun.errors import ConfigError
-from procrun.model import Spec
+from procrun.model import APART, Spec
 
-STANDING = 12
-"""Descriptors of the supervisor besides the pipes of instances.
-
-Front 2, loop 3, stdin 2, output 2, socket, lock, record.
-"""
+STANDING = 10
+"""Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, output 2, socket, lock, record."""
 
 SPARE = 8
-"""Descriptors that stay free: a spawn opens three for a moment, a signal two, an import two; four more for clients."""
+"""Descriptors that stay free: a spawn opens five for a moment, a signal two, an import two; four are for clients."""
 
 CLIENTS = 64
 """Control clients there shall be room for where the hard limit allows; those that find none are hung up on."""
@@ -27,11 +24,11 @@ _given: int | None = None
 
 
 def make_room(specs: Sequence[Spec], besides: int = 0) -> None:
-    """See to it that these can be started: a pipe each, a connection to ask a store, and `besides` more descriptors.
+    """See to it that these can be started: their consoles, a connection to ask a store, `besides` more descriptors.
 
     Raises ConfigError where the hard limit is too low for that.
     """
-    more = besides + len(specs) + sum(bool(spec.ready) for spec in specs)
+    more = besides + sum(2 + (spec.console == APART) + bool(spec.ready) for spec in specs)
     free = room(more + CLIENTS)
     if free < more:
         count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else "anything"

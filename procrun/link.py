@@ -3,7 +3,7 @@
 import os
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic, time
 
 from procrun.loop import Loop
@@ -12,7 +12,7 @@ from procrun.model import Step
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """The signals that stop everything."""
 
-KNOWN = (*STOPPING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGCONT)
+KNOWN = (*STOPPING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
 """The signals that mean something to procrun; the front passes them on."""
 
 DOUBLE_TAP = 0.3
@@ -61,9 +61,10 @@ class Link:
         self._loop = loop
         loop.read(self._life, ended)
 
-    def born(self, name: str, leader: int, pipe: int, rank: int, main_only: bool, first: Step) -> None:
+    def born(self, name: str, leader: int, pipes: Sequence[int], rank: int, main_only: bool, first: Step) -> None:
         """A dyno was started, perhaps again; how the front shall stop it, if it has to."""
-        self._tell(f"born {name} {leader} {pipe} {rank} {int(main_only)} {first.signal} {first.wait}")
+        inodes = ",".join(map(str, pipes)) or "0"
+        self._tell(f"born {name} {leader} {inodes} {rank} {int(main_only)} {first.signal} {first.wait}")
 
     def recorded(self, path: str) -> None:
         """Where the record of this run is, for the front to leave word in."""

@@ -10,6 +10,9 @@ PLATFORMS = ("local", "heroku", "server")
 """local: TERM and KILL inside a budget; heroku: a dyno's full rigour; server: stop sequences, quiet, deploy."""
 
 
+PIPES, APART, PTY = CONSOLES = ("pipes", "apart", "pty")
+"""What an instance writes to: one pipe for stdout and stderr, a pipe for each of them, or a pseudo-terminal."""
+
 LONGEST_WAIT = 1_000_000
 """Seconds that a budget or a wait may have, eleven days: the system's timers take no number whatever."""
 
@@ -41,7 +44,8 @@ class Wishes(NamedTuple):
     """What the command line asked for; None and () where it said nothing.
 
     `formation` is foreman's `-m` (types not named get none), `concurrency` honcho's `-c` (they get one); `defaults` are
-    variables of procrun's own, for where neither a file nor the shell sets them.
+    variables of procrun's own, for where neither a file nor the shell sets them. `pty` names who gets a
+    pseudo-terminal ("all" means everybody); of the others stdout and stderr are told `apart`, or are one.
     """
 
     procfile: str | None = None
@@ -57,6 +61,8 @@ class Wishes(NamedTuple):
     timeout: float | None = None
     platform: str | None = None
     no_order: bool = False
+    pty: tuple[str, ...] = ()
+    apart: bool = False
     defaults: Mapping[str, str] = {}
 
 
@@ -141,6 +147,7 @@ class Spec(NamedTuple):
     catches is used; `busy_title` (a regular expression with the groups busy and quiet) reads its process title. A
     store is `ready` when it answers in that protocol. Death by a `clean` signal of ours is a clean end. `deadly`
     signals are known to end it with all its work, whatever it seems to catch (Ruby catches some to die of them later).
+    `console` is one of CONSOLES.
     """
 
     name: str
@@ -164,6 +171,7 @@ class Spec(NamedTuple):
     restart_signal: int | None = None
     restart_on_deploy: bool = True
     policy: Policy = Policy()
+    console: str = PIPES
 
 
 class Exit(NamedTuple):

@@ -19,13 +19,13 @@ class Outlet:
         self._choice = choice
         self.taps: list[Tap] = []
 
-    def emit(self, name: str, lines: bytes) -> bool:
+    def emit(self, name: str, lines: bytes, stream: str) -> bool:
         """Whole lines of `name`; False when processes should be held back for a while."""
         self._tell(name, lines)
         shown = self._choice.pick(name, lines)
         return not shown or self._stream.emit(name, shown)
 
-    def preview(self, name: str, partial: bytes) -> None:
+    def preview(self, name: str, partial: bytes, stream: str) -> None:
         """An unfinished line of `name`, as it stands."""
         if self._choice.pick(name, partial + b"\n"):
             self._stream.preview(name, partial)

@@ -1,6 +1,5 @@
 """One instance: it is spawned, read, signalled and reaped here, as the table of `lifecycle` decides."""
 
-import os
 import re
 import signal
 import subprocess
@@ -10,8 +9,9 @@ from typing import NamedTuple
 
 from procrun import limits, proc
 from procrun.backoff import Backoff, comes_back
+from procrun.console import Console, Ends, Window
 from procrun.family import FRESH, MARK, Family
-from procrun.intake import Intake, Output
+from procrun.intake import Output
 from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop, Timer
 from procrun.model import Exit, Happening, Spec, Stat, Step
@@ -33,9 +33,9 @@ class Surroundings(NamedTuple):
     loop: Loop
     family: Family
     output: Output
-    stdin: int
     tell: Callable[["Process", Happening], None]
     blockers: Callable[["Process"], list["Process"]]
+    window: Callable[[], Window]
 
 
 class Busy(NamedTuple):
@@ -70,7 +70,7 @@ class Process:
         """Sessions that its stop sequence lets live (`no_kill`)."""
         self._around = around
         self._probe: Probe | None = None
-        self._pipe = Intake(spec.name, around.loop, around.output, self._is_busy)
+        self.console = Console(spec.name, around.loop, around.output, self._is_busy)
         self._walk = Walk(around.loop, lambda: self._handle(Event.STEP))
         self._volley = Volley(self._refused)
         self._sequence = spec.stop_sequence
@@ -161,7 +161,7 @@ class Process:
         self.lived = monotonic() - self.started
         pid, self.pid = self.pid, 0
         self._around.family.died(pid)
-        self._pipe.drain()
+        self.console.drain()
         up = self.state is State.UP
         by_itself = up and self.wanted  # a store that will be stopped behind its users is not started again
         if by_itself:
@@ -190,10 +190,6 @@ class Process:
             self._doubt.cancel()
         self._doubt = self._around.loop.after(FRESH, self.check_gone)
 
-    def resume(self) -> None:
-        """Read on: the output takes lines again."""
-        self._pipe.resume()
-
     # What is
 
     def alive(self) -> list[Stat]:
@@ -204,11 +200,6 @@ class Process:
     def crashed(self) -> bool:
         """Whether it is down because it ended by itself, and its next start waits."""
         return self._retry is not None
-
-    @property
-    def pipe(self) -> int:
-        """The inode of the pipe it writes into."""
-        return self._pipe.inode
 
     def stopping_for(self) -> float:
         """Seconds since its first signal."""
@@ -231,24 +222,24 @@ class Process:
         self._volley = Volley(self._refused)
         self._walk.begin(())
         self._sequence = spec.stop_sequence
-        writer = -1
+        ends: Ends | None = None
         try:
-            writer = self._pipe.open()
+            ends = self.console.open(spec.console, self._around.window())
             popen = subprocess.Popen(
-                limits.shell(spec.shell_line),
+                limits.shell(ends.before + spec.shell_line),
                 cwd=spec.root,
                 env={**spec.env, MARK: self._around.family.mark(spec.name)},
-                stdin=self._around.stdin,
-                stdout=writer,
-                stderr=writer,
+                stdin=ends.stdin,
+                stdout=ends.stdout,
+                stderr=ends.stderr,
                 start_new_session=True,
             )
         except OSError as error:
             self._cannot_spawn(error)
             return
         finally:
-            if writer >= 0:
-                os.close(writer)
+            if ends is not None:
+                ends.close()
         popen.returncode = 0  # the supervisor reaps, not Popen
         self.pid = popen.pid
         self._around.family.born(spec.name, popen.pid)
@@ -308,7 +299,7 @@ class Process:
         if self._probe is not None:
             self._probe.cancel()
             self._probe = None
-        self._pipe.read_regardless()
+        self.console.read_regardless()
         self._walk.begin(self._sequence)
         self._take_step()
 
@@ -380,7 +371,7 @@ class Process:
         self._walk.end()
         self.pid = 0
         self.ready = self.settled = self.quieted = False
-        self._pipe.close()
+        self.console.close()
         strays = self._around.family.strays() if self.wanted else []
         self._around.family.buried(self.spec.name)
         self._tell("gone", self._walk.elapsed, self.ended)

@@ -22,17 +22,17 @@ NAMED = 20
 
 
 class Dyno(NamedTuple):
-    """How to stop an instance, lower ranks first; `pipe` is the inode of the pipe it writes into, 0 for none."""
+    """How to stop an instance, lower ranks first; `pipes` are the inodes of the pipes it writes into."""
 
     name: str
     leader: int
-    pipe: int
+    pipes: tuple[int, ...]
     rank: int
     main_only: bool
     first: Step
 
 
-NOBODYS = Dyno("of no instance", 0, 0, 0, False, Step(signal.SIGTERM, DEFAULT_BUDGET))
+NOBODYS = Dyno("of no instance", 0, (), 0, False, Step(signal.SIGTERM, DEFAULT_BUDGET))
 
 
 class _Stop:
@@ -214,7 +214,7 @@ class Rescue:
 
         Only the supervisor's own pipes: those of an `a | b` in a command have their reader.
         """
-        pipes = {dyno.pipe for dyno in self._dynos.values()}
+        pipes = {inode for dyno in self._dynos.values() for inode in dyno.pipes}
         room = limits.room(len(pipes))
         for pid in pids:
             for fd in (1, 2):
@@ -249,5 +249,5 @@ def _as_store(row: Stat, rank: int) -> Dyno | None:
         found = recognise(proc.command_line(pid), {})
         if found is not None and found.profile.store:
             first = Step(ending_step(found.profile.stop).signal, DEFAULT_BUDGET)
-            return Dyno(f"{found.profile.name} (a daemon)", pid, 0, rank, found.profile.main_only, first)
+            return Dyno(f"{found.profile.name} (a daemon)", pid, (), rank, found.profile.main_only, first)
     return None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from procrun.console import Window
 from procrun.family import Family
 from procrun.intake import Output
 from procrun.lifecycle import State
@@ -30,10 +31,19 @@ class Verdict(NamedTuple):
 class Supervisor:
     """Starts, stops and restarts instances, and knows when the run is over.
 
-    `listener` hears of everything that happens, and `on_end` why the run should end; it answers by `end`.
+    `listener` hears of everything that happens, and `on_end` why the run should end; it answers by `end`. `window` is
+    the size for the terminals of those that have one.
     """
 
-    def __init__(self, run: str, loop: Loop, output: Output, listener: Listener, on_end: OnEnd) -> None:
+    def __init__(
+        self,
+        run: str,
+        loop: Loop,
+        output: Output,
+        listener: Listener,
+        on_end: OnEnd,
+        window: Callable[[], Window] = Window,
+    ) -> None:
         self.since = time()
         self.processes: dict[str, Process] = {}
         self.verdict: Verdict | None = None
@@ -44,8 +54,7 @@ class Supervisor:
         self.watchers: list[Listener] = []
         self._errands: list[Errand] = []
         self._settling: Timer | None = None
-        stdin, self._stdin_writer = os.pipe()  # stays open and silent: watchers quit at end of file
-        self._around = Surroundings(loop, self.family, output, stdin, self._told, self._blockers)
+        self._around = Surroundings(loop, self.family, output, self._told, self._blockers, window)
         self._held: dict[str, float | None] = {}
         self._strays: Rescue | None = None
 
@@ -128,10 +137,15 @@ class Supervisor:
         for process in self.processes.values():
             process.freeze(number)
 
+    def resize(self) -> None:
+        """Our own window has another size: so have theirs."""
+        for process in self.processes.values():
+            process.console.resize(self._around.window())
+
     def resume_reading(self) -> None:
         """The output takes lines again."""
         for process in self.processes.values():
-            process.resume()
+            process.console.resume()
 
     # What happens
 

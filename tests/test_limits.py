@@ -66,7 +66,7 @@ def all_in_use(pid: int) -> None:
 # Descriptors
 
 
-@pytest.mark.parametrize("count", [6, 7, 8, 10, 12, 14, 16, 20, 22])
+@pytest.mark.parametrize("count", [6, 7, 8, 10, 12, 14, 16, 18, 20])
 def test_with_too_few_descriptors_for_anything_one_line_says_so(folder: Folder, count: int) -> None:
     folder.procfile("web: touch started; sleep 1000")
 

@@ -12,6 +12,7 @@ from procrun.backlog import Backlog
 from procrun.choice import Choice
 from procrun.cli import appearance
 from procrun.cli.faults import warn
+from procrun.console import Window
 from procrun.errors import ConfigError
 from procrun.github import Workflow
 from procrun.lifecycle import State
@@ -20,6 +21,7 @@ from procrun.model import Exit, Finding, Happening, Spec, Step, Wishes
 from procrun.narrator import Narrator
 from procrun.outlet import Outlet, Tap
 from procrun.output import Stream
+from procrun.prefix import OURS, Look, Prefix
 from procrun.process import Process
 from procrun.sink import Sink
 from procrun.sources import Sources, changed_files, folder
@@ -102,6 +104,16 @@ def _refuse_to_wait(wishes: Wishes, sources: Sources) -> None:
         raise ConfigError("is no plain file and is read only once; stop procrun and start it again", names[0])
 
 
+def _window(look: Look) -> Window:
+    """The size of the terminals of processes: ours, without the prefix; that of old where we have none."""
+    try:
+        columns, rows = os.get_terminal_size(1)
+    except OSError:
+        return Window()
+    before = len(Prefix(look._replace(colour=False)).before(OURS, 0.0))
+    return Window(rows or Window().rows, max(20, columns - before) if columns else Window().columns)
+
+
 class Session:
     """Wires the floors below to each other for one run; what the front passes on is obeyed here."""
 
@@ -112,7 +124,7 @@ class Session:
         self._server: Server | None = None
         self._suspended = False
         self._presses = link.Presses()
-        self._dynos: dict[str, tuple[int, int, int, bool, Step]] = {}
+        self._dynos: dict[str, tuple[int, tuple[int, ...], int, bool, Step]] = {}
         self._ledger: Ledger | None = None
         self._orphaned: int | None = None
         self._loop = Loop()
@@ -124,7 +136,9 @@ class Session:
         self._workflow = Workflow(stream.raw) if github.runs_here(os.environ) else None
         outlet.taps += [self._backlog.add, *self._log_files()]
         self._narrator = Narrator(self._loop, outlet.say)
-        self._supervisor = Supervisor(proc.identity(os.getpid()), self._loop, outlet, self._hear, self._end)
+        self._supervisor = Supervisor(
+            proc.identity(os.getpid()), self._loop, outlet, self._hear, self._end, lambda: _window(look)
+        )
 
     def _log_files(self) -> Iterable[Tap]:
         """What writes log files, where they are wanted. Raises ConfigError where their folder cannot be made."""
@@ -161,7 +175,7 @@ class Session:
         if happening.what == "started":
             spec = process.spec
             rank = self._supervisor.rank(spec.type)
-            dyno = (happening.pid, process.pipe, rank, spec.main_only, ending_step(spec.stop_sequence))
+            dyno = (happening.pid, process.console.inodes, rank, spec.main_only, ending_step(spec.stop_sequence))
             self._dynos[spec.name] = dyno
             self._link.born(spec.name, *dyno)
         elif happening.what == "gone":
@@ -277,6 +291,8 @@ class Session:
             self._suspend()
         elif number == signal.SIGCONT:
             self._continue()
+        elif number == signal.SIGWINCH:
+            self._supervisor.resize()
         else:
             name = signal.Signals(number).name.removeprefix("SIG")
             self._narrator.say(

@@ -1,0 +1,178 @@
+"""What an instance reads from and writes to: pipes, or a pseudo-terminal; they exist before the child."""
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from procrun.intake import Hearer, Intake, Output
+from procrun.loop import Loop
+from procrun.model import APART, PTY
+
+UNREAD_INPUT = 256 * 1024
+"""Bytes that wait for an instance which does not read its stdin; what comes beyond is dropped."""
+
+AT_ONCE = 4096
+"""Bytes written at once: a terminal in line mode takes no more (termios(3), MAX_CANON and its newline)."""
+
+TAKE_TERMINAL = "exec 0<>/proc/self/fd/0; "
+"""Before a shell line: the terminal is opened anew by the leader of a session, and so becomes its controlling one
+(tty_ioctl(4)); until then Ctrl-C is no signal there, and /dev/tty does not exist.
+"""
+
+
+class Window(NamedTuple):
+    """The size of a terminal."""
+
+    rows: int = 24
+    columns: int = 80
+
+
+class Ends(NamedTuple):
+    """The child's descriptors; `before` goes before the shell line that it runs."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+    before: str = ""
+
+    def close(self) -> None:
+        """The child has them."""
+        for fd in set(self[:3]):
+            os.close(fd)
+
+
+class Console:
+    """Our ends of what one instance reads and writes, anew at each start.
+
+    `hearers` are given each chunk as it is read, before it is made into lines. What is typed into it is written as the
+    instance reads it, and never waited for.
+    """
+
+    def __init__(self, name: str, loop: Loop, output: Output, busy: Callable[[], bool]) -> None:
+        self.hearers: list[Hearer] = []
+        self.terminal = False
+        self._name = name
+        self._loop = loop
+        self._output = output
+        self._busy = busy
+        self._intakes: list[Intake] = []
+        self._stdin = -1
+        self._typed = bytearray()
+
+    def open(self, kind: str, window: Window) -> Ends:
+        """Make both ends, those for the child to be closed once it has them. Raises OSError where there can be none.
+
+        `kind` is one of model.CONSOLES; `window` is for a terminal.
+        """
+        self.terminal = kind == PTY
+        self._typed.clear()
+        made: list[int] = []
+        try:
+            return self._open_terminal(made, window) if self.terminal else self._open_pipes(made, kind == APART)
+        except OSError:
+            for fd in made:
+                self._loop.forget(fd)
+                os.close(fd)
+            self._stdin, self._intakes = -1, []
+            raise
+
+    def type(self, data: bytes) -> int:
+        """Write to its stdin, now or as it reads; how many bytes are dropped: too much waits, or it is closed."""
+        if self._stdin < 0:
+            return len(data)
+        room = max(0, UNREAD_INPUT - len(self._typed))
+        waits = bool(self._typed)
+        self._typed += data[:room]
+        if not waits:
+            self._write()
+        return max(0, len(data) - room)
+
+    def resize(self, window: Window) -> None:
+        """Its terminal has this size from now on; whoever is in its foreground hears WINCH, where it has changed."""
+        if self.terminal and self._stdin >= 0:
+            _set_size(self._stdin, window)
+
+    @property
+    def inodes(self) -> tuple[int, ...]:
+        """What tells the pipes it writes into from all others."""
+        return () if self.terminal else tuple(intake.inode for intake in self._intakes)
+
+    def resume(self) -> None:
+        """Read on."""
+        for intake in self._intakes:
+            intake.resume()
+
+    def read_regardless(self) -> None:
+        """Never hold it back again: a worker that cannot write hangs before it saves its jobs (Sidekiq, measured)."""
+        for intake in self._intakes:
+            intake.read_regardless()
+
+    def drain(self) -> None:
+        """Everything that was written so far goes out, an unfinished line too."""
+        for intake in self._intakes:
+            intake.drain()
+
+    def close(self) -> None:
+        """Nobody of it is left."""
+        for intake in self._intakes:
+            intake.close()
+        if self._stdin >= 0:
+            self._loop.forget(self._stdin)
+            os.close(self._stdin)
+            self._stdin = -1
+
+    def _open_pipes(self, made: list[int], apart: bool) -> Ends:
+        """Its stdin stays open and silent, until somebody types: watchers quit at end of file."""
+        stdin, typing = _kept(made, os.pipe())
+        reader, writer = _kept(made, os.pipe())
+        if apart:
+            errors, error_writer = _kept(made, os.pipe())
+            readers, ends = {reader: "stdout", errors: "stderr"}, Ends(stdin, writer, error_writer)
+        else:
+            readers, ends = {reader: "output"}, Ends(stdin, writer, writer)
+        self._have(typing, readers)
+        return ends
+
+    def _open_terminal(self, made: list[int], window: Window) -> Ends:
+        """Two descriptors of our end, since the loop watches each for one thing."""
+        master, slave = _kept(made, os.openpty())
+        typing = os.dup(master)
+        made.append(typing)
+        _set_size(master, window)
+        self._have(typing, {master: "output"})
+        return Ends(slave, slave, slave, TAKE_TERMINAL)
+
+    def _have(self, typing: int, readers: dict[int, str]) -> None:
+        os.set_blocking(typing, False)
+        self._stdin = typing
+        self._intakes = []
+        for fd, stream in readers.items():
+            intake = Intake(self._name, self._loop, self._output, self._busy, stream, self.terminal, self.hearers)
+            intake.open(fd)
+            self._intakes.append(intake)
+
+    def _write(self) -> None:
+        """What is taken now; the loop brings us back for the rest."""
+        try:
+            sent = os.write(self._stdin, self._typed[:AT_ONCE])
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # it has closed its stdin, or is gone
+            sent = len(self._typed)
+        del self._typed[:sent]
+        self._loop.forget(self._stdin)
+        if self._typed:
+            self._loop.write(self._stdin, self._write)
+
+
+def _kept(made: list[int], pair: tuple[int, int]) -> tuple[int, int]:
+    made.extend(pair)
+    return pair
+
+
+def _set_size(terminal: int, window: Window) -> None:
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *window, 0, 0))

@@ -1,0 +1,103 @@
+"""What an instance reads from and writes to: a stdin of its own, stdout and stderr together or apart, a terminal."""
+
+import os
+import subprocess
+
+from procrun.console import UNREAD_INPUT, Console, Window
+from procrun.loop import Loop
+from procrun.model import APART, PIPES, PTY
+from tests.harness import INT, Folder
+
+
+class Kept:
+    """Keeps what is put out."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, bytes]] = []
+        self.previews: list[bytes] = []
+
+    def emit(self, name: str, lines: bytes, stream: str) -> bool:
+        self.lines.append((stream, lines))
+        return True
+
+    def preview(self, name: str, partial: bytes, stream: str) -> None:
+        self.previews.append(partial)
+
+
+def ran(kind: str, line: str, typed: bytes = b"") -> Kept:
+    """What `line` writes on a console of this kind, when `typed` is typed into it."""
+    kept = Kept()
+    console = Console("a.1", Loop(), kept, lambda: False)
+    ends = console.open(kind, Window(33, 77))
+    child = subprocess.Popen(
+        ["/bin/sh", "-c", ends.before + line],
+        stdin=ends.stdin,
+        stdout=ends.stdout,
+        stderr=ends.stderr,
+        start_new_session=True,
+    )
+    ends.close()
+    console.type(typed)
+    child.wait(30)
+    console.close()
+    return kept
+
+
+def test_stdout_and_stderr_are_one_and_keep_their_order() -> None:
+    kept = ran(PIPES, "echo a; echo b >&2; echo c")
+
+    assert kept.lines == [("output", b"a\nb\nc\n")]
+
+
+def test_stdout_and_stderr_can_be_told_apart() -> None:
+    kept = ran(APART, "echo a; echo b >&2; echo c")
+
+    assert sorted(kept.lines) == [("stderr", b"b\n"), ("stdout", b"a\nc\n")]
+
+
+def test_a_terminal_is_one_for_all_three_and_controls_the_session() -> None:
+    kept = ran(PTY, "test -t 0 && test -t 1 && test -t 2 && stty size </dev/tty")
+
+    assert kept.lines == [("output", b"33 77\n")]
+
+
+def test_lines_of_a_terminal_are_tamed() -> None:
+    kept = ran(PTY, r"printf '\033[2J10%%\r100%%\n\033]0;title\007done'")
+
+    assert b"".join(lines for _, lines in kept.lines) == b"100%\ndone\n"
+
+
+def test_ctrl_c_typed_into_a_terminal_is_a_signal_there() -> None:
+    kept = ran(PTY, "trap 'echo interrupted; exit' INT; while :; do sleep 0.02; done", b"\x03")
+
+    assert b"interrupted" in b"".join(lines for _, lines in kept.lines)
+
+
+def test_what_is_typed_comes_from_stdin() -> None:
+    kept = ran(PIPES, "read line; echo got $line", b"one two\n")
+
+    assert kept.lines == [("output", b"got one two\n")]
+
+
+def test_who_reads_no_stdin_is_typed_a_bounded_amount() -> None:
+    console = Console("a.1", Loop(), Kept(), lambda: False)
+    ends = console.open(PIPES, Window())
+
+    dropped = console.type(b"x" * (UNREAD_INPUT + 10))
+
+    assert dropped == 10
+    assert console.type(b"x" * UNREAD_INPUT) > 0
+    os.close(ends.stdout)
+    console.close()
+    os.close(ends.stdin)
+
+
+def test_every_instance_has_a_stdin_of_its_own_that_stays_open_and_silent(folder: Folder) -> None:
+    folder.procfile("a: readlink /proc/self/fd/0; cat; echo ended")
+
+    run = folder.start("-m", "a=2")
+    pipes = {run.wait_for(rf"a\.{number} .*(pipe:\[\d+\])")[1] for number in (1, 2)}
+
+    assert len(pipes) == 2
+    run.finish(INT)
+    assert "| ended" not in run.output
