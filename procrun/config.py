@@ -263,5 +263,6 @@ _PROCESS_KEYS: dict[str, _Reader] = {
     "restart": _restart,
     "restart_limit": _limit,
     "essential": _flag,
+    "pty": _flag,
 }
 _LATER = ("ready",)

@@ -113,6 +113,7 @@ class ProcessConfig(NamedTuple):
     restart: str | None = None
     restart_limit: Limit | None = None
     essential: bool | None = None
+    pty: bool | None = None
     places: Mapping[str, str] = {}
 
 

@@ -9,7 +9,7 @@ from procrun.environment import Environment
 from procrun.errors import ConfigError
 from procrun.hints import shown, there_are
 from procrun.manners import Manners, Rules, all_manners
-from procrun.model import Config, Entry, Finding, Spec, Variable, Wishes
+from procrun.model import APART, PIPES, PTY, Config, Entry, Finding, Spec, Variable, Wishes
 from procrun.sources import Sources, read, with_foreman_defaults
 from procrun.stopping import DEFAULT_BUDGET, HEROKUS_BUDGET
 
@@ -17,6 +17,8 @@ BASE_PORT = 5000
 PORTS_PER_TYPE = 100
 RELEASE = "release"
 """The entry that Heroku runs once at each release: no part of the formation."""
+EVERYBODY = "all"
+"""The name by which `--pty` means everybody, as `all=1` does in a formation."""
 DEFAULTS = {"PYTHONUNBUFFERED": "1"}
 """What a process of the formation gets where nothing else sets it: Python writes to a pipe in blocks otherwise."""
 _NAMES_PORT = re.compile(r"\$\{?PORT\b")
@@ -32,6 +34,8 @@ class Plan(NamedTuple):
     single: str | None
     quiet: frozenset[str]
     only: frozenset[str]
+    pty: frozenset[str]
+    apart: bool
     platform: str
     budget: float
     manners: Mapping[str, Manners]
@@ -59,6 +63,8 @@ def lay_out(sources: Sources, wishes: Wishes) -> Plan:
         single=_single(wishes),
         quiet=frozenset(values.split(wishes.quiet)),
         only=frozenset(values.split(wishes.only)),
+        pty=frozenset(values.split(wishes.pty)),
+        apart=wishes.apart,
         platform=rules.platform,
         budget=rules.budget,
         manners=manners,
@@ -100,20 +106,42 @@ def instances(plan: Plan, type_: str, count: int) -> tuple[Spec, ...]:
     variables = plan.sources.environment.variables
     base = {key: variable.value for key, variable in variables.items() if key != "PORT"}
     line = shell.exec_line(entry.command)
+    dyno = plan.platform == "heroku"
+    found = expand_processes({type_: entry.command}, {type_: count}, base, [], port)
+    consoles = [_console(plan, type_, params.name) for params in found]
     return tuple(
         Spec(
             name=params.name,
             type=type_,
             command=entry.command,
             shell_line=line,
-            env={**params.env, "PS": params.name, **({"DYNO": params.name} if plan.platform == "heroku" else {})},
+            env={
+                **_fitting(params.env, console, variables),
+                "PS": params.name,
+                **({"DYNO": params.name} if dyno else {}),
+            },
             root=plan.sources.root,
             port=int(params.env["PORT"]),
             quiet=params.name in plan.quiet or type_ in plan.quiet,
+            console=console,
             **plan.manners[type_]._asdict(),
         )
-        for params in expand_processes({type_: entry.command}, {type_: count}, base, [], port)
+        for params, console in zip(found, consoles, strict=True)
     )
+
+
+def _console(plan: Plan, type_: str, name: str) -> str:
+    """What the instance writes to; the command line may give a terminal to who has none in `procrun.toml`."""
+    configured = plan.sources.config.processes.get(type_)
+    if plan.pty & {EVERYBODY, type_, name} or (configured is not None and configured.pty):
+        return PTY
+    return APART if plan.apart else PIPES
+
+
+def _fitting(env: Mapping[str, str], console: str, variables: Mapping[str, Variable]) -> dict[str, str]:
+    """`env` without our FORCE_COLOR where a terminal shows more: it takes a program's 256 colours down to 16."""
+    ours = console == PTY and variables.get("FORCE_COLOR", Variable("", "")).source == "procrun"
+    return {key: value for key, value in env.items() if not (ours and key == "FORCE_COLOR")}
 
 
 def as_scaled(before: Plan, now: Plan, running: Sequence[str]) -> Iterator[Spec]:
@@ -173,6 +201,7 @@ def _choose(plan: Plan, wishes: Wishes) -> list[Spec]:
         *((name, "-x") for name in sorted(excluded - known - {RELEASE})),
         *((name, "-q") for name in sorted(plan.quiet - known - {RELEASE})),
         *((name, "--only") for name in sorted(plan.only - known)),
+        *((name, "--pty") for name in sorted(plan.pty - known - {EVERYBODY})),
     )
     for name, where in asked:
         raise ConfigError(f"no process {shown(name)}{there_are(types, name)}", where)

@@ -71,7 +71,10 @@ PLATFORM = (
     Option("no_order", ("--no-order",), None, bool, "Recognise no stores: everything starts and stops at once."),
 )
 JSON = (Option("as_json", ("--json",), None, bool, "As JSON: times in seconds, memory in bytes."),)
-START = (*APP, *PORT, *FORMATION, *CHOICE, *TIMEOUT, *PLATFORM, *LOOK)
+TERMINALS = (
+    Option("pty", ("--pty",), "NAME,…", str, "Give these a terminal of their own (a pty); all: everybody.", many=True),
+)
+START = (*APP, *PORT, *FORMATION, *CHOICE, *TERMINALS, *TIMEOUT, *PLATFORM, *LOOK)
 
 
 def by_flag(options: tuple[Option, ...]) -> dict[str, Option]:
