@@ -112,6 +112,17 @@ def ask(
     raise VanishedError("the running procrun ended before it could answer")
 
 
+def connect(path: str) -> socket.socket:
+    """A connection to the run at `path`, for a talk of one's own. Raises OSError, and SilentError."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        _connect(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def rows(run: Run, timeout: float | None = None) -> list[Row]:
     """How each instance of `run` is. Raises as `ask` does; SilentError also when `timeout` seconds bring no answer."""
     status = ask(run.path, Ps(), timeout=timeout)

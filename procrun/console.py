@@ -9,10 +9,7 @@ from procrun.loop import Loop
 from procrun.model import APART, PTY
 
 UNREAD_INPUT = 256 * 1024
-"""Bytes that wait for an instance which does not read its stdin; what comes beyond is dropped."""
-
-AT_ONCE = 4096
-"""Bytes written at once: a terminal in line mode takes no more (termios(3), MAX_CANON and its newline)."""
+"""Bytes that may wait for an instance which does not read its stdin."""
 
 TAKE_TERMINAL = "exec 0<>/proc/self/fd/0; "
 """Before a shell line: the terminal is opened anew by the leader of a session, and so becomes its controlling one
@@ -44,31 +41,35 @@ class Ends(NamedTuple):
 class Console:
     """Our ends of what one instance reads and writes, anew at each start.
 
-    `hearers` are given each chunk as it is read, before it is made into lines. What is typed into it is written as the
-    instance reads it, and never waited for.
+    `hearers` are given each chunk as it is read, before it is made into lines. `window` is the size of its terminal,
+    where it has one.
     """
 
-    def __init__(self, name: str, loop: Loop, output: Output, busy: Callable[[], bool]) -> None:
+    def __init__(
+        self, name: str, loop: Loop, output: Output, busy: Callable[[], bool], window: Callable[[], Window]
+    ) -> None:
         self.hearers: list[Hearer] = []
         self.terminal = False
         self._name = name
         self._loop = loop
         self._output = output
         self._busy = busy
+        self._window = window
+        self._own_window: Window | None = None
         self._intakes: list[Intake] = []
         self._stdin = -1
         self._typed = bytearray()
+        self._taken: list[Callable[[], None]] = []
 
-    def open(self, kind: str, window: Window) -> Ends:
+    def open(self, kind: str) -> Ends:
         """Make both ends, those for the child to be closed once it has them. Raises OSError where there can be none.
 
-        `kind` is one of model.CONSOLES; `window` is for a terminal.
+        `kind` is one of model.CONSOLES.
         """
         self.terminal = kind == PTY
-        self._typed.clear()
         made: list[int] = []
         try:
-            return self._open_terminal(made, window) if self.terminal else self._open_pipes(made, kind == APART)
+            return self._open_terminal(made) if self.terminal else self._open_pipes(made, kind == APART)
         except OSError:
             for fd in made:
                 self._loop.forget(fd)
@@ -76,21 +77,33 @@ class Console:
             self._stdin, self._intakes = -1, []
             raise
 
-    def type(self, data: bytes) -> int:
-        """Write to its stdin, now or as it reads; how many bytes are dropped: too much waits, or it is closed."""
-        if self._stdin < 0:
-            return len(data)
-        room = max(0, UNREAD_INPUT - len(self._typed))
+    def type(self, data: bytes, taken: Callable[[], None]) -> bool:
+        """Write to its stdin, now or as it reads, and call `taken` then, or once it has none any more.
+
+        False, and nothing is done, where it has none now, or reads so little that too much waits already.
+        """
+        if self._stdin < 0 or len(self._typed) >= UNREAD_INPUT:
+            return False
         waits = bool(self._typed)
-        self._typed += data[:room]
+        self._typed += data
+        self._taken.append(taken)
         if not waits:
             self._write()
-        return max(0, len(data) - room)
+        return True
 
-    def resize(self, window: Window) -> None:
-        """Its terminal has this size from now on; whoever is in its foreground hears WINCH, where it has changed."""
+    def fit(self, window: Window | None) -> None:
+        """Its terminal has this size from now on; as that of all others, where it is None."""
+        self._own_window = window
+        self.resize()
+
+    def resize(self) -> None:
+        """The size of terminals may have changed: whoever is in its foreground hears WINCH then."""
         if self.terminal and self._stdin >= 0:
-            _set_size(self._stdin, window)
+            _set_size(self._stdin, self._size())
+
+    def unfinished(self) -> bytes:
+        """The line that has no end yet: a prompt, maybe."""
+        return b"".join(intake.unfinished() for intake in self._intakes)
 
     @property
     def inodes(self) -> tuple[int, ...]:
@@ -120,6 +133,8 @@ class Console:
             self._loop.forget(self._stdin)
             os.close(self._stdin)
             self._stdin = -1
+        self._typed.clear()
+        self._tell_taken()
 
     def _open_pipes(self, made: list[int], apart: bool) -> Ends:
         """Its stdin stays open and silent, until somebody types: watchers quit at end of file."""
@@ -133,12 +148,12 @@ class Console:
         self._have(typing, readers)
         return ends
 
-    def _open_terminal(self, made: list[int], window: Window) -> Ends:
+    def _open_terminal(self, made: list[int]) -> Ends:
         """Two descriptors of our end, since the loop watches each for one thing."""
         master, slave = _kept(made, os.openpty())
         typing = os.dup(master)
         made.append(typing)
-        _set_size(master, window)
+        _set_size(master, self._size())
         self._have(typing, {master: "output"})
         return Ends(slave, slave, slave, TAKE_TERMINAL)
 
@@ -154,7 +169,7 @@ class Console:
     def _write(self) -> None:
         """What is taken now; the loop brings us back for the rest."""
         try:
-            sent = os.write(self._stdin, self._typed[:AT_ONCE])
+            sent = os.write(self._stdin, self._typed)
         except BlockingIOError:
             sent = 0
         except OSError:  # it has closed its stdin, or is gone
@@ -163,6 +178,16 @@ class Console:
         self._loop.forget(self._stdin)
         if self._typed:
             self._loop.write(self._stdin, self._write)
+        else:
+            self._tell_taken()
+
+    def _tell_taken(self) -> None:
+        told, self._taken = self._taken, []
+        for taken in told:
+            taken()
+
+    def _size(self) -> Window:
+        return self._own_window or self._window()
 
 
 def _kept(made: list[int], pair: tuple[int, int]) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from procrun.hints import shown, there_are
 from procrun.lifecycle import State
 from procrun.messages import (
     Answer,
+    Attach,
     Deploy,
     Done,
     Hello,
@@ -87,10 +88,10 @@ class Desk:
                 return self._signal(request, send)
             case Deploy():
                 return self._deploy(request, send)
-            case Logs() | Watch() | Wait():
+            case Logs() | Watch() | Wait() | Attach():
                 return self._talks[type(request)](request, self._named(request.names), send)
             case _:
-                raise ControlError("nothing is being deployed on this connection", 2)
+                raise ControlError("nothing that this belongs to was begun on this connection", 2)
         return Talk()
 
     def choose(self, names: list[str]) -> list[Process]:

@@ -87,6 +87,10 @@ class Intake:
         self._regardless = self._enlarged = False
         self.resume()
 
+    def unfinished(self) -> bytes:
+        """The line that has no end yet."""
+        return self._lines.partial()
+
     def resume(self) -> None:
         """Read on."""
         if self._fd >= 0 and not self._watched:
@@ -129,7 +133,7 @@ class Intake:
         if not data:
             self._hang_up()
             return 0
-        for hear in self._hearers:
+        for hear in tuple(self._hearers):
             hear(data)
         if len(data) == CHUNK and not self._enlarged:
             self._enlarge()

@@ -13,6 +13,9 @@ LONGEST = 64 * 1024
 """Bytes a request may have."""
 
 
+_Size = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
 class Hello(msgspec.Struct, tag="hello", frozen=True):
     """Who are you? Answered by Welcome."""
 
@@ -118,7 +121,54 @@ class More(msgspec.Struct, tag="more", frozen=True):
     """The next Output, please."""
 
 
-Request = Hello | Ps | Start | Stop | Restart | Scale | Quiet | Signal | Deploy | Deployed | Logs | More | Watch | Wait
+class Attach(msgspec.Struct, tag="attach", frozen=True):
+    """Connect me to this one instance: answered by Attached, then by Raw and Progress, each asked for by More.
+
+    `rows` and `columns` are the size of the client's terminal, 0 where it has none.
+    """
+
+    name: str
+    rows: _Size = 0
+    columns: _Size = 0
+
+    @property
+    def names(self) -> list[str]:
+        """As other requests have it."""
+        return [self.name]
+
+
+class Keys(msgspec.Struct, tag="keys", frozen=True):
+    """Write this to the stdin of who I am attached to. Answered by Taken; until then no more are expected."""
+
+    data: bytes
+
+
+class Resize(msgspec.Struct, tag="resize", frozen=True):
+    """My terminal has another size."""
+
+    rows: _Size
+    columns: _Size
+
+
+Request = (
+    Hello
+    | Ps
+    | Start
+    | Stop
+    | Restart
+    | Scale
+    | Quiet
+    | Signal
+    | Deploy
+    | Deployed
+    | Logs
+    | More
+    | Watch
+    | Wait
+    | Attach
+    | Keys
+    | Resize
+)
 
 
 class Progress(msgspec.Struct, tag="progress", frozen=True):
@@ -148,6 +198,27 @@ class Output(msgspec.Struct, tag="output", frozen=True):
     """Some of what was asked for by Logs."""
 
     pieces: list[Written]
+
+
+class Attached(msgspec.Struct, tag="attached", frozen=True):
+    """You are: whether the instance has a terminal, and whether your keys go there."""
+
+    name: str
+    terminal: bool
+    writes: bool
+
+
+class Raw(msgspec.Struct, tag="raw", frozen=True):
+    """What an instance has written, as it came; before it so many bytes were `lost`, since nobody took them."""
+
+    data: bytes
+    lost: int = 0
+
+
+class Taken(msgspec.Struct, tag="taken", frozen=True):
+    """The instance has your keys; or so many bytes were dropped: it does not run, or reads nothing."""
+
+    dropped: int = 0
 
 
 class Welcome(msgspec.Struct, tag="welcome", frozen=True):
@@ -199,7 +270,7 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
 
 
 Final = Welcome | Status | Done | Refused
-Turn = Go | Output
+Turn = Go | Output | Attached | Raw | Taken
 Answer = Progress | Turn | Final
 
 

@@ -70,7 +70,7 @@ class Process:
         """Sessions that its stop sequence lets live (`no_kill`)."""
         self._around = around
         self._probe: Probe | None = None
-        self.console = Console(spec.name, around.loop, around.output, self._is_busy)
+        self.console = Console(spec.name, around.loop, around.output, self._is_busy, around.window)
         self._walk = Walk(around.loop, lambda: self._handle(Event.STEP))
         self._volley = Volley(self._refused)
         self._sequence = spec.stop_sequence
@@ -224,7 +224,7 @@ class Process:
         self._sequence = spec.stop_sequence
         ends: Ends | None = None
         try:
-            ends = self.console.open(spec.console, self._around.window())
+            ends = self.console.open(spec.console)
             popen = subprocess.Popen(
                 limits.shell(ends.before + spec.shell_line),
                 cwd=spec.root,

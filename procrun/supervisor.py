@@ -140,7 +140,7 @@ class Supervisor:
     def resize(self) -> None:
         """Our own window has another size: so have theirs."""
         for process in self.processes.values():
-            process.console.resize(self._around.window())
+            process.console.resize()
 
     def resume_reading(self) -> None:
         """The output takes lines again."""

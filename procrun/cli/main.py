@@ -20,6 +20,7 @@ COMMANDS = {
     "scale": "control",
     "ps": "control",
     "logs": "logs",
+    "attach": "attach",
     "events": "events",
     "wait": "events",
     "quiet": "server",

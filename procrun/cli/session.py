@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from procrun import github, limits, link, plan, proc, rundir, stderr
@@ -110,7 +111,7 @@ def _window(look: Look) -> Window:
         columns, rows = os.get_terminal_size(1)
     except OSError:
         return Window()
-    before = len(Prefix(look._replace(colour=False)).before(OURS, 0.0))
+    before = len(Prefix(look._replace(colour=False)).before(OURS, time()))
     return Window(rows or Window().rows, max(20, columns - before) if columns else Window().columns)
 
 
@@ -228,11 +229,14 @@ class Session:
 
     def _talks(self) -> dict[type, Callable[[Any, list[Process], Callable[[Any], None]], "Talk"]]:
         """What clients may read, watch and wait for."""
-        from procrun.messages import Logs, Wait, Watch
+        from procrun.attaching import Attachments
+        from procrun.messages import Attach, Logs, Wait, Watch
         from procrun.reading import Reading
         from procrun.watching import Waiting, Watching
 
+        attachments = Attachments(self._supervisor, self._backlog)
         return {
+            Attach: attachments.begin,
             Logs: lambda request, chosen, send: Reading(self._backlog, request, send).begin(),
             Watch: lambda request, chosen, send: Watching(self._supervisor, request, chosen, send).talk,
             Wait: lambda request, chosen, send: Waiting(self._supervisor, self._loop, request, chosen, send).talk,
