@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from procrun import limits, proc, stderr
 from procrun.errors import EXHAUSTED, ConfigError
@@ -21,14 +21,18 @@ from procrun.stopping import signal_name
 HEARD_WITHIN = 5.0
 """Seconds that the supervisor has to answer a signal that stops everything, or to say anything at all."""
 
+if TYPE_CHECKING:
+    from procrun.keys import Keys
+
 LOOK_AGAIN_AFTER = 0.1
 """Seconds until the front looks again for what it must stop, where it had no descriptor to look with."""
 
 
-def lead(supervise: Callable[[Link], int]) -> NoReturn:
+def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     """Fork: the child runs `supervise` and exits with its status, this process becomes the front.
 
-    Raises ConfigError, with nothing started, where there can be no second process or too few descriptors for one.
+    With `keys` those pressed on the terminal are passed on, where there is one and it is ours. Raises ConfigError, with
+    nothing started, where there can be no second process or too few descriptors for one.
     """
     limits.make_room((), limits.STANDING + 1)
     # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.
@@ -51,7 +55,7 @@ def lead(supervise: Callable[[Link], int]) -> NoReturn:
         sys.exit(supervise(Link(life, news_writer)))
     os.close(life)
     os.close(news_writer)
-    _Front(supervisor, news, others).run()
+    _Front(supervisor, news, others, life_writer if keys and os.isatty(0) and os.isatty(1) else -1).run()
 
 
 def _open_standard_descriptors() -> None:
@@ -68,7 +72,7 @@ def _others() -> set[int]:
 
 
 class _Front:
-    def __init__(self, supervisor: int, news: int, others: set[int]) -> None:
+    def __init__(self, supervisor: int, news: int, others: set[int], life: int) -> None:
         self._supervisor = supervisor
         self._news = news
         self._rest = ""
@@ -84,6 +88,11 @@ class _Front:
         from procrun.family import Family
         from procrun.rescue import Dyno, Rescue
 
+        self._keys: Keys | None = None
+        if life >= 0:
+            from procrun import keys
+
+            self._keys = keys.Keys(self._loop, life)
         self._dyno = Dyno
         family = Family(proc.identity(supervisor))
         self._rescue = Rescue(self._loop, family, self._loop.stop, lambda _: self._over, others)
@@ -93,9 +102,21 @@ class _Front:
         listen_to(self._loop, self._pass_on, self._reap)
         self._loop.read(self._news, self._hear)
         self._loop.after(0, self._reap)  # it may have ended before SIGCHLD had its handler
-        while not self._loop.stopped:
-            self._serve()
+        self._listen()
+        try:
+            while not self._loop.stopped:
+                self._serve()
+        finally:
+            self._give_back()
         self._leave()
+
+    def _listen(self) -> None:
+        if self._keys is not None:
+            self._keys.listen()
+
+    def _give_back(self) -> None:
+        if self._keys is not None:
+            self._keys.rest()
 
     def _serve(self) -> None:
         """Run the loop; where descriptors or memory have run out stay, and look again: nobody else would."""
@@ -113,6 +134,8 @@ class _Front:
                 self._hurry(press)
             return
         os.kill(self._supervisor, number)
+        if number == signal.SIGCONT:
+            self._listen()  # the shell's fg
         if number in STOPPING:
             os.kill(self._supervisor, signal.SIGCONT)  # somebody may have stopped it
             if self._unheard is None:
@@ -175,6 +198,7 @@ class _Front:
 
     def _suspend(self) -> None:
         """Stop as the terminal meant it; where no shell could continue it, the kernel lets TSTP pass (signal(7))."""
+        self._give_back()
         before = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, before)

@@ -51,15 +51,22 @@ class Link:
         self._loop: Loop | None = None
         os.set_blocking(news, False)  # the front's end has a description of its own
 
-    def watch(self, loop: Loop, obey: Callable[[int], None]) -> None:
-        """Call `obey` with GONE when the front is dead; from here on tell what waits when the pipe takes it."""
+    def watch(self, loop: Loop, obey: Callable[[int], None], press: Callable[[str], None]) -> None:
+        """Call `obey` with GONE when the front is dead, `press` with each key that it passes on.
 
-        def ended() -> None:
-            loop.forget(self._life)
-            obey(GONE)
+        From here on what waits is told when the pipe takes it.
+        """
+
+        def heard() -> None:
+            keys = os.read(self._life, 4096)
+            for key in keys.decode("ascii", "replace"):
+                press(key)
+            if not keys:
+                loop.forget(self._life)
+                obey(GONE)
 
         self._loop = loop
-        loop.read(self._life, ended)
+        loop.read(self._life, heard)
 
     def born(self, name: str, leader: int, pipes: Sequence[int], rank: int, main_only: bool, first: Step) -> None:
         """A dyno was started, perhaps again; how the front shall stop it, if it has to."""

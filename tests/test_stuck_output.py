@@ -481,7 +481,7 @@ def test_words_for_a_front_that_stands_still_wait_in_their_order() -> None:
     life, life_writer = os.pipe()
     news, news_writer = os.pipe()
     link, loop = Link(life, news_writer), Loop()
-    link.watch(loop, lambda _: None)
+    link.watch(loop, lambda _: None, lambda _: None)
     for pid in range(1, 10001):
         link.born("web.1", pid, (1,), 0, False, Step(signal.SIGTERM, 10.0))
     assert waiting(news) <= fcntl.fcntl(news, fcntl.F_GETPIPE_SZ)

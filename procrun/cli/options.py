@@ -72,6 +72,7 @@ PLATFORM = (
 )
 JSON = (Option("as_json", ("--json",), None, bool, "As JSON: times in seconds, memory in bytes."),)
 TERMINALS = (
+    Option("no_keys", ("--no-keys",), None, bool, "Read no keys from the terminal (? lists what they do)."),
     Option("pty", ("--pty",), "NAME,…", str, "Give these a terminal of their own (a pty); all: everybody.", many=True),
 )
 START = (*APP, *PORT, *FORMATION, *CHOICE, *TERMINALS, *TIMEOUT, *PLATFORM, *LOOK)

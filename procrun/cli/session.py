@@ -31,6 +31,8 @@ from procrun.supervisor import Supervisor, Verdict
 from procrun.wording import finding_line, step
 
 if TYPE_CHECKING:
+    from procrun.cli.keyboard import Keyboard
+    from procrun.desk import Desk
     from procrun.ledger import Ledger
     from procrun.messages import Talk
     from procrun.server import Server
@@ -123,6 +125,8 @@ class Session:
         self._wishes = wishes
         self._plan = made
         self._server: Server | None = None
+        self._desk: Desk | None = None
+        self._keyboard: Keyboard | None = None
         self._suspended = False
         self._presses = link.Presses()
         self._dynos: dict[str, tuple[int, tuple[int, ...], int, bool, Step]] = {}
@@ -133,7 +137,8 @@ class Session:
         self._sink = Sink(self._loop, 1, self._read_on, warn, lambda lost: stream.mark(lost))
         look = appearance.look(values, (spec.name for spec in made.specs))
         stream = Stream(self._sink, look, terminal=os.isatty(1))
-        outlet = Outlet(stream, Choice(made.only, made.quiet, values["grep"]))
+        self._choice = Choice(made.only, made.quiet, values["grep"])
+        outlet = Outlet(stream, self._choice)
         self._workflow = Workflow(stream.raw) if github.runs_here(os.environ) else None
         outlet.taps += [self._backlog.add, *self._log_files()]
         self._narrator = Narrator(self._loop, outlet.say)
@@ -159,7 +164,7 @@ class Session:
         sys.excepthook = stderr.crashed
         proc.become_subreaper()  # before there can be an orphan
         link.listen_to(self._loop, self.obey, self._supervisor.reap)
-        self._link.watch(self._loop, self.obey)
+        self._link.watch(self._loop, self.obey, self._press)
         self._supervisor.start(self._plan.specs)
         places = iter(folders)
         first = next(places)
@@ -215,7 +220,9 @@ class Session:
         def deployment(chosen: list[Process], send: Callable[[Any], None]) -> Deployment:
             return Deployment(self._supervisor, self._loop, self._reload, chosen, send)
 
-        desk = Desk(self._supervisor, self._plan.platform, expand, self._changes, deployment, self._talks())
+        self._desk = desk = Desk(
+            self._supervisor, self._plan.platform, expand, self._changes, deployment, self._talks()
+        )
         for place in folders:
             try:
                 self._server = Server(rundir.socket_path(place), self._loop, desk.serve)
@@ -283,6 +290,14 @@ class Session:
     def _changes(self) -> list[str]:
         names = [os.path.relpath(file, self._plan.sources.root) for file in changed_files(self._plan.sources)]
         return [f"{name} has changed since the start; restart keeps the old plan" for name in names]
+
+    def _press(self, key: str) -> None:
+        if self._keyboard is None and self._desk is not None:
+            from procrun.cli.keyboard import Keyboard
+
+            self._keyboard = Keyboard(self._supervisor, self._desk, self._choice, self._narrator.say)
+        if self._keyboard is not None:
+            self._keyboard.press(key)
 
     def obey(self, number: int) -> None:
         """Do what a signal to procrun means; GONE when the front is dead."""

@@ -21,4 +21,4 @@ def start(names: tuple[str, ...] = (), **values: Any) -> NoReturn:
 
         return told(lambda: supervise(to_front, names, values))
 
-    sys.exit(told(lambda: front.lead(supervise)))
+    sys.exit(told(lambda: front.lead(supervise, not values["no_keys"])))
