@@ -1,18 +1,31 @@
 """Which lines of which instances are shown: some are hidden, some alone are wanted, some lines match."""
 
 import re
-from collections.abc import Iterable
+import signal
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+PATIENCE = 0.5
+"""Seconds that a pattern may search a chunk. Some take for ever on some lines, and nothing may delay a stop."""
 
 
 class Choice:
-    """`only` and `hidden` are process types or instances; of those shown, the lines in which `grep` is found."""
+    """`only` and `hidden` are process types or instances; of those shown, the lines in which `grep` is found.
+
+    A pattern that takes longer than PATIENCE is given up, which `on_give_up` hears, and all lines are shown.
+    """
 
     def __init__(
-        self, only: Iterable[str] = (), hidden: Iterable[str] = (), grep: re.Pattern[bytes] | None = None
+        self,
+        only: Iterable[str] = (),
+        hidden: Iterable[str] = (),
+        grep: re.Pattern[bytes] | None = None,
+        on_give_up: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._only = frozenset(only)
         self._hidden = frozenset(hidden)
         self._grep = grep
+        self._on_give_up = on_give_up
         self._shown: dict[str, bool] = {}
 
     def shows(self, name: str) -> bool:
@@ -32,7 +45,19 @@ class Choice:
         """Those of the whole lines of `name` that are shown."""
         if not self.shows(name):
             return b""
-        return matching(self._grep, lines)
+        return lines if self._grep is None else self._found(self._grep, lines)
+
+    def _found(self, grep: re.Pattern[bytes], lines: bytes) -> bytes:
+        before = signal.signal(signal.SIGALRM, _give_up)  # re asks for signals while it searches
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        try:
+            found = matching(grep, lines)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except _TooLongError:
+            self._grep, found = None, lines
+            self._on_give_up(f"--grep took longer than {PATIENCE:g} s for some lines; from here on all are shown")
+        signal.signal(signal.SIGALRM, before)
+        return found
 
 
 def matching(grep: re.Pattern[bytes] | None, lines: bytes) -> bytes:
@@ -40,3 +65,11 @@ def matching(grep: re.Pattern[bytes] | None, lines: bytes) -> bytes:
     if grep is None:
         return lines
     return b"".join(line + b"\n" for line in lines[:-1].split(b"\n") if grep.search(line))
+
+
+class _TooLongError(Exception):
+    """The search is over before its end."""
+
+
+def _give_up(number: int, frame: object) -> NoReturn:
+    raise _TooLongError

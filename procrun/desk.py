@@ -36,6 +36,7 @@ from procrun.messages import (
     Welcome,
 )
 from procrun.model import LONGEST_WAIT, Happening, Spec
+from procrun.prefix import OURS
 from procrun.process import Process
 from procrun.stopping import signal_name, signal_number
 from procrun.supervisor import Errand, Supervisor, Verdict
@@ -88,7 +89,10 @@ class Desk:
                 return self._signal(request, send)
             case Deploy():
                 return self._deploy(request, send)
-            case Logs() | Watch() | Wait() | Attach():
+            case Logs():
+                return self._talks[Logs](request, self._named([name for name in request.names if name != OURS]), send)
+            case Watch() | Wait() | Attach():
+                _budget(request.timeout if isinstance(request, Wait) else None)
                 return self._talks[type(request)](request, self._named(request.names), send)
             case _:
                 raise ControlError("nothing that this belongs to was begun on this connection", 2)

@@ -1,8 +1,9 @@
 """The stream for programs: one JSON object a line, for each line that was written and each thing that happened.
 
-The schema is in docs/json.md, and stable: keys are added, never changed.
+The schema is docs/stream.schema.json, and stable: keys are added, never changed.
 """
 
+import re
 from datetime import datetime
 from time import time
 
@@ -13,17 +14,9 @@ from procrun.model import Happening
 from procrun.prefix import OURS
 from procrun.sink import Sink
 
-
-class Line(msgspec.Struct, frozen=True):
-    """A line of an instance, without its newline; what is no UTF-8 in it is replaced by U+FFFD.
-
-    `stream` is stdout or stderr, output where both are one, and procrun for a word of procrun's own.
-    """
-
-    time: str
-    instance: str
-    stream: str
-    text: str
+_WILD = re.compile(rb"[\x00-\x09\x0b-\x1f]|\xc2\x85|\xe2\x80[\xa8\xa9]|##\[")
+"""What JSON wants escaped besides quotes; what some readers take for the end of a line (U+0085, U+2028, U+2029); and
+what is a command, wherever it stands, to a job log of GitHub Actions."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -57,17 +50,24 @@ def moment(at: float) -> str:
 
 
 def lines_as_json(name: str, stream: str, lines: bytes, at: float) -> bytes:
-    """Whole lines as objects."""
-    when = moment(at)
-    texts = lines[:-1].decode(errors="replace").split("\n")
-    return b"".join(_encode(Line(when, name, stream, text)) + b"\n" for text in texts)
+    """Whole lines as objects: time, instance, stream, text; what is no UTF-8 in a text is replaced by U+FFFD.
+
+    All of them at once, by a few bulk operations.
+    """
+    head = _encode({"time": moment(at), "instance": _text(name), "stream": stream, "text": ""})[:-2]
+    text = lines[:-1].decode(errors="replace").encode()
+    text = _WILD.sub(_escape, text.replace(b"\\", rb"\\").replace(b'"', rb"\""))
+    return head + text.replace(b"\n", b'"}\n' + head) + b'"}\n'
+
+
+def _escape(found: re.Match[bytes]) -> bytes:
+    return b"".join(b"\\u%04x" % ord(letter) for letter in found[0].decode())
 
 
 def event_as_json(happening: Happening, at: float) -> bytes:
     """A happening as an object."""
-    pid = happening.pid or None
-    event = Event(moment(at), happening.name, happening.what, pid, round(happening.seconds, 3), happening.detail)
-    return _encode(event) + b"\n"
+    name, what, seconds, detail, pid = happening
+    return _encode(Event(moment(at), _text(name), what, pid or None, round(seconds, 3), _text(detail))) + b"\n"
 
 
 class JsonStream:
@@ -76,9 +76,9 @@ class JsonStream:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
-    def emit(self, name: str, lines: bytes, stream: str = "output") -> bool:
+    def emit(self, name: str, lines: bytes, stream: str, at: float) -> bool:
         """Write whole lines of `name`; False when processes should be held back for a while."""
-        self._sink.write(lines_as_json(name, stream, lines, time()), ours=name == OURS)
+        self._sink.write(lines_as_json(name, stream, lines, at), ours=name == OURS)
         return not self._sink.full
 
     def preview(self, name: str, partial: bytes) -> None:
@@ -86,15 +86,17 @@ class JsonStream:
 
     def say(self, text: str) -> None:
         """A line of procrun's own."""
-        self.emit(OURS, text.encode(errors="surrogateescape") + b"\n", OURS)
+        self.emit(OURS, text.encode(errors="surrogateescape") + b"\n", OURS, time())
 
     def event(self, happening: Happening) -> None:
         """Something happened."""
         self._sink.write(event_as_json(happening, time()), ours=True)
 
-    def raw(self, line: bytes) -> None:
-        """Nothing but objects goes out."""
-
     def mark(self, lost: Amount) -> bytes:
         """The object that stands where some output is missing."""
         return _encode(Lost(moment(time()), lost.size, lost.lines)) + b"\n"
+
+
+def _text(text: str) -> str:
+    """Bytes of a Procfile that are no UTF-8 are replaced as in lines."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")

@@ -87,16 +87,15 @@ class Deployed(msgspec.Struct, tag="deployed", frozen=True):
 
 
 class Logs(msgspec.Struct, tag="logs", frozen=True):
-    """What these have written (all when none is named): the last `last` lines, or what came after `since` (Unix time).
+    """What these have written (all when none is named): all that is kept, or what came at `since` (Unix time) or later.
 
-    `grep` is a regular expression for the lines that count. With `follow` what comes goes on and on. Answered by
-    Output, each but the last asked for by More: who reads slowly is sent no more than he reads.
+    Of `last` lines at least the last so many are sent. With `follow` what comes goes on and on. Answered by Output,
+    each but the first asked for by More: who reads slowly is sent no more than he reads.
     """
 
     names: list[str]
     last: int | None = None
     since: float | None = None
-    grep: str | None = None
     follow: bool = False
 
 
@@ -187,17 +186,22 @@ class Go(msgspec.Struct, tag="go", frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """Whole lines that an instance wrote at the Unix time `at`."""
+    """Whole lines that an instance wrote at the Unix time `at`; `stream` is stdout, stderr, or output for both.
+
+    They stand in base64, since they may be no UTF-8.
+    """
 
     at: float
     name: str
     lines: bytes
+    stream: str = "output"
 
 
 class Output(msgspec.Struct, tag="output", frozen=True):
-    """Some of what was asked for by Logs."""
+    """Some of what was asked for by Logs; `live` what came after it was asked for."""
 
     pieces: list[Written]
+    live: bool = False
 
 
 class Attached(msgspec.Struct, tag="attached", frozen=True):

@@ -7,8 +7,8 @@ from procrun.choice import Choice
 from procrun.output import Stream
 from procrun.prefix import OURS
 
-Tap = Callable[[str, bytes, float], None]
-"""Hears of all whole lines of an instance (or of procrun itself), shown or not, and their Unix time."""
+Tap = Callable[[str, bytes, float, str], None]
+"""Hears of all whole lines of an instance (or of procrun itself), shown or not: name, lines, Unix time, stream."""
 
 
 class Outlet:
@@ -21,7 +21,7 @@ class Outlet:
 
     def emit(self, name: str, lines: bytes, stream: str) -> bool:
         """Whole lines of `name`; False when processes should be held back for a while."""
-        self._tell(name, lines)
+        self._tell(name, lines, "output")
         shown = self._choice.pick(name, lines)
         return not shown or self._stream.emit(name, shown)
 
@@ -32,10 +32,10 @@ class Outlet:
 
     def say(self, text: str) -> None:
         """A line of procrun's own."""
-        self._tell(OURS, text.encode(errors="surrogateescape") + b"\n")
+        self._tell(OURS, text.encode(errors="surrogateescape") + b"\n", OURS)
         self._stream.say(text)
 
-    def _tell(self, name: str, lines: bytes) -> None:
+    def _tell(self, name: str, lines: bytes, stream: str) -> None:
         now = time()
         for tap in self.taps:
-            tap(name, lines, now)
+            tap(name, lines, now, stream)

@@ -1,12 +1,15 @@
 """Values as people type them: ports, seconds, formations, lists of names."""
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 
-from procrun.hints import shown, there_are
+from procrun.hints import plain, shown, there_are
 from procrun.model import LONGEST_WAIT, PLATFORMS
 
 LAST_PORT = 65535
+LONGEST_TIME = 100
+"""Letters that the time before a line may have."""
 
 
 def port(text: str) -> int:
@@ -65,13 +68,14 @@ def regex(text: str) -> re.Pattern[bytes]:
     try:
         return re.compile(text.encode(errors="surrogateescape"))
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f'"{text}" is no regular expression: {error}') from None
+        raise ValueError(f'"{plain(text)}" is no regular expression: {error}') from None
 
 
 def timestamps(text: str) -> str:
     """A format of strftime(3), empty for `off`; `ms` is the time of day with milliseconds. Raises ValueError."""
     if text in ("off", "ms"):
         return "" if text == "off" else "%H:%M:%S.%L"
-    if not text.isprintable() or not re.search(r"%[a-zA-Z]", text):
-        raise ValueError(f'"{text}" is no format for a time; give one as in %H:%M:%S, or ms, or off')
+    shown = time.strftime(text) if text.isprintable() and re.search(r"%[a-zA-Z]", text) else ""
+    if not shown.isprintable() or not 0 < len(shown) <= LONGEST_TIME:  # %n, %99999d
+        raise ValueError(f'"{plain(text)}" is no format for a time; give one as in %H:%M:%S, or ms, or off')
     return text

@@ -13,6 +13,12 @@ from procrun.supervisor import Supervisor
 Send = Callable[[Answer], None]
 
 
+def as_event(process: Process, happening: Happening) -> Happening:
+    """The same for who watches from outside: a start that is not the first is a restart."""
+    again = happening.what == "started" and process.restarts > 0
+    return happening._replace(what="restarted") if again else happening
+
+
 class Watching:
     """Passes what happens to `processes` on by `send`; new instances of their types are watched too."""
 
@@ -26,45 +32,46 @@ class Watching:
         self._begun = monotonic()
         supervisor.watchers.append(self._hear)
 
-    def _hear(self, process: Process, h: Happening) -> None:
-        if self._all or h.name in self._names or process.spec.type in self._types:
-            again = h.what == "started" and process.restarts > 0
-            what = "restarted" if again else h.what
-            self._send(Progress(round(monotonic() - self._begun, 3), h.name, what, h.seconds, h.detail, h.pid))
+    def _hear(self, process: Process, happening: Happening) -> None:
+        if self._all or process.spec.name in self._names or process.spec.type in self._types:
+            name, what, seconds, detail, pid = as_event(process, happening)
+            self._send(Progress(round(monotonic() - self._begun, 6), name, what, seconds, detail, pid))
 
     def _vanished(self) -> None:
         self._supervisor.watchers.remove(self._hear)
 
 
 class Waiting:
-    """Replies once all of `processes` are ready, or have ended; `failed` names those that will not be so."""
+    """Replies once all of `processes` are ready, or have ended; failed are those that will not be ready any more."""
 
     def __init__(self, supervisor: Supervisor, loop: Loop, request: Wait, processes: list[Process], send: Send) -> None:
         self.talk = Talk(self._end)
         self._supervisor = supervisor
         self._request = request
         self._waiting = list(processes)
-        self._failed: list[str] = []
         self._send = send
         self._timer = loop.after(request.timeout, self._time_out) if request.timeout is not None else None
         supervisor.watchers.append(self._hear)
         self._look()
 
     def _hear(self, process: Process, happening: Happening) -> None:
-        if process in self._waiting and happening.what in ("exited", "failed") and self._request.until == "ready":
-            self._failed.append(process.spec.name)
-        self._look()
+        if happening.what in ("exited", "failed", "ready", "unready", "running", "gone"):
+            self._look()
 
     def _look(self) -> None:
         self._waiting = [process for process in self._waiting if not self._reached(process)]
-        if self._failed or not self._waiting:
+        failed = [process.spec.name for process in self._waiting if self._out_of_reach(process)]
+        if failed or not self._waiting:
             self._end()
-            self._send(Done(self._failed, []))
+            self._send(Done(failed, []))
 
     def _reached(self, process: Process) -> bool:
         if self._request.until == "ready":
-            return process.state is State.UP and process.ready
+            return process.state is State.UP and process.ready and process.wanted
         return process.state is State.DOWN and not process.wanted
+
+    def _out_of_reach(self, process: Process) -> bool:
+        return self._request.until == "ready" and not process.wanted
 
     def _time_out(self) -> None:
         self._end()

@@ -8,7 +8,8 @@ from time import time
 
 import pytest
 
-from procrun.logfile import LogFiles, Rotation, read
+from procrun.logfile import LogFiles, Rotation
+from procrun.logreading import read
 from tests.programs import leave_out
 
 LARGE = Rotation(10**9, 5, "never")
