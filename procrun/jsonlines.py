@@ -84,9 +84,9 @@ class JsonStream:
     def preview(self, name: str, partial: bytes) -> None:
         """An unfinished line is no object yet."""
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, at: float) -> None:
         """A line of procrun's own."""
-        self.emit(OURS, text.encode(errors="surrogateescape") + b"\n", OURS, time())
+        self.emit(OURS, text.encode(errors="surrogateescape") + b"\n", OURS, at)
 
     def event(self, happening: Happening) -> None:
         """Something happened."""

@@ -49,8 +49,8 @@ class LogFiles:
         try:
             if path not in self._files:
                 self._files[path] = _File(path, self._rotation)
-            for sent in self._files[path].write(told + text):
-                pass
+            for size in self._files[path].write(told + text):
+                sent = size
         except OSError as error:
             self._say(path, error)
             missing = lines.split(b"\n", (told + text)[:sent].count(b"\n") - (sent >= len(told) > 0))[-1]

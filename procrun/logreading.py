@@ -48,10 +48,12 @@ def read_back(folder: str, type_: str) -> Iterator[Logged]:
 
 def _newest_first(folder: str, type_: str, stack: ExitStack) -> list[BinaryIO]:
     """All of them opened at once, so that a rotation meanwhile takes none away."""
-    path, opened, number = os.path.join(folder, f"{type_}.log"), [], 0
+    path, number = os.path.join(folder, f"{type_}.log"), 0
+    opened: list[BinaryIO] = []
     while True:
         try:
-            opened.append(stack.enter_context(open(f"{path}.{number}" if number else path, "rb")))
+            file = open(f"{path}.{number}" if number else path, "rb")  # noqa: SIM115  the stack closes it
+            opened.append(stack.enter_context(file))
         except FileNotFoundError:
             if number:
                 return opened

@@ -2,40 +2,49 @@
 
 from collections.abc import Callable
 from time import time
+from typing import Protocol
 
 from procrun.choice import Choice
-from procrun.output import Stream
 from procrun.prefix import OURS
 
 Tap = Callable[[str, bytes, float, str], None]
 """Hears of all whole lines of an instance (or of procrun itself), shown or not: name, lines, Unix time, stream."""
 
 
-class Outlet:
-    """Takes the lines of instances and procrun's own."""
+class Shown(Protocol):
+    """What people or programs see: for people a Stream, for programs a JsonStream."""
 
-    def __init__(self, stream: Stream, choice: Choice) -> None:
-        self._stream = stream
+    def emit(self, name: str, lines: bytes, stream: str, at: float) -> bool: ...
+
+    def preview(self, name: str, partial: bytes) -> None: ...
+
+    def say(self, text: str, at: float) -> None: ...
+
+
+class Outlet:
+    """Takes the lines of instances and procrun's own; all who hear of some are told the same time."""
+
+    def __init__(self, shown: Shown, choice: Choice) -> None:
+        self._shown = shown
         self._choice = choice
         self.taps: list[Tap] = []
 
     def emit(self, name: str, lines: bytes, stream: str) -> bool:
         """Whole lines of `name`; False when processes should be held back for a while."""
-        self._tell(name, lines, "output")
-        shown = self._choice.pick(name, lines)
-        return not shown or self._stream.emit(name, shown)
+        now = time()
+        for tap in self.taps:
+            tap(name, lines, now, stream)
+        chosen = self._choice.pick(name, lines)
+        return not chosen or self._shown.emit(name, chosen, stream, now)
 
     def preview(self, name: str, partial: bytes, stream: str) -> None:
         """An unfinished line of `name`, as it stands."""
         if self._choice.pick(name, partial + b"\n"):
-            self._stream.preview(name, partial)
+            self._shown.preview(name, partial)
 
     def say(self, text: str) -> None:
         """A line of procrun's own."""
-        self._tell(OURS, text.encode(errors="surrogateescape") + b"\n", OURS)
-        self._stream.say(text)
-
-    def _tell(self, name: str, lines: bytes, stream: str) -> None:
         now = time()
         for tap in self.taps:
-            tap(name, lines, now, stream)
+            tap(OURS, text.encode(errors="surrogateescape") + b"\n", now, OURS)
+        self._shown.say(text, now)

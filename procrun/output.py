@@ -41,11 +41,14 @@ class Stream:
         self._open: tuple[str, bytes] | None = None
         self._losses = 0
 
-    def emit(self, name: str, lines: bytes) -> bool:
-        """Write whole lines of `name`; False when processes should be held back for a while."""
+    def emit(self, name: str, lines: bytes, stream: str = "output", at: float | None = None) -> bool:
+        """Write whole lines of `name`, which came `at` (Unix time); False when processes should be held back.
+
+        People see stdout and stderr alike.
+        """
         self._look_for_losses()
         lines = tame(lines) if self._look.tame else lines
-        prefix = self._before(name)
+        prefix = self._before(name, at)
         if self._open is not None and self._open[0] == name and lines.startswith(self._open[1]):
             rest = lines[len(self._open[1]) :]  # the line goes on where it stands
             self._open = None
@@ -70,9 +73,9 @@ class Stream:
             self._sink.write(start + self._before(name) + shown)
         self._open = (name, shown)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, at: float | None = None) -> None:
         """A line of procrun's own."""
-        self.emit(OURS, self._ours(text))
+        self.emit(OURS, self._ours(text), OURS, at)
 
     def raw(self, line: bytes) -> None:
         """A whole line for a program that reads the stream: without prefix, on a row of its own."""
@@ -103,8 +106,8 @@ class Stream:
         self._open = None
         return (b"\r\x1b[K" if self._terminal else b"\n"), b""
 
-    def _before(self, name: str) -> bytes:
-        return self._prefix.before(name, time())
+    def _before(self, name: str, at: float | None = None) -> bytes:
+        return self._prefix.before(name, time() if at is None else at)
 
 
 def _columns() -> int:

@@ -1,7 +1,6 @@
 """A client that reads what the instances have written, and what they write: as fast as it asks, never faster."""
 
 from collections.abc import Callable, Iterable, Sequence
-from time import time
 
 from procrun.backlog import Backlog, Piece
 from procrun.errors import ControlError
@@ -35,7 +34,7 @@ class Reading:
         """Send the first answer."""
         since = self._request.since
         gone = self._backlog.let_go(self._request.names, since) if since is not None else []
-        self._answer([_word(f"not all that {name} has written since then is kept") for name in gone])
+        self._answer([_word(f"not all that {name} has written since then is kept", since or 0.0) for name in gone])
         return self.talk
 
     def _more(self, request: Request) -> None:
@@ -87,7 +86,7 @@ class Reading:
         missing = piece.offset - self._ends.get(piece.name, then)
         self._ends[piece.name] = piece.end
         if missing > 0:
-            yield _word(f"{missing:,} bytes of {piece.name} were written here, and are no longer kept")
+            yield _word(f"{missing:,} bytes of {piece.name} were written here, and are no longer kept", piece.at)
 
 
 def _begin(backlog: Backlog, request: Logs) -> int:
@@ -96,5 +95,5 @@ def _begin(backlog: Backlog, request: Logs) -> int:
     return last if request.since is None else max(last, backlog.before(request.since, request.names))
 
 
-def _word(text: str) -> Written:
-    return Written(time(), OURS, text.encode() + b"\n", OURS)
+def _word(text: str, at: float) -> Written:
+    return Written(at, OURS, text.encode() + b"\n", OURS)

@@ -9,14 +9,9 @@ from procrun.messages import Answer, Done, Progress, Refused, Talk, Wait, Watch
 from procrun.model import Happening
 from procrun.process import Process
 from procrun.supervisor import Supervisor
+from procrun.wording import as_event
 
 Send = Callable[[Answer], None]
-
-
-def as_event(process: Process, happening: Happening) -> Happening:
-    """The same for who watches from outside: a start that is not the first is a restart."""
-    again = happening.what == "started" and process.restarts > 0
-    return happening._replace(what="restarted") if again else happening
 
 
 class Watching:
@@ -34,7 +29,7 @@ class Watching:
 
     def _hear(self, process: Process, happening: Happening) -> None:
         if self._all or process.spec.name in self._names or process.spec.type in self._types:
-            name, what, seconds, detail, pid = as_event(process, happening)
+            name, what, seconds, detail, pid = as_event(happening, process.restarts)
             self._send(Progress(round(monotonic() - self._begun, 6), name, what, seconds, detail, pid))
 
     def _vanished(self) -> None:

@@ -36,6 +36,11 @@ def step(happening: Happening) -> str:
     return tell(happening) if tell is not None else happening.what
 
 
+def as_event(happening: Happening, restarts: int) -> Happening:
+    """The same for who watches from outside: a start that is not the first one is a restart."""
+    return happening._replace(what="restarted") if happening.what == "started" and restarts else happening
+
+
 def explain(exit_: str) -> str:
     """An exit for people: a shell's 127 and 126 say what was wrong."""
     reasons = {NOT_FOUND: "command not found", NOT_EXECUTABLE: "command not executable"}

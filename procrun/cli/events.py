@@ -1,9 +1,7 @@
 """What happens to the processes, for scripts: events, wait."""
 
-import sys
 import time
-from collections.abc import Callable, Sequence
-from threading import Lock, Thread
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -11,8 +9,9 @@ import click
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
 from procrun.cli.faults import warn
-from procrun.cli.options import APP, JSON, Option
-from procrun.client import VanishedError, ask, find
+from procrun.cli.options import APP, JSON_LINES, Option
+from procrun.cli.several import hear, put_out
+from procrun.client import Run, ask, find
 from procrun.errors import ControlError
 from procrun.jsonlines import event_as_json
 from procrun.messages import Done, Progress, Wait, Watch
@@ -21,6 +20,8 @@ from procrun.values import seconds
 from procrun.wording import step
 
 _UNTIL = ("ready", "exit")
+_SHORTEST = 0.001
+"""Seconds that are left where none is."""
 
 
 def _until(text: str) -> str:
@@ -36,42 +37,33 @@ _WAIT = (
 
 
 @click.command("events")
-@takes(*APP, *JSON)
+@takes(*APP, *JSON_LINES)
 @click.argument("names", nargs=-1, metavar="[NAME]…", shell_complete=process_names)
 def events_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
     """Print what happens to the processes as it happens, until the run is over or Ctrl-C.
 
     With --json one object a line: time, instance, event, pid, seconds, detail.
     """
-    lock = Lock()
+    found = find(root_of(where), names)
+    chosen = {run.path: mine for run, mine in found}
 
-    def show(progress: Progress) -> None:
-        happening = Happening(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
-        text = event_as_json(happening, time.time()) if as_json else _line(happening)
-        with lock:
-            sys.stdout.buffer.write(text)
-            sys.stdout.buffer.flush()
+    def watch(run: Run, tell: Callable[[bytes], None]) -> None:
+        begun = time.time()
 
-    watch = [_watching(run.path, chosen, show) for run, chosen in find(root_of(where), names)]
-    for thread in watch:
-        thread.start()
-    for thread in watch:
-        thread.join()
+        def show(progress: Progress) -> None:
+            happening = Happening(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
+            at = begun + progress.at
+            tell(event_as_json(happening, at) if as_json else _line(happening, at))
+
+        ask(run.path, Watch(chosen[run.path]), on_progress=show)
+
+    for text in hear([run for run, _ in found], watch):
+        put_out(text)
     return 0
 
 
-def _watching(path: str, names: Sequence[str], show: Callable[[Progress], None]) -> Thread:
-    def watch() -> None:
-        try:
-            ask(path, Watch(list(names)), on_progress=show)
-        except VanishedError:
-            pass  # the run is over
-
-    return Thread(target=watch, daemon=True)
-
-
-def _line(happening: Happening) -> bytes:
-    text = f"{time.strftime('%H:%M:%S')} {happening.name:<10}  {step(happening)}\n"
+def _line(happening: Happening, at: float) -> bytes:
+    text = f"{time.strftime('%H:%M:%S', time.localtime(at))} {happening.name:<10}  {step(happening)}\n"
     return text.encode(errors="surrogateescape")
 
 
@@ -86,11 +78,11 @@ def wait_command(names: tuple[str, ...], until: str | None, timeout: float | Non
     end = time.monotonic() + timeout if timeout is not None else None
     failed: list[str] = []
     for run, chosen in find(root_of(where), names):
-        left = max(0.0, end - time.monotonic()) if end is not None else None
+        left = max(_SHORTEST, end - time.monotonic()) if end is not None else None
         done = ask(run.path, Wait(chosen, "exit" if until == "exit" else "ready", left))
         if not isinstance(done, Done):
             raise ControlError(f"the running procrun answered something else: {type(done).__name__}")
         failed += done.failed
     if failed:
-        warn(f"ended: {', '.join(failed)}; its output says why")
+        warn(f"not running: {', '.join(failed)}; its output says why")
     return 1 if failed else 0

@@ -2,31 +2,39 @@
 
 import os
 import re
-import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
-from threading import Lock, Thread
+from itertools import islice, takewhile
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
+from procrun import logreading
 from procrun.choice import matching
 from procrun.cli import appearance
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
-from procrun.cli.options import APP, JSON, LOOK, Option
-from procrun.client import VanishedError, ask, find
+from procrun.cli.options import APP, JSON_LINES, LOOK, Option
+from procrun.cli.several import hear, put_out
+from procrun.client import Run, ask, runs
 from procrun.config import load
-from procrun.errors import NoRunError
+from procrun.errors import ControlError, NoRunError
+from procrun.hints import plain, there_are
 from procrun.jsonlines import lines_as_json
+from procrun.logreading import Logged
 from procrun.messages import Logs, More, Output, Request, Turn, Written
-from procrun.prefix import Prefix, put
-from procrun.reading import last_lines
+from procrun.prefix import OURS, Prefix, put
 from procrun.tame import tame
 from procrun.values import regex
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_FOLLOWED = 10
+"""Lines that stand before what comes, where nothing else is said."""
+
+AT_ONCE = 1000
+"""Lines of files that are written together."""
 
 
 def _since(text: str) -> float:
@@ -38,12 +46,13 @@ def _since(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
+        text = plain(text)
         raise ValueError(f'"{text}" is no time; give one as in 90s, 5m, 2h, 1d, or 2026-11-22T14:00') from None
 
 
 def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise ValueError(f'"{text}" is no number of lines; give one as in 100')
+        raise ValueError(f'"{plain(text)}" is no number of lines; give one as in 100')
     return int(text)
 
 
@@ -57,7 +66,7 @@ _OPTIONS = (
 
 
 @click.command("logs")
-@takes(*_WHERE, *_OPTIONS, *LOOK, *JSON)
+@takes(*_WHERE, *_OPTIONS, *LOOK, *JSON_LINES)
 @click.argument("names", nargs=-1, metavar="[NAME]…", shell_complete=process_names)
 def logs_command(
     names: tuple[str, ...],
@@ -74,100 +83,148 @@ def logs_command(
     when nothing runs. The Procfile is --procfile here, since -f follows.
     """
     root = root_of({key: values[key] for key in ("procfile", "env_files", "app_root")})
-    folder = load(root).log_dir
-    try:
-        there = find(root, names)
-    except NoRunError:
-        if folder is None or follow:
-            raise
-        there = []
+    begun = time.time()  # a run that answers after this has what came before in its files
+    there, folder = runs(root), load(root).log_dir
+    files = os.path.join(root, folder) if folder is not None else None
+    _see_to(root, names, there, files, follow)
     if follow and last is None and since is None:
-        last = 10
-    shown = _Shown(values, [name for run, _ in there for name in run.states] or names, as_json)
-    begun = time.time()
-    if folder is not None:
-        shown.show(_last(_from_files(os.path.join(root, folder), names, since, grep), last))
+        last = _FOLLOWED
+    shown = _Shown(values, _known(there, files), as_json)
+    if files is not None:
+        shown.show(_from_files(files, names, since, grep, last, begun if follow else None))
         since, last = begun, None
-    pattern = grep.pattern.decode(errors="surrogateescape") if grep is not None else None
-    if follow:
-        _follow([run.path for run, _ in there], Logs(list(names), last, since, pattern, follow=True), shown)
-    elif folder is None:
-        requests = [(run.path, Logs(chosen, last, since, pattern)) for run, chosen in there]
-        pieces = [piece for path, request in requests for piece in _ask(path, request)]
-        shown.show(_last(sorted(pieces, key=lambda piece: piece.at), last))
+    if files is None or follow:
+        request = Logs(list(names), last if grep is None else None, since, follow)
+        for pieces in _from_runs(there, request, grep, last):
+            shown.show(pieces)
     return 0
 
 
-def _ask(path: str, request: Logs) -> list[Written]:
-    """All that a run answers."""
-    found: list[Written] = []
-
-    def take(turn: Turn) -> Request:
-        if isinstance(turn, Output):
-            found.extend(turn.pieces)
-        return More()
-
-    ask(path, request, on_turn=take)
-    return found
+def _see_to(root: str, names: Sequence[str], there: Sequence[Run], files: str | None, follow: bool) -> None:
+    """Raises NoRunError where there is nothing to read, ControlError for a name that neither runs nor files have."""
+    if not there and (files is None or follow):
+        raise NoRunError(f"nothing runs in {root}; start it with `procrun start`")
+    known = {known for name in _known(there, files) for known in (name, name.rpartition(".")[0] or name)}
+    types = logreading.types(files) if files is not None else []
+    for name in names:
+        if name not in known and name.rpartition(".")[0] not in types:
+            raise ControlError(f'no process "{plain(name)}" here{there_are(sorted(known), name)}', 2)
 
 
-def _follow(paths: Sequence[str], request: Logs, shown: "_Shown") -> None:
-    """Show what comes from each of the runs, until all have ended."""
-
-    def read(path: str) -> None:
-        def take(turn: Turn) -> Request:
-            if isinstance(turn, Output):
-                shown.show(turn.pieces)
-            return More()
-
-        try:
-            ask(path, request, on_turn=take)
-        except VanishedError:
-            pass  # the run is over, and so is what can be followed
-
-    threads = [Thread(target=read, args=(path,), daemon=True) for path in paths]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def _known(there: Sequence[Run], files: str | None) -> list[str]:
+    """The instances and types there may be lines of."""
+    types = logreading.types(files) if files is not None else []
+    return [OURS, *types, *(name for run in there for name in run.states)]
 
 
 def _from_files(
-    folder: str, names: Sequence[str], since: float | None, grep: re.Pattern[bytes] | None
+    folder: str,
+    names: Sequence[str],
+    since: float | None,
+    grep: re.Pattern[bytes] | None,
+    last: int | None,
+    until: float | None,
 ) -> Iterator[Written]:
-    """The lines of the log files, oldest first."""
-    from procrun.logfile import read
+    """The lines of the log files, oldest first: the last `last`, or all from `since` on, and before `until`."""
 
-    files = sorted(name[:-4] for name in os.listdir(folder) if name.endswith(".log")) if os.path.isdir(folder) else []
-    wanted = [type_ for type_ in files if not names or any(type_ in (name, name.rpartition(".")[0]) for name in names)]
-    for at, name, line in merge(*(read(folder, type_) for type_ in wanted)):
-        named = not names or name in names or name.rpartition(".")[0] in names
-        if named and (since is None or at >= since) and matching(grep, line):
-            yield Written(at, name, line)
+    def wanted(lines: Iterable[Logged]) -> Iterator[Written]:
+        for at, name, line in lines:
+            named = not names or name in names or name.rpartition(".")[0] in names
+            if named and (until is None or at < until) and matching(grep, line):
+                yield Written(at, name, line, OURS if name == OURS else "output")
+
+    types = [type_ for type_ in logreading.types(folder) if not names or _of(type_, names)]
+    try:
+        if last is None:
+            yield from wanted(merge(*(logreading.read(folder, type_, since or 0.0) for type_ in types), key=_at))
+        else:
+            back = merge(*(logreading.read_back(folder, type_) for type_ in types), key=_at, reverse=True)
+            recent = takewhile(lambda line: since is None or line.at >= since, back)
+            yield from reversed(list(islice(wanted(recent), last)))
+    except OSError as error:
+        raise ControlError(f"{error.filename or folder}: {error.strerror}") from None
 
 
-def _last(pieces: Iterable[Written], count: int | None) -> Sequence[Written]:
-    return list(pieces) if count is None else last_lines(list(pieces), count)
+def _of(type_: str, names: Sequence[str]) -> bool:
+    return any(type_ in (name, name.rpartition(".")[0]) for name in names)
+
+
+def _at(line: Logged) -> float:
+    return line.at
+
+
+def _from_runs(
+    there: Sequence[Run], request: Logs, grep: re.Pattern[bytes] | None, last: int | None
+) -> Iterator[Iterable[Written]]:
+    """What runs answer: first all that is kept, or the last `last` lines of it, then what comes, as it comes."""
+    names = {run.path: [name for name in request.names if name == OURS or run.holds(name)] for run in there}
+    asked = [run for run in there if names[run.path] or not request.names]
+
+    def listen(run: Run, tell: Callable[[tuple[str, Output | None]], None]) -> None:
+        def take(turn: Turn) -> Request:
+            if isinstance(turn, Output):
+                tell((run.path, turn))
+            return More()
+
+        try:
+            ask(run.path, replace(request, names=names[run.path]), on_turn=take)
+        finally:
+            tell((run.path, None))
+
+    kept: list[Written] = []
+    waiting = {run.path for run in asked}
+    for path, output in hear(asked, listen):
+        pieces = _matching(grep, output.pieces) if output is not None else []
+        if path in waiting and (output is None or output.live):
+            waiting.remove(path)
+            if not waiting:
+                kept.sort(key=lambda piece: piece.at)
+                yield kept if last is None else _last_lines(kept, last)
+        if waiting:
+            kept += pieces
+        else:
+            yield pieces
+
+
+def _matching(grep: re.Pattern[bytes] | None, pieces: Iterable[Written]) -> list[Written]:
+    found = (replace(piece, lines=matching(grep, piece.lines)) for piece in pieces)
+    return [piece for piece in found if piece.lines]
+
+
+def _last_lines(pieces: Sequence[Written], count: int) -> Iterable[Written]:
+    """The last `count` lines of them all."""
+    found: list[Written] = []
+    for piece in reversed(pieces):
+        if count <= 0:
+            break
+        lines = piece.lines[:-1].split(b"\n")[-count:]
+        count -= len(lines)
+        found.append(replace(piece, lines=b"\n".join(lines) + b"\n"))
+    return reversed(found)
 
 
 class _Shown:
-    """Prints pieces, with prefixes or as JSON; those of several runs may come from threads of their own."""
+    """Puts pieces out, with prefixes or as JSON."""
 
-    def __init__(self, values: dict[str, Any], names: Sequence[str], as_json: bool) -> None:
+    def __init__(self, values: dict[str, Any], names: Iterable[str], as_json: bool) -> None:
         self._look = appearance.look(values, names)
         self._prefix = Prefix(self._look)
         self._as_json = as_json
-        self._lock = Lock()
 
-    def show(self, pieces: Sequence[Written]) -> None:
-        """Print them, at once."""
-        with self._lock:
-            for piece in pieces:
-                sys.stdout.buffer.write(self._text(piece))
-            sys.stdout.buffer.flush()
+    def show(self, pieces: Iterable[Written]) -> None:
+        """Put them out, many small ones at once."""
+        waiting: list[bytes] = []
+        for piece in pieces:
+            waiting.append(self._text(piece))
+            if len(waiting) == AT_ONCE:
+                put_out(b"".join(waiting))
+                waiting.clear()
+        put_out(b"".join(waiting))
 
     def _text(self, piece: Written) -> bytes:
         if self._as_json:
-            return lines_as_json(piece.name, "output", piece.lines, piece.at)
+            return lines_as_json(piece.name, piece.stream, piece.lines, piece.at)
         lines = tame(piece.lines) if self._look.tame else piece.lines
+        if piece.name == OURS and not self._look.prefix:
+            return put(b"procrun: ", lines)
         return put(self._prefix.before(piece.name, piece.at), lines)

@@ -71,11 +71,12 @@ PLATFORM = (
     Option("no_order", ("--no-order",), None, bool, "Recognise no stores: everything starts and stops at once."),
 )
 JSON = (Option("as_json", ("--json",), None, bool, "As JSON: times in seconds, memory in bytes."),)
+JSON_LINES = (Option("as_json", ("--json",), None, bool, "As JSON, one object a line; stderr told from stdout."),)
 TERMINALS = (
     Option("no_keys", ("--no-keys",), None, bool, "Read no keys from the terminal (? lists what they do)."),
     Option("pty", ("--pty",), "NAME,…", str, "Give these a terminal of their own (a pty); all: everybody.", many=True),
 )
-START = (*APP, *PORT, *FORMATION, *CHOICE, *TERMINALS, *TIMEOUT, *PLATFORM, *LOOK)
+START = (*APP, *PORT, *FORMATION, *CHOICE, *TERMINALS, *TIMEOUT, *PLATFORM, *LOOK, *JSON_LINES)
 
 
 def by_flag(options: tuple[Option, ...]) -> dict[str, Option]:

@@ -8,27 +8,22 @@ from collections.abc import Callable, Iterable
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from procrun import github, limits, link, plan, proc, rundir, stderr
-from procrun.backlog import Backlog
-from procrun.choice import Choice
+from procrun import limits, link, plan, proc, rundir, stderr
 from procrun.cli import appearance
 from procrun.cli.faults import warn
+from procrun.cli.outputs import outputs
 from procrun.console import Window
 from procrun.errors import ConfigError
-from procrun.github import Workflow
 from procrun.lifecycle import State
 from procrun.loop import Loop
 from procrun.model import Exit, Finding, Happening, Spec, Step, Wishes
 from procrun.narrator import Narrator
-from procrun.outlet import Outlet, Tap
-from procrun.output import Stream
 from procrun.prefix import OURS, Look, Prefix
 from procrun.process import Process
-from procrun.sink import Sink
 from procrun.sources import Sources, changed_files, folder
 from procrun.stopping import ENDING_NAMES, ending_step
 from procrun.supervisor import Supervisor, Verdict
-from procrun.wording import finding_line, step
+from procrun.wording import as_event, finding_line, step
 
 if TYPE_CHECKING:
     from procrun.cli.keyboard import Keyboard
@@ -53,9 +48,10 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
     wishes = Wishes(
         **{name: value for name, value in values.items() if name in Wishes._fields},
         names=names,
+        apart=values["as_json"],
         defaults=plan.DEFAULTS | ({"FORCE_COLOR": "1"} if colour else {}),
     )
-    joined = _rejoined(wishes) if names else None
+    joined = _rejoined(wishes, values["as_json"]) if names else None
     if joined is not None:
         return joined
     made = plan.build(wishes, os.environ)
@@ -69,23 +65,23 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         if rundir.traces(made.sources.root):
             from procrun.cli.elsewhere import take_part
 
-            join = take_part(made, wishes)
+            join = take_part(made, wishes, values["as_json"])
         if join is None:
             plan.taken_ports(made.specs)
-            limits.make_room(made.specs, limits.STANDING)
+            limits.make_room(made.specs, limits.STANDING + _files(made))
             session = Session(to_front, made, wishes, values)
             session.begin(itertools.chain([first], folders), passed)
     return session.run() if join is None else join()
 
 
-def _rejoined(wishes: Wishes) -> int | None:
+def _rejoined(wishes: Wishes, as_json: bool) -> int | None:
     """`start NAME` of what a run here has, and somebody stopped: it is started there, whatever the files say now."""
     root = folder(wishes, os.environ)
     if not rundir.sockets(root):
         return None
     from procrun.cli.elsewhere import rejoin
 
-    return rejoin(root, wishes.names)
+    return rejoin(root, wishes.names, as_json)
 
 
 def _losses(made: plan.Plan) -> list[Finding]:
@@ -95,6 +91,11 @@ def _losses(made: plan.Plan) -> list[Finding]:
     from procrun.nesting import losses
 
     return losses(made)
+
+
+def _files(made: plan.Plan) -> int:
+    """Descriptors of log files: one for each process type, and our own."""
+    return len(made.types) + 1 if made.sources.config.log_dir is not None else 0
 
 
 def _refuse_to_wait(wishes: Wishes, sources: Sources) -> None:
@@ -133,31 +134,12 @@ class Session:
         self._ledger: Ledger | None = None
         self._orphaned: int | None = None
         self._loop = Loop()
-        self._backlog = Backlog()
-        self._sink = Sink(self._loop, 1, self._read_on, warn, lambda lost: stream.mark(lost))
         look = appearance.look(values, (spec.name for spec in made.specs))
-        stream = Stream(self._sink, look, terminal=os.isatty(1))
-        self._choice = Choice(made.only, made.quiet, values["grep"])
-        outlet = Outlet(stream, self._choice)
-        self._workflow = Workflow(stream.raw) if github.runs_here(os.environ) else None
-        outlet.taps += [self._backlog.add, *self._log_files()]
-        self._narrator = Narrator(self._loop, outlet.say)
+        self._outputs = outputs(self._loop, made, look, values, self._read_on)
+        self._narrator = Narrator(self._loop, self._outputs.outlet.say)
         self._supervisor = Supervisor(
-            proc.identity(os.getpid()), self._loop, outlet, self._hear, self._end, lambda: _window(look)
+            proc.identity(os.getpid()), self._loop, self._outputs.outlet, self._hear, self._end, lambda: _window(look)
         )
-
-    def _log_files(self) -> Iterable[Tap]:
-        """What writes log files, where they are wanted. Raises ConfigError where their folder cannot be made."""
-        config = self._plan.sources.config
-        if config.log_dir is not None:
-            from procrun.logfile import LogFiles, Rotation
-
-            folder = os.path.join(self._plan.sources.root, config.log_dir)
-            rotation = Rotation(config.log_size, config.log_keep, config.log_rotate)
-            try:
-                yield LogFiles(folder, rotation, warn).add
-            except OSError as error:
-                raise ConfigError(f"{folder}: {error.strerror}", f"{config.where}: log_dir") from None
 
     def begin(self, folders: Iterable[str], passed: list[str]) -> None:
         """Start everything, then the socket, which is not needed to start."""
@@ -174,10 +156,12 @@ class Session:
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
     def _hear(self, process: Process, happening: Happening) -> None:
+        self._outputs.event(as_event(happening, process.restarts))
         self._narrator.hear(process, happening)
         by_itself = happening.what in ("exited", "failed") and process.state is State.UP
-        if self._workflow is not None and by_itself and process.last_exit != Exit(0, None):
-            self._workflow.error(f"{happening.name} crashed", f"{process.spec.command}: {step(happening)}")
+        workflow = self._outputs.workflow
+        if workflow is not None and by_itself and process.last_exit != Exit(0, None):
+            workflow.error(f"{happening.name} crashed", f"{process.spec.command}: {step(happening)}")
         if happening.what == "started":
             spec = process.spec
             rank = self._supervisor.rank(spec.type)
@@ -241,10 +225,10 @@ class Session:
         from procrun.reading import Reading
         from procrun.watching import Waiting, Watching
 
-        attachments = Attachments(self._supervisor, self._backlog)
+        attachments = Attachments(self._supervisor, self._outputs.backlog)
         return {
             Attach: attachments.begin,
-            Logs: lambda request, chosen, send: Reading(self._backlog, request, send).begin(),
+            Logs: lambda request, chosen, send: Reading(self._outputs.backlog, request, send).begin(),
             Watch: lambda request, chosen, send: Watching(self._supervisor, request, chosen, send).talk,
             Wait: lambda request, chosen, send: Waiting(self._supervisor, self._loop, request, chosen, send).talk,
         }
@@ -256,8 +240,8 @@ class Session:
         self._sum_up()
         if self._server is not None:
             self._server.close()
-        if self._workflow is not None:
-            self._workflow.close()
+        if self._outputs.workflow is not None:
+            self._outputs.workflow.close()
         if self._ledger is not None and self._orphaned is None:
             self._ledger.close()
         elif self._ledger is not None:
@@ -265,18 +249,18 @@ class Session:
         verdict = supervisor.verdict
         link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
         told_to = verdict is None or verdict.signal is not None
-        self._sink.close(PATIENCE_WHEN_TOLD if told_to else PATIENCE)
-        if self._sink.dropped.size:
-            warn(f"{self._sink.dropped} of output could not be shown")
+        self._outputs.sink.close(PATIENCE_WHEN_TOLD if told_to else PATIENCE)
+        if self._outputs.sink.dropped.size:
+            warn(f"{self._outputs.sink.dropped} of output could not be shown")
         self._link.over(verdict.signal if verdict is not None else None)
         return verdict.status if verdict is not None else 1
 
     def _sum_up(self) -> None:
-        if self._workflow is not None:
-            self._workflow.group("procrun: how each process ended")
+        if self._outputs.workflow is not None:
+            self._outputs.workflow.group("procrun: how each process ended")
         self._narrator.sum_up(self._supervisor.processes.values())
-        if self._workflow is not None:
-            self._workflow.end_group()
+        if self._outputs.workflow is not None:
+            self._outputs.workflow.end_group()
 
     def _reload(self) -> tuple[Spec, ...]:
         """The specs of the plan as its files are now; the ports and names stay those of the command line."""
@@ -295,7 +279,7 @@ class Session:
         if self._keyboard is None and self._desk is not None:
             from procrun.cli.keyboard import Keyboard
 
-            self._keyboard = Keyboard(self._supervisor, self._desk, self._choice, self._narrator.say)
+            self._keyboard = Keyboard(self._supervisor, self._desk, self._outputs.choice, self._narrator.say)
         if self._keyboard is not None:
             self._keyboard.press(key)
 

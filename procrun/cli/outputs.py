@@ -1,0 +1,73 @@
+"""What the output of a run goes through, as options and configuration say: stream, log files, annotations."""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from procrun import github
+from procrun.backlog import Backlog
+from procrun.choice import Choice
+from procrun.cli.faults import warn
+from procrun.errors import ConfigError
+from procrun.github import Workflow
+from procrun.loop import Loop
+from procrun.model import Happening
+from procrun.outlet import Outlet, Tap
+from procrun.output import Stream
+from procrun.plan import Plan
+from procrun.prefix import Look
+from procrun.sink import Sink
+
+if TYPE_CHECKING:
+    from procrun.jsonlines import JsonStream
+
+
+class Outputs(NamedTuple):
+    """`outlet` takes all lines, `event` what happens, where the stream is for programs; `workflow` is GitHub's."""
+
+    sink: Sink
+    outlet: Outlet
+    choice: Choice
+    backlog: Backlog
+    event: Callable[[Happening], None]
+    workflow: Workflow | None
+
+
+def outputs(loop: Loop, made: Plan, look: Look, values: dict[str, Any], on_drain: Callable[[], None]) -> Outputs:
+    """Everything between instances and standard output. Raises ConfigError where there can be no log files."""
+    backlog = Backlog()
+    taps = [backlog.add, *_log_files(made)]
+    sink = Sink(loop, 1, on_drain, warn, lambda lost: stream.mark(lost))
+    stream = _stream(sink, look, values)
+    event = _nothing if isinstance(stream, Stream) else stream.event
+    workflow = Workflow(stream.raw) if isinstance(stream, Stream) and github.runs_here(os.environ) else None
+    choice = Choice(made.only, made.quiet, values["grep"], lambda text: outlet.say(text))
+    outlet = Outlet(stream, choice)
+    outlet.taps += taps
+    return Outputs(sink, outlet, choice, backlog, event, workflow)
+
+
+def _stream(sink: Sink, look: Look, values: dict[str, Any]) -> "Stream | JsonStream":
+    if values["as_json"]:
+        from procrun.jsonlines import JsonStream
+
+        return JsonStream(sink)
+    return Stream(sink, look, terminal=os.isatty(1))
+
+
+def _log_files(made: Plan) -> Iterable[Tap]:
+    """What writes log files, where they are wanted."""
+    config = made.sources.config
+    if config.log_dir is not None:
+        from procrun.logfile import LogFiles, Rotation
+
+        folder = os.path.join(made.sources.root, config.log_dir)
+        rotation = Rotation(config.log_size, config.log_keep, config.log_rotate)
+        try:
+            yield LogFiles(folder, rotation, warn).add
+        except OSError as error:
+            raise ConfigError(f"{folder}: {error.strerror}", f"{config.where}: log_dir") from None
+
+
+def _nothing(happening: Happening) -> None:
+    """People read of it in procrun's own lines."""
