@@ -47,6 +47,8 @@ class Backlog:
         self._waiting: list[Callable[[], None]] = []
         self.last = 0
         """The number of the latest piece."""
+        self.closed = False
+        """Nothing more will come."""
 
     def add(self, name: str, lines: bytes, at: float, stream: str) -> None:
         """Keep whole lines of `name`, which came at `at`, and let go of what is too much."""
@@ -63,10 +65,12 @@ class Backlog:
         self._kept[name].append(Piece(self.last, at, name, self._ends[name] - len(lines), lines, stream))
         self._sizes[name] += len(lines) + COST
         self._trim(name)
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
-            for call in waiting:
-                call()
+        self._wake()
+
+    def close(self) -> None:
+        """Tell who waits that nothing more will come."""
+        self.closed = True
+        self._wake()
 
     def after(self, number: int, names: Collection[str], most: int) -> list[Piece]:
         """What is kept behind the piece `number` in the order it came, up to `most` bytes, but one piece at least.
@@ -106,8 +110,14 @@ class Backlog:
         return [name for name, at in self._let_go.items() if at >= since and _named(name, names)]
 
     def once(self, call: Callable[[], None]) -> None:
-        """Call it, once, when something more has come."""
+        """Call it, once, when something more has come, or nothing will."""
         self._waiting.append(call)
+
+    def _wake(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, []
+            for call in waiting:
+                call()
 
     def _of(self, names: Collection[str]) -> list[deque[Piece]]:
         return [kept for name, kept in self._kept.items() if _named(name, names)]

@@ -85,12 +85,16 @@ class Loop:
     def run(self) -> None:
         """Serve until `stop`."""
         while not self.stopped:
-            for key, _ in self._selector.select(self._patience()):
-                # An earlier call of this round may have forgotten it, or watch another of the same number.
-                if self._selector.get_map().get(key.fd) is key:
-                    key.data()
-                self._fire()
+            self.turn()
+
+    def turn(self) -> None:
+        """Wait until there is something to do, and do it."""
+        for key, _ in self._selector.select(self._patience()):
+            # An earlier call of this round may have forgotten it, or watch another of the same number.
+            if self._selector.get_map().get(key.fd) is key:
+                key.data()
             self._fire()
+        self._fire()
 
     def stop(self) -> None:
         """Leave `run` after the present call, for good."""

@@ -29,6 +29,8 @@ class Reading:
         self._live = False
         self._asked = True
         self._waits = False
+        self.over = False
+        """Whether nothing more is to be sent."""
 
     def begin(self) -> Talk:
         """Send the first answer."""
@@ -45,6 +47,7 @@ class Reading:
 
     def _vanished(self) -> None:
         self._asked = False
+        self.over = True
 
     def _answer(self, first: Sequence[Written] = ()) -> None:
         """Send what there is, if it was asked for: first what was kept, then, for who follows, what comes."""
@@ -56,7 +59,8 @@ class Reading:
             self._reply([])
         elif pieces:
             self._reply(pieces)
-        elif not self._live:
+        elif not self._live or self._backlog.closed:
+            self.over = True
             self._send(Done([], []))
         elif not self._waits:
             self._waits = True

@@ -72,7 +72,7 @@ class Waiting:
         self._end()
         names = ", ".join(process.spec.name for process in self._waiting)
         what = "ready" if self._request.until == "ready" else "over"
-        self._send(Refused(f"not {what} after {self._request.timeout:.3g} s: {names}", 124))
+        self._send(Refused(f"not {what} in time: {names}", 124))
 
     def _end(self) -> None:
         if self._timer is not None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from procrun.desk import Desk
     from procrun.ledger import Ledger
     from procrun.messages import Talk
+    from procrun.reading import Reading
     from procrun.server import Server
 
 PATIENCE = 10.0
@@ -37,6 +38,9 @@ PATIENCE = 10.0
 
 PATIENCE_WHEN_TOLD = 2.0
 """The same when procrun was told to stop: who told it is waiting."""
+
+PATIENCE_WITH_FOLLOWERS = 0.5
+"""Seconds that those who follow the output have for its end."""
 
 
 def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any]) -> int:
@@ -128,6 +132,7 @@ class Session:
         self._server: Server | None = None
         self._desk: Desk | None = None
         self._keyboard: Keyboard | None = None
+        self._readings: list[Reading] = []
         self._suspended = False
         self._presses = link.Presses()
         self._dynos: dict[str, tuple[int, tuple[int, ...], int, bool, Step]] = {}
@@ -225,10 +230,15 @@ class Session:
         from procrun.reading import Reading
         from procrun.watching import Waiting, Watching
 
+        def read(request: Logs, send: Callable[[Any], None]) -> "Talk":
+            self._readings = [reading for reading in self._readings if not reading.over]
+            self._readings.append(Reading(self._outputs.backlog, request, send))
+            return self._readings[-1].begin()
+
         attachments = Attachments(self._supervisor, self._outputs.backlog)
         return {
             Attach: attachments.begin,
-            Logs: lambda request, chosen, send: Reading(self._outputs.backlog, request, send).begin(),
+            Logs: lambda request, chosen, send: read(request, send),
             Watch: lambda request, chosen, send: Watching(self._supervisor, request, chosen, send).talk,
             Wait: lambda request, chosen, send: Waiting(self._supervisor, self._loop, request, chosen, send).talk,
         }
@@ -238,6 +248,7 @@ class Session:
         self._loop.run()
         supervisor = self._supervisor
         self._sum_up()
+        self._see_readers_off()
         if self._server is not None:
             self._server.close()
         if self._outputs.workflow is not None:
@@ -254,6 +265,15 @@ class Session:
             warn(f"{self._outputs.sink.dropped} of output could not be shown")
         self._link.over(verdict.signal if verdict is not None else None)
         return verdict.status if verdict is not None else 1
+
+    def _see_readers_off(self) -> None:
+        """Those who follow get the last lines, too, if they take them soon."""
+        self._outputs.backlog.close()
+        self._readings = [reading for reading in self._readings if not reading.over]
+        self._loop.after(PATIENCE_WITH_FOLLOWERS, self._readings.clear)
+        while self._readings:
+            self._loop.turn()
+            self._readings[:] = [reading for reading in self._readings if not reading.over]
 
     def _sum_up(self) -> None:
         if self._outputs.workflow is not None:
