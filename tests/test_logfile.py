@@ -1,8 +1,6 @@
 """Log files: every line once, also across rotations, a full disk and somebody else's rotation."""
 
 import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from time import time
 
@@ -10,7 +8,9 @@ import pytest
 
 from procrun.logfile import LogFiles, Rotation
 from procrun.logreading import read
-from tests.programs import leave_out
+from tests.disks import small_disk
+
+__all__ = ["small_disk"]
 
 LARGE = Rotation(10**9, 5, "never")
 
@@ -85,18 +85,6 @@ def test_what_an_earlier_run_wrote_is_kept(tmp_path: Path) -> None:
         files.close()
 
     assert lines_of(tmp_path) == [b"first\n", b"second\n"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=False)
-    if mounted.returncode:
-        leave_out("a file system can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_is_reported_once_and_survived_and_what_is_missing_is_counted(small_disk: Path) -> None:

@@ -269,11 +269,10 @@ class Session:
     def _see_readers_off(self) -> None:
         """Those who follow get the last lines, too, if they take them soon."""
         self._outputs.backlog.close()
-        self._readings = [reading for reading in self._readings if not reading.over]
-        self._loop.after(PATIENCE_WITH_FOLLOWERS, self._readings.clear)
-        while self._readings:
+        end = monotonic() + PATIENCE_WITH_FOLLOWERS
+        self._loop.at(end, lambda: None)
+        while monotonic() < end and any(not reading.over for reading in self._readings):
             self._loop.turn()
-            self._readings[:] = [reading for reading in self._readings if not reading.over]
 
     def _sum_up(self) -> None:
         if self._outputs.workflow is not None:
