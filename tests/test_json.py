@@ -122,10 +122,12 @@ def test_what_could_not_be_shown_is_an_object_in_its_place(folder: Folder, small
     folder.procfile("web: seq 1 2000; touch full; while ! [ -e room ]; do sleep 0.02; done; echo again; sleep 0.2")
     with open(small_disk / "out", "wb") as out:
         run = subprocess.Popen([*PROCRUN, "start", "--json"], cwd=folder.path, stdout=out, stderr=subprocess.PIPE)
+    assert run.stderr is not None
+    said = run.stderr.readline()
     until((folder.path / "full").exists, "all is written")
     (small_disk / "other").unlink()
     (folder.path / "room").touch()
-    _, said = run.communicate(timeout=30)
+    said += run.communicate(timeout=30)[1]
 
     found = objects((small_disk / "out").read_bytes())
     (lost,) = [line for line in found if "lost_lines" in line]

@@ -1,4 +1,4 @@
-"""Writes lines with the time of each (monotonic, ns): stamps.py flood, without end, or stamps.py COUNT, now and then."""
+"""Writes lines with the time (monotonic, ns): stamps.py flood, without end; stamps.py COUNT, now and then."""
 
 import os
 import sys
