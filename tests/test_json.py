@@ -39,7 +39,7 @@ def ran(folder: Folder, *options: str, env: dict[str, str] | None = None) -> lis
 
 
 def texts(found: list[dict[str, Any]], name: str = "web.1", stream: str = "stdout") -> list[str]:
-    return [line["text"] for line in found if line["instance"] == name and line.get("stream") == stream]
+    return [line["text"] for line in found if line.get("instance") == name and line.get("stream") == stream]
 
 
 def test_stderr_is_told_from_stdout_each_in_its_order(folder: Folder) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
@@ -208,7 +209,7 @@ def test_a_full_disk_for_log_files_is_reported_once_and_survived(folder: Folder,
 @pytest.fixture
 def terminal(folder: Folder) -> Iterator["pexpect.spawn[bytes]"]:
     """A real terminal to start a run in, 80 columns wide."""
-    spawned = pexpect.spawn("/bin/sh", cwd=str(folder.path), dimensions=(24, 80), timeout=30, echo=False)
+    spawned: Any = pexpect.spawn("/bin/sh", cwd=str(folder.path), dimensions=(24, 80), timeout=30, echo=False)
     spawned.send(b"PS1=; echo go\n")
     spawned.expect(b"go\r\n")
     yield spawned
