@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
-from procrun.backlog import Backlog
+from procrun.backlog import KEPT, Backlog
 from procrun.console import Window
 from procrun.errors import ControlError
 from procrun.lifecycle import State
@@ -87,7 +87,8 @@ class Attaching:
         return Talk(self._vanished, self._take)
 
     def _past(self) -> bytes:
-        kept = b"".join(piece.lines for piece in self._all.backlog.after(0, (self._process.spec.name,)))
+        backlog, names = self._all.backlog, (self._process.spec.name,)
+        kept = b"".join(piece.lines for piece in backlog.after(backlog.before_last(FIRST_LINES, names), names, KEPT))
         lines = b"".join(line + b"\n" for line in kept.split(b"\n")[-FIRST_LINES - 1 : -1])
         if self._console.terminal:
             lines = lines.replace(b"\n", b"\r\n")
