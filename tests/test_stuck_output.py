@@ -575,7 +575,7 @@ def test_sidekiq_whose_output_nobody_reads_gives_back_the_jobs_in_flight(
         folder.write("go", "")
         pipe.until_full()
         own = os.open(f"/proc/{sidekiq_of(folder)}/fd/1", os.O_RDONLY | os.O_NONBLOCK)
-        until(lambda: waiting(own) == 65536, "its own pipe is full")
+        until(lambda: waiting(own) == fcntl.fcntl(own, fcntl.F_GETPIPE_SZ), "its own pipe is full")
         os.close(own)
 
         procrun.send_signal(TERM)
