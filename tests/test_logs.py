@@ -57,27 +57,27 @@ def test_an_instance_that_has_ended_is_still_there(folder: Folder) -> None:
     assert texts(folder.procrun("logs", "job").stdout, "job.1") == ["ready", "last words"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "shown"),
-    [
-        (("web",), ["1", "2", "3", "11", "ready"]),
-        (("web.1", "-n", "2"), ["11", "ready"]),
-        (("web", "-n", "0"), []),
-        (("web", "--grep", "1"), ["1", "11"]),
-        (("web", "--grep", "1", "-n", "1"), ["11"]),
-        (("web", "--since", "1h"), ["1", "2", "3", "11", "ready"]),
-        (("web", "--since", "2999-01-01"), []),
-        (("other",), []),
-    ],
-)
-def test_lines_are_chosen(folder: Folder, arguments: tuple[str, ...], shown: list[str]) -> None:
+CHOSEN = [
+    (("web",), ["1", "2", "3", "11", "ready"]),
+    (("web.1", "-n", "2"), ["11", "ready"]),
+    (("web", "-n", "0"), []),
+    (("web", "--grep", "1"), ["1", "11"]),
+    (("web", "--grep", "1", "-n", "1"), ["11"]),
+    (("web", "--since", "1h"), ["1", "2", "3", "11", "ready"]),
+    (("web", "--since", "2999-01-01"), []),
+    (("other",), []),
+]
+
+
+def test_lines_are_chosen(folder: Folder) -> None:
     started(folder, "web: seq 1 3; echo 11; echo ready; sleep 60", "other: echo ready; sleep 60")
 
-    result = folder.procrun("logs", *arguments)
+    for arguments, shown in CHOSEN:
+        result = folder.procrun("logs", *arguments)
 
-    assert (result.returncode, result.stderr) == (0, "")
-    assert texts(result.stdout) == shown
-    assert "procrun" not in result.stdout
+        assert (result.returncode, result.stderr) == (0, "")
+        assert texts(result.stdout) == shown
+        assert "procrun" not in result.stdout
 
 
 def test_what_procrun_said_can_be_asked_for(folder: Folder) -> None:
@@ -118,24 +118,24 @@ def test_a_reader_that_leaves_is_no_traceback(folder: Folder) -> None:
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("wbe",), 'no process "wbe" here; there are: procrun, web, web.1; did you mean "web"?'),
-        (("-n", "few"), '"few" is no number of lines; give one as in 100'),
-        (("--since", "soon"), '"soon" is no time; give one as in 90s, 5m, 2h, 1d, or 2026-11-22T14:00'),
-        (("--grep", "["), '"[" is no regular expression: unterminated character set at position 0'),
-        (("--timestamps", "soon"), '"soon" is no format for a time'),
-    ],
-)
-def test_a_wrong_value_is_one_line(folder: Folder, arguments: tuple[str, ...], said: str) -> None:
+WRONG = [
+    (("wbe",), 'no process "wbe" here; there are: procrun, web, web.1; did you mean "web"?'),
+    (("-n", "few"), '"few" is no number of lines; give one as in 100'),
+    (("--since", "soon"), '"soon" is no time; give one as in 90s, 5m, 2h, 1d, or 2026-11-22T14:00'),
+    (("--grep", "["), '"[" is no regular expression: unterminated character set at position 0'),
+    (("--timestamps", "soon"), '"soon" is no format for a time'),
+]
+
+
+def test_a_wrong_value_is_one_line(folder: Folder) -> None:
     started(folder, "web: echo ready; sleep 60")
 
-    result = folder.procrun("logs", *arguments)
+    for arguments, said in WRONG:
+        result = folder.procrun("logs", *arguments)
 
-    assert (result.returncode, result.stdout) == (2, "")
-    assert said in result.stderr
-    assert result.stderr.count("\n") == 1
+        assert (result.returncode, result.stdout) == (2, "")
+        assert said in result.stderr
+        assert result.stderr.count("\n") == 1
 
 
 # Followed
@@ -339,25 +339,25 @@ def test_log_files_are_read_when_nothing_runs(folder: Folder) -> None:
     assert result.stdout == run.output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "shown"),
-    [
-        (("web", "-n", "2"), ["11", "12"]),
-        (("web", "-n", "2", "--grep", "^[1-3]$"), ["2", "3"]),
-        (("web.1", "--grep", "1"), ["1", "10", "11", "12"]),
-        (("web.2",), []),
-        (("web", "--since", "1h", "-n", "1"), ["12"]),
-        (("web", "--since", "2999-01-01"), []),
-        (("web", "--since", "2999-01-01", "-n", "3"), []),
-    ],
-)
-def test_lines_of_files_are_chosen(folder: Folder, arguments: tuple[str, ...], shown: list[str]) -> None:
+CHOSEN_OF_FILES = [
+    (("web", "-n", "2"), ["11", "12"]),
+    (("web", "-n", "2", "--grep", "^[1-3]$"), ["2", "3"]),
+    (("web.1", "--grep", "1"), ["1", "10", "11", "12"]),
+    (("web.2",), []),
+    (("web", "--since", "1h", "-n", "1"), ["12"]),
+    (("web", "--since", "2999-01-01"), []),
+    (("web", "--since", "2999-01-01", "-n", "3"), []),
+]
+
+
+def test_lines_of_files_are_chosen(folder: Folder) -> None:
     ran(folder, "web: seq 1 12; sleep 0.2")
 
-    result = folder.procrun("logs", *arguments)
+    for arguments, shown in CHOSEN_OF_FILES:
+        result = folder.procrun("logs", *arguments)
 
-    assert (result.returncode, result.stderr) == (0, "")
-    assert texts(result.stdout) == shown
+        assert (result.returncode, result.stderr) == (0, "")
+        assert texts(result.stdout) == shown
 
 
 def test_a_type_that_only_files_have_is_found_while_others_run(folder: Folder) -> None:
