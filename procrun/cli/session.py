@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from procrun import limits, link, plan, proc, rundir, stderr
