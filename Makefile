@@ -19,7 +19,7 @@ check: .venv/dev ## lint, types, import rules, tests
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PATH_WITH_VENV) pytest
+	$(PATH_WITH_VENV) pytest -n 4 --dist loadfile  # most of the time a test waits
 
 bench: .venv/dev ## measure beside other runners: start-up, idle, 300 children, KILL on time
 	$(PATH_WITH_VENV) python benchmarks/run.py
