@@ -23,9 +23,12 @@ BUSY_PROMPT_AFTER = 1.0
 
 
 class Output(Protocol):
-    """Where lines go: `emit` answers False when no more should come for a while."""
+    """Where lines go. While it is `full`, no more should come."""
 
-    def emit(self, name: str, lines: bytes) -> bool: ...
+    @property
+    def full(self) -> bool: ...
+
+    def emit(self, name: str, lines: bytes) -> None: ...
 
     def preview(self, name: str, partial: bytes) -> None: ...
 
@@ -44,8 +47,9 @@ class Intake:
         self._regardless = False
         self._lines = LineBuffer()
         self._since = 0.0
-        self._flowing = True
         self._prompt: Timer | None = None
+        self.read_at = 0.0
+        """When something was last read, on the monotonic clock."""
 
     @property
     def inode(self) -> int:
@@ -84,10 +88,12 @@ class Intake:
         self._hang_up()
 
     def _readable(self) -> None:
-        self._read()
-        if self._watched and not self._flowing and not self._regardless:
+        """Read, or hold it back: before a read, as a thousand who may each be read once more are too many."""
+        if self._output.full and not self._regardless and not self._hidden:
             self._loop.forget(self._fd)
             self._watched = False
+        else:
+            self._read()
 
     def _read(self) -> int:
         """Read one chunk and pass its whole lines on; how many bytes came."""
@@ -99,9 +105,10 @@ class Intake:
             self._hang_up()
             return 0
         whole = self._lines.feed(data)
-        self._flowing = self._emit(whole)
+        self._emit(whole)
+        self.read_at = monotonic()
         if whole or not self._since:
-            self._since = monotonic()  # of the line that is unfinished now
+            self._since = self.read_at  # of the line that is unfinished now
         if self._prompt is None and self._lines.partial():
             self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
         return len(data)
@@ -119,8 +126,9 @@ class Intake:
         else:
             self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
 
-    def _emit(self, lines: bytes) -> bool:
-        return not lines or self._hidden or self._output.emit(self._name, lines)
+    def _emit(self, lines: bytes) -> None:
+        if lines and not self._hidden:
+            self._output.emit(self._name, lines)
 
     def _hang_up(self) -> None:
         if self._fd >= 0:

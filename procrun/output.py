@@ -59,8 +59,13 @@ class Stream:
         self._open: tuple[str, bytes] | None = None
         self._losses = 0
 
-    def emit(self, name: str, lines: bytes) -> bool:
-        """Write whole lines of `name`; False when processes should be held back for a while."""
+    @property
+    def full(self) -> bool:
+        """Whether processes should be held back for a while."""
+        return self._sink.full
+
+    def emit(self, name: str, lines: bytes) -> None:
+        """Write whole lines of `name`."""
         self._look_for_losses()
         prefix = self._prefix(name)
         data = lines
@@ -73,7 +78,6 @@ class Stream:
             start += prefix
         body = data if not prefix else data[:-1].replace(b"\n", b"\n" + prefix) + data[-1:]
         self._sink.write(start + body + redraw, ours=name == OURS)
-        return not self._sink.full
 
     def preview(self, name: str, partial: bytes) -> None:
         """Show an unfinished line as it stands; on a terminal no more than one row of it, since that can be erased."""

@@ -194,6 +194,10 @@ class Process:
         """Read on: the output takes lines again."""
         self._pipe.resume()
 
+    def read_at(self) -> float:
+        """When something that it wrote was last read, on the monotonic clock."""
+        return self._pipe.read_at
+
     # What is
 
     def alive(self) -> list[Stat]:
