@@ -24,7 +24,8 @@ import proctree
 from compiled import compiled
 from errors import BenchError
 from looks import Look, Reader
-from session import STOP_LIMIT, Entry, Session
+from runners import Entry
+from session import STOP_LIMIT, Session
 from vitals import growth
 
 CACHE = Path(__file__).parent / ".peers"
