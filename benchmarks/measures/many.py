@@ -19,7 +19,7 @@ from runners import Entry, Runner
 from session import STOP_LIMIT, Session, Stopped
 
 CHILDREN = 300
-ROUNDS = 9
+ROUNDS = 7
 SETTLE = 1.0
 
 

@@ -76,8 +76,8 @@ def _megabytes(runs: Sequence[Flow]) -> float:
 
 def _goals(kind: str, table: Table, flows: Samples[Flow], runners: Sequence[Runner]) -> list[Goal]:
     sizes = {name: [flow.bytes / flow.seconds for flow in runs] for name, runs in flows.items()}
-    goals = [least_goal(f"{kind}, bytes/s", Table("", "bytes/s", sizes), RAW, OF_RAW[kind])]
+    goals = [least_goal(f"output, {kind}, bytes/s", Table("", "bytes/s", sizes), RAW, OF_RAW[kind])]
     for peer in runners:
         if peer.prefixes and peer.name != PROCRUN:
-            goals.append(least_goal(f"{kind}, lines/s", table, peer.name, OF_SLOW.get(peer.name, OF_OTHERS)))
+            goals.append(least_goal(f"output, {kind}, lines/s", table, peer.name, OF_SLOW.get(peer.name, OF_OTHERS)))
     return goals
