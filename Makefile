@@ -19,9 +19,9 @@ check: .venv/dev ## lint, types, import rules, tests
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PATH_WITH_VENV) pytest
+	$(PATH_WITH_VENV) pytest -n 4 --dist loadfile  # most of the time a test waits
 
-bench: .venv/dev ## measure beside other runners: start-up, idle, 300 children, KILL on time
+bench: .venv/dev ## measure beside other runners: start-up, idle, many, KILL on time, output, memory
 	$(PATH_WITH_VENV) python benchmarks/run.py
 
 soak: .venv/dev ## a hundred crash-looping processes for ten minutes: does procrun grow?

@@ -7,11 +7,14 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent
+CACHE = HERE / ".peers"
+"""Where they are, and what else is installed for the benchmarks."""
 
 
-def compiled(name: str, cache: Path) -> Path | None:
-    """The program of `name`.c in `cache`, made unless it is newer than its source; None without a compiler."""
-    source, program = HERE / f"{name}.c", cache / name
+def compiled(name: str) -> Path | None:
+    """The program of `name`.c, made unless it is newer than its source; None without a compiler."""
+    CACHE.mkdir(exist_ok=True)
+    source, program = HERE / f"{name}.c", CACHE / name
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return None

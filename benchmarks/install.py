@@ -29,6 +29,9 @@ def install(cache: Path) -> tuple[list[Runner], list[LeftOut]]:
         "honcho": _honcho,
         "foreman": _foreman,
         "nf": _nf,
+        "concurrently": _concurrently,
+        "supervisor": _supervisor,
+        "circus": _circus,
     }
     for name, find in finders.items():
         try:
@@ -53,10 +56,15 @@ def procrun(cache: Path) -> Runner:
 
 
 def _honcho(cache: Path) -> Runner:
-    python = cache / "honcho/bin/python"
-    if _venv(python) or not python.with_name("honcho").exists():
-        _run(python, "-m", "pip", "install", "--quiet", "honcho")
-    return runners.honcho(_pip_version(python, "honcho"), str(python.with_name("honcho")))
+    return runners.honcho(*_from_pypi(cache, "honcho", "honcho"))
+
+
+def _supervisor(cache: Path) -> Runner:
+    return runners.supervisor(*_from_pypi(cache, "supervisor", "supervisord"))
+
+
+def _circus(cache: Path) -> Runner:
+    return runners.circus(*_from_pypi(cache, "circus", "circusd"))
 
 
 def _foreman(_cache: Path) -> Runner:
@@ -67,15 +75,32 @@ def _foreman(_cache: Path) -> Runner:
 
 
 def _nf(cache: Path) -> Runner:
-    folder = cache / "nf"
-    program = folder / "node_modules/.bin/nf"
+    return runners.nf(*_from_npm(cache / "nf", "foreman", "nf"))
+
+
+def _concurrently(cache: Path) -> Runner:
+    return runners.concurrently(*_from_npm(cache / "concurrently", "concurrently", "concurrently"))
+
+
+def _from_pypi(cache: Path, name: str, command: str) -> tuple[str, str]:
+    """Version and program of a package in a venv of its own."""
+    python = cache / name / "bin/python"
+    program = python.with_name(command)
+    if _venv(python) or not program.exists():
+        _run(python, "-m", "pip", "install", "--quiet", name)
+    return _pip_version(python, name), str(program)
+
+
+def _from_npm(folder: Path, name: str, command: str) -> tuple[str, str]:
+    """Version and program of a package in a folder of its own."""
+    program = folder / "node_modules/.bin" / command
     if not program.exists():
         npm = shutil.which("npm")
         if npm is None:
             raise FileNotFoundError("npm is not installed")
         folder.mkdir(exist_ok=True)
-        _run(npm, "install", "--silent", "--prefix", folder, "foreman")
-    return runners.nf(_run(program, "--version"), str(program))
+        _run(npm, "install", "--silent", "--prefix", folder, name)
+    return _run(program, "--version"), str(program)
 
 
 def _venv(python: Path) -> bool:

@@ -11,7 +11,7 @@ from runners import PROCRUN
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The samples of each runner in one unit, smaller being better; a note is a last cell for that runner."""
+    """The samples of each runner in one unit; a note is a last cell for that runner."""
 
     title: str
     unit: str
@@ -53,12 +53,34 @@ class Spread:
     samples: dict[str, list[float]]
     notes: dict[str, str] = field(default_factory=dict)
 
+    def p99(self, runner: str) -> float | None:
+        """The 99th percentile; None for a runner without samples."""
+        samples = self.samples.get(runner)
+        return _spread(samples)[3] if samples else None
+
     def lines(self) -> list[str]:
         """The spread as text."""
         rows = [["runner", "count", "min", "median", "p90", "p99", "max", ""]]
         for name, samples in self.samples.items():
             figures = [_figure(value) for value in _spread(samples)] if samples else ["-"] * 5
             rows.append([name, str(len(samples)), *figures, self.notes.get(name, "")])
+        return [f"{self.title} ({self.unit})", *_aligned(rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """One figure of each runner for each number of children, in one unit; a number that was not tried is missing."""
+
+    title: str
+    unit: str
+    figures: dict[str, dict[int, float]]
+
+    def lines(self) -> list[str]:
+        """The growth as text, a column a number of children."""
+        counts = sorted({count for figures in self.figures.values() for count in figures})
+        rows = [["children", *map(str, counts), ""]]
+        for name, figures in self.figures.items():
+            rows.append([name, *(_figure(figures[count]) if count in figures else "-" for count in counts), ""])
         return [f"{self.title} ({self.unit})", *_aligned(rows)]
 
 
@@ -80,17 +102,30 @@ class Goal:
 class Report:
     """All that one measure has to say."""
 
-    tables: Sequence[Table | Spread]
+    tables: Sequence[Table | Spread | Growth]
     goals: list[Goal]
     broken: dict[str, str]
 
 
 def ratio_goal(what: str, table: Table, peer: str, limit: float) -> Goal:
     """procrun's median is at most `limit` of the peer's."""
-    text, ratio = f"{what} <= {limit:g} x {peer}", table.ratio(peer)
+    return most_goal(what, table.median(PROCRUN), peer, table.median(peer), limit)
+
+
+def most_goal(what: str, ours: float | None, peer: str, theirs: float | None, limit: float) -> Goal:
+    """procrun's figure is at most `limit` of the peer's."""
+    text = f"{what} <= {limit:g} x {peer}"
+    if ours is None or not theirs:
+        return Goal(text, "-", None)
+    return Goal(text, f"{ours / theirs:.2f} x", ours / theirs <= limit)
+
+
+def least_goal(what: str, table: Table, peer: str, limit: float) -> Goal:
+    """procrun's median is at least `limit` of the peer's."""
+    text, ratio = f"{what} >= {limit:g} x {peer}", table.ratio(peer)
     if ratio is None:
         return Goal(text, "-", None)
-    return Goal(text, f"{ratio:.2f} x", ratio <= limit)
+    return Goal(text, f"{ratio:.2f} x", ratio >= limit)
 
 
 def zero_goal(what: str, table: Table) -> Goal:

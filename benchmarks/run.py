@@ -1,12 +1,13 @@
-"""Compares procrun with honcho, Debian's foreman and npm's foreman on this machine, side by side in one run.
+"""Compares procrun with other runners on this machine, side by side in one run.
 
-    run.py [NAME ...]      the measures to take: startup, idle, many, deadline; all if none is named
+    run.py [NAME ...]      the measures to take: startup, idle, many, deadline, throughput, latency, memory, growth;
+                           all if none is named
     run.py --only honcho   (repeatable) only these runners, with procrun
     run.py --check         exit with 1 when a goal is missed
 
 The runners take turns (A B C D, A B C D, …); figures are medians, and what travels between machines is the
 ratio. The exit status is 0, or 1 when a run broke or procrun could not be installed. To add a measure, write
-a file in measures/ and its line in MEASURES.
+a file in measures/ and its line in MEASURES; in OF_ALL too if runners take part that read no Procfile.
 """
 
 from __future__ import annotations
@@ -14,32 +15,35 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import install
 import machine
 import proctree
-from compiled import compiled
+from compiled import CACHE, compiled
 from marks import Child
-from measures import deadline, idle, many, startup
+from measures import deadline, growth, idle, latency, many, memory, startup, throughput
 from report import Report
 from runners import PROCRUN, Runner
 
-CACHE = Path(__file__).parent / ".peers"
 Measure = Callable[[Sequence[Runner], Child], Report]
 MEASURES: dict[str, Measure] = {
     "startup": startup.measure,
     "idle": idle.measure,
     "many": many.measure,
     "deadline": deadline.measure,
+    "throughput": throughput.measure,
+    "latency": latency.measure,
+    "memory": memory.measure,
+    "growth": growth.measure,
 }
+OF_ALL = {"throughput", "latency", "memory"}
 
 
 def main() -> int:
     """Run what the command line asks for; the exit status."""
     options = _options()
     CACHE.mkdir(exist_ok=True)
-    child = Child(compiled("mark", CACHE))
+    child = Child(compiled("mark"))
     runners, missing = install.install(CACHE)
     if options.only:
         runners = [runner for runner in runners if runner.name in (PROCRUN, *options.only)]
@@ -49,7 +53,7 @@ def main() -> int:
         print(f"left out: {runner.name}: {runner.reason}")
     print(f"children: {child.describe()}", flush=True)
     proctree.become_subreaper()
-    reports = [_taken(MEASURES[name], runners, child) for name in options.names or MEASURES]
+    reports = [_taken(name, runners, child) for name in options.names or MEASURES]
     failed = _conclude(reports, options.check)
     return 1 if failed or any(runner.name == PROCRUN for runner in missing) else 0
 
@@ -66,12 +70,12 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _taken(measure: Measure, runners: Sequence[Runner], child: Child) -> Report:
-    report = measure(runners, child)
+def _taken(name: str, runners: Sequence[Runner], child: Child) -> Report:
+    report = MEASURES[name]([one for one in runners if one.reads_procfile or name in OF_ALL], child)
     for table in report.tables:
         print("\n" + "\n".join(table.lines()), flush=True)
-    for name, reason in report.broken.items():
-        print(f"  {name} broke: {reason}", flush=True)
+    for broken, reason in report.broken.items():
+        print(f"  {broken} broke: {reason}", flush=True)
     return report
 
 

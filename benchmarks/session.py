@@ -16,7 +16,7 @@ from types import MappingProxyType, TracebackType
 import proctree
 from errors import BenchError
 from marks import Child, Mark, Marks
-from runners import Runner
+from runners import Entry, Runner
 
 START_LIMIT = 60.0
 STOP_LIMIT = 15.0
@@ -43,15 +43,6 @@ class Stopped:
     left: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the Procfile, and how many of it are started."""
-
-    type: str
-    command: str
-    count: int
-
-
 class Session:
     """A runner with these entries; a context manager that leaves nothing behind.
 
@@ -70,9 +61,9 @@ class Session:
         self.marks = Marks(folder)
         self._errors = folder / "stderr.txt"
         procfile = "".join(f"{entry.type}: {entry.command}\n" for entry in entries)
-        for name, text in {"Procfile": procfile, ".env": ENVIRONMENT, **files}.items():
+        for name, text in {"Procfile": procfile, ".env": ENVIRONMENT, **runner.files(entries), **files}.items():
             (folder / name).write_text(text)
-        command = runner.start(",".join(f"{entry.type}={entry.count}" for entry in entries))
+        command = runner.start(entries)
         environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         environment["BENCHMARK_RUN"] = str(folder)
         self._mark = f"BENCHMARK_RUN={folder}"

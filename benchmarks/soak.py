@@ -15,19 +15,18 @@ import os
 import resource
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import install
 import looks
 import machine
 import proctree
-from compiled import compiled
+from compiled import CACHE, compiled
 from errors import BenchError
 from looks import Look, Reader
-from session import STOP_LIMIT, Entry, Session
+from runners import Entry
+from session import STOP_LIMIT, Session
 from vitals import growth
 
-CACHE = Path(__file__).parent / ".peers"
 INSTANCES = 100
 LIFE = 15
 SHORTEST = 2.0  # minutes: fewer looks say nothing
@@ -64,8 +63,7 @@ def main() -> int:
 
 def _soak(seconds: float) -> list[str]:
     """Run it; what is wrong with it."""
-    CACHE.mkdir(exist_ok=True)
-    program = compiled("talker", CACHE)
+    program = compiled("talker")
     if program is None:
         raise BenchError("no C compiler found")
     out, writer = os.pipe()

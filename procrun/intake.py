@@ -33,12 +33,13 @@ Hearer = Callable[[bytes], None]
 
 
 class Output(Protocol):
-    """Where lines go: `emit` answers False when no more should come for a while.
+    """Where lines go; `stream` is stdout or stderr where they are told apart, and output where they are one."""
 
-    `stream` is stdout or stderr where they are told apart, and output where they are one.
-    """
+    def full(self, name: str) -> bool:
+        """Whether nothing more of `name` should come for a while."""
+        ...
 
-    def emit(self, name: str, lines: bytes, stream: str) -> bool: ...
+    def emit(self, name: str, lines: bytes, stream: str) -> None: ...
 
     def preview(self, name: str, partial: bytes, stream: str) -> None: ...
 
@@ -71,9 +72,10 @@ class Intake:
         self._regardless = False
         self._lines = LineBuffer()
         self._since = 0.0
-        self._flowing = True
         self._enlarged = False
         self._prompt: Timer | None = None
+        self.read_at = 0.0
+        """When something was last read, on the monotonic clock."""
 
     @property
     def inode(self) -> int:
@@ -115,10 +117,12 @@ class Intake:
         self._hang_up()
 
     def _readable(self) -> None:
-        self._read()
-        if self._watched and not self._flowing and not self._regardless:
+        """Read, or hold it back: before a read, as a thousand who may each be read once more are too many."""
+        if self._output.full(self._name) and not self._regardless:
             self._loop.forget(self._fd)
             self._watched = False
+        else:
+            self._read()
 
     def _read(self) -> int:
         """Read one chunk and pass its whole lines on; how many bytes came."""
@@ -138,9 +142,10 @@ class Intake:
         if len(data) == CHUNK and not self._enlarged:
             self._enlarge()
         whole = self._lines.feed(data)
-        self._flowing = self._emit(whole)
+        self._emit(whole)
+        self.read_at = monotonic()
         if whole or not self._since:
-            self._since = monotonic()  # of the line that is unfinished now
+            self._since = self.read_at  # of the line that is unfinished now
         if self._prompt is None and self._lines.partial():
             self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
         return len(data)
@@ -169,10 +174,11 @@ class Intake:
         else:
             self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
 
-    def _emit(self, lines: bytes) -> bool:
+    def _emit(self, lines: bytes) -> None:
         if self._terminal:
             lines = tame(lines.replace(b"\r\n", b"\n"))
-        return not lines or self._output.emit(self._name, lines, self._stream)
+        if lines:
+            self._output.emit(self._name, lines, self._stream)
 
     def _hang_up(self) -> None:
         if self._fd >= 0:

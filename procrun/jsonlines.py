@@ -76,10 +76,14 @@ class JsonStream:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
-    def emit(self, name: str, lines: bytes, stream: str, at: float) -> bool:
-        """Write whole lines of `name`; False when processes should be held back for a while."""
+    @property
+    def full(self) -> bool:
+        """Whether processes should be held back for a while."""
+        return self._sink.full
+
+    def emit(self, name: str, lines: bytes, stream: str, at: float) -> None:
+        """Write whole lines of `name`."""
         self._sink.write(lines_as_json(name, stream, lines, at), ours=name == OURS)
-        return not self._sink.full
 
     def preview(self, name: str, partial: bytes) -> None:
         """An unfinished line is no object yet."""

@@ -14,7 +14,10 @@ Tap = Callable[[str, bytes, float, str], None]
 class Shown(Protocol):
     """What people or programs see: for people a Stream, for programs a JsonStream."""
 
-    def emit(self, name: str, lines: bytes, stream: str, at: float) -> bool: ...
+    @property
+    def full(self) -> bool: ...
+
+    def emit(self, name: str, lines: bytes, stream: str, at: float) -> None: ...
 
     def preview(self, name: str, partial: bytes) -> None: ...
 
@@ -29,13 +32,18 @@ class Outlet:
         self._choice = choice
         self.taps: list[Tap] = []
 
-    def emit(self, name: str, lines: bytes, stream: str) -> bool:
-        """Whole lines of `name`; False when processes should be held back for a while."""
+    def full(self, name: str) -> bool:
+        """Whether nothing more of `name` should come for a while; what is not shown holds nothing up."""
+        return self._shown.full and self._choice.shows(name)
+
+    def emit(self, name: str, lines: bytes, stream: str) -> None:
+        """Whole lines of `name`."""
         now = time()
         for tap in self.taps:
             tap(name, lines, now, stream)
         chosen = self._choice.pick(name, lines)
-        return not chosen or self._shown.emit(name, chosen, stream, now)
+        if chosen:
+            self._shown.emit(name, chosen, stream, now)
 
     def preview(self, name: str, partial: bytes, stream: str) -> None:
         """An unfinished line of `name`, as it stands."""

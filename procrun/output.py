@@ -41,11 +41,13 @@ class Stream:
         self._open: tuple[str, bytes] | None = None
         self._losses = 0
 
-    def emit(self, name: str, lines: bytes, stream: str = "output", at: float | None = None) -> bool:
-        """Write whole lines of `name`, which came `at` (Unix time); False when processes should be held back.
+    @property
+    def full(self) -> bool:
+        """Whether processes should be held back for a while."""
+        return self._sink.full
 
-        People see stdout and stderr alike.
-        """
+    def emit(self, name: str, lines: bytes, stream: str = "output", at: float | None = None) -> None:
+        """Write whole lines of `name`, which came `at` (Unix time). People see stdout and stderr alike."""
         self._look_for_losses()
         lines = tame(lines) if self._look.tame else lines
         prefix = self._before(name, at)
@@ -57,7 +59,6 @@ class Stream:
             start, redraw = self._set_aside(name)
             text = start + put(prefix, lines) + redraw
         self._sink.write(text, ours=name == OURS)
-        return not self._sink.full
 
     def preview(self, name: str, partial: bytes) -> None:
         """Show an unfinished line as it stands; on a terminal no more than one row of it, since that can be erased."""

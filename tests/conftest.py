@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,6 +17,8 @@ from tests.programs import pytest_terminal_summary
 from tests.rows import row
 
 __all__ = ["pytest_terminal_summary", "row"]
+
+_left_by_workers: list[str] = []
 
 # What a developer's own shell may have set, and a test must not see.
 _FOREIGN = (
@@ -54,11 +57,21 @@ def _nothing_is_left() -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Nothing that a test started may outlive the run."""
-    left = _leftovers()
+    """Nothing that a test started may outlive the run; where workers share the tests each looks for itself."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left"] = [str(process) for process in _leftovers()]
+        return
+    left = _left_by_workers or ([] if session.config.getoption("numprocesses", None) else _leftovers())
     if left:
         print(f"\nleft behind by the test run: {left}", file=sys.stderr)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of pytest-xdist's workers has ended."""
+    _left_by_workers.extend(getattr(node, "workeroutput", {}).get("left", ["a worker crashed"]))
 
 
 @pytest.fixture

@@ -18,11 +18,13 @@ class Kept:
         self.lines: list[tuple[str, bytes]] = []
         self.previews: list[bytes] = []
 
-    def emit(self, name: str, lines: bytes, stream: str) -> bool:
+    def full(self, name: str) -> bool:
+        return False
+
+    def emit(self, name: str, lines: bytes, stream: str) -> None:
         self.lines.append((stream, lines))
         if b"ready" in lines:
             self._ready()
-        return True
 
     def preview(self, name: str, partial: bytes, stream: str) -> None:
         self.previews.append(partial)

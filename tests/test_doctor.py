@@ -426,7 +426,7 @@ def test_two_doctors_at_once_do_no_harm(folder: Folder) -> None:
     killed(folder, f"web: {SLEEP}", ready=5, arguments=("-m", "web=5"))
     doctors = [folder.background("doctor", "--clean") for _ in range(2)]
 
-    assert [doctor.wait(30) for doctor in doctors] == [0, 0]
+    assert [doctor.wait(90) for doctor in doctors] == [0, 0]
 
     for doctor in doctors:
         doctor.communicate()

@@ -285,8 +285,8 @@ def test_without_memory_for_a_process_one_line_says_so(folder: Folder) -> None:
 TOO_LONG = {
     "one variable": ("BIG=" + 140_000 * "x", r"its variable BIG has 140004 bytes, and Linux takes 131071; put it"),
     "all together": (
-        "\n".join(f"BIG{number}=" + 100_000 * "x" for number in range(100)),
-        r"command and environment have 100\d{5} bytes, and Linux takes a quarter of `ulimit -s`; shorten them",
+        "\n".join(f"BIG{number}=" + 100_000 * "x" for number in range(70)),
+        r"command and environment have 70\d{5} bytes, and Linux takes a quarter of `ulimit -s`; shorten them",
     ),
 }
 

@@ -313,9 +313,8 @@ def test_a_rolling_restart_goes_one_at_a_time(folder: Folder, bed: Bed) -> None:
 
 
 def test_a_rolling_restart_stops_at_the_first_that_does_not_come_back(folder: Folder, bed: Bed) -> None:
-    app = folder.write("app.rb", f"exit 1 if File.exist?('broken')\nrequire '{APP}/app.rb'\n")
     folder.write("procrun.toml", SERVER)
-    folder.procfile(f"worker: sidekiq -r {app} -c 5 -t 2")
+    folder.procfile(f"worker: test ! -e broken && exec sidekiq -r {APP}/app.rb -c 5 -t 2")
     run = folder.start("-c", "worker=2", env=bed.env)
     run.wait_for(BOOTED, count=2)
     folder.write("broken", "")

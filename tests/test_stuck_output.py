@@ -107,7 +107,7 @@ def notes(folder: Folder) -> list[str]:
     return (folder.path / "note").read_text().split()
 
 
-def missing(output: bytes) -> tuple[int, int]:
+def missing(output: bytes | bytearray) -> tuple[int, int]:
     """Bytes and lines that the output itself says are missing."""
     found = [[int(number.replace(b",", b"")) for number in match.groups()] for match in MISSING.finditer(output)]
     return sum(size for size, _ in found), sum(lines for _, lines in found)
@@ -147,6 +147,34 @@ def test_with_a_full_pipe_deadlines_restart_ps_and_signals_go_on(folder: Folder,
     procrun.send_signal(TERM)
     assert procrun.wait(30) == -TERM
     assert counted(folder) > (0, 0)
+
+
+def test_however_many_flood_they_are_held_back_and_nothing_is_missing(
+    folder: Folder, launch: Launch, pipe: Pipe
+) -> None:
+    """What the pipes of 150 hold would be 100 MB with the prefixes."""
+    folder.procfile("yes: exec yes")
+    procrun = launch(pipe.writer, "-c", "yes=150")
+    pipe.until_full()
+    supervisor = supervisor_of(procrun)
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+    until(lambda: [wait_channel(pid) for pid in children.read_text().split()] == ["pipe_write"] * 150, "all wait")
+
+    output = bytearray()
+    while len(output) < 200_000_000:
+        output += os.read(pipe.reader, 1 << 20)
+    assert peak_memory(supervisor) < 48 * 1024
+    assert missing(output) == (0, 0)
+    looks = range(50_000_000, len(output) - 100, 50_000)  # what a full pipe held is 700,000 bytes with the prefixes
+    assert len({found[0] for at in looks if (found := re.search(rb"yes\.\d+", output[at : at + 100]))}) == 150
+    procrun.send_signal(TERM)
+    pipe.read()
+    assert procrun.wait(30) == -TERM
+
+
+def wait_channel(pid: str) -> str:
+    """The kernel's function in which a process sleeps, without the word that newer kernels put before it."""
+    return Path(f"/proc/{pid}/wchan").read_text().removeprefix("anon_")
 
 
 def test_what_is_written_in_a_stop_is_taken_though_nobody_reads_and_shown_later(

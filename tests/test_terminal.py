@@ -215,11 +215,15 @@ def test_colour_is_on_in_a_terminal(folder: Folder, shell: "pexpect.spawn[str]")
 
 def test_a_prompt_stays_the_last_line_of_a_terminal(folder: Folder, shell: "pexpect.spawn[str]") -> None:
     go = "while ! [ -e go ]; do sleep 0.05; done"
-    folder.procfile(f"a: printf 'sure? '; {go}; echo yes; sleep 60", "b: sleep 0.6; echo other; sleep 60")
+    folder.procfile(
+        f"a: printf 'sure? '; {go}; echo yes; sleep 60",
+        "b: while ! [ -e other ]; do sleep 0.05; done; echo other; sleep 60",
+    )
 
     shell.sendline(START + " --no-colour")
 
     shell.expect(r"a\.1 +\| sure\? ")
+    folder.write("other", "")
     shell.expect(r"\r\x1b\[K\d\d:\d\d:\d\d b\.1 +\| other\r\n\d\d:\d\d:\d\d a\.1 +\| sure\? ")
     folder.write("go", "")
     shell.expect("yes\r\n")

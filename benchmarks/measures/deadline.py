@@ -25,8 +25,8 @@ from deaths import Deaths, ahead_of_all
 from marks import Child
 from report import Goal, Report, Spread
 from rounds import interleaved
-from runners import PROCRUN, Runner
-from session import Entry, Session
+from runners import PROCRUN, Entry, Runner
+from session import Session
 
 STUBBORN = 50
 FLOOD = "trap '' TERM; until [ -e flood ]; do sleep 0.1; done; exec yes 'a line of one that has too much to say'"

@@ -15,8 +15,8 @@ import proctree
 from errors import BenchError
 from marks import Child
 from report import Report, Table, zero_goal
-from runners import Runner
-from session import Entry, Session
+from runners import Entry, Runner
+from session import Session
 
 CHILDREN = 10
 SETTLE = 3.0

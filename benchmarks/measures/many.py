@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from marks import Child
 from report import Goal, Report, Table, ratio_goal, zero_goal
 from rounds import interleaved
-from runners import Runner
-from session import STOP_LIMIT, Entry, Session, Stopped
+from runners import Entry, Runner
+from session import STOP_LIMIT, Session, Stopped
 
 CHILDREN = 300
-ROUNDS = 9
+ROUNDS = 7
 SETTLE = 1.0
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from marks import Child
 from report import Report, Table, ratio_goal
 from rounds import interleaved
-from runners import Runner
-from session import Entry, Session
+from runners import Entry, Runner
+from session import Session
 
 ROUNDS = 15
 
