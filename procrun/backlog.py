@@ -1,6 +1,5 @@
 """The last output of each instance, kept in bounded memory for who asks later."""
 
-from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from heapq import merge
@@ -97,6 +96,8 @@ class Backlog:
 
     def before(self, since: float, names: Collection[str]) -> int:
         """The number behind which all of these is that came at the Unix time `since` or later."""
+        from bisect import bisect_left  # where somebody asks: a library to load, before the first child
+
         places = (bisect_left(kept, since, key=lambda piece: piece.at) for kept in self._of(names))
         first = (kept[at].number for kept, at in zip(self._of(names), places, strict=True) if at < len(kept))
         return min(first, default=self.last + 1) - 1
@@ -134,6 +135,8 @@ class Backlog:
 
 
 def _behind(kept: deque[Piece], number: int) -> Iterator[Piece]:
+    from bisect import bisect_right
+
     return islice(kept, bisect_right(kept, number, key=lambda piece: piece.number), None)
 
 

@@ -2,7 +2,7 @@
 
 import io
 import os
-import re
+import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Mapping, Sequence
 from importlib.machinery import PathFinder
 from types import ModuleType
@@ -15,8 +15,8 @@ from procrun.model import Finding, Variable
 LARGEST = 8 * 1024 * 1024
 """Bytes that a file may have: an environment has 6 MiB at most (execve(2)). Each letter in quotes costs 140 to read."""
 
-_UPPER_CASE_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
-_URL_NAME = re.compile(r"[A-Z][A-Z0-9_]*_(?:URL|URI|DSN)")
+_UPPER_CASE_NAME = r"[A-Z][A-Z0-9_]*"
+_URL_NAME = r"[A-Z][A-Z0-9_]*_(?:URL|URI|DSN)"
 
 
 class Environment(NamedTuple):
@@ -55,12 +55,12 @@ def resolve_providers(environment: Environment, sidekiq: bool) -> Environment:
         prefix = provider.removesuffix("_PROVIDER")
         if not prefix or prefix == provider or value == provider:
             continue
-        if value not in given or not _UPPER_CASE_NAME.fullmatch(value):
+        if value not in given or not re.compile(_UPPER_CASE_NAME).fullmatch(value):
             findings += _unresolved(provider, value, where, sidekiq)
             continue
         wanted = Variable(given[value].value, f"{provider}={value} ({where})")
         actual = variables.setdefault(f"{prefix}_URL", wanted)
-        if actual.value != wanted.value and (prefix == "REDIS" or _URL_NAME.fullmatch(value)):
+        if actual.value != wanted.value and (prefix == "REDIS" or re.compile(_URL_NAME).fullmatch(value)):
             text = f"{provider} names {value}, but {prefix}_URL ({actual.source}) differs from it and is kept"
             findings.append(Finding(where, text))
     return Environment(variables, tuple(findings))
@@ -158,7 +158,7 @@ def _unresolved(provider: str, value: str, where: str, sidekiq: bool) -> list[Fi
         fatal = sidekiq
         text = f"{provider} must name the variable that holds the URL, but is a URL; put it in REDIS_URL"
         text += ", without this Sidekiq refuses to boot" if sidekiq else " (Sidekiq would refuse to boot)"
-    elif _URL_NAME.fullmatch(value):
+    elif re.compile(_URL_NAME).fullmatch(value):
         fatal = redis
         text = f"{provider} names {value}, which is not set; set {value} or remove {provider}"
     else:

@@ -1,6 +1,6 @@
 """The shell's grammar, just enough of it to know what is not known: a line as commands, a word as parts."""
 
-import re
+import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ _MOST_DOLLARS = 100  # each may nest in the one before: recursion must end, and 
 _REDIRECTION = re.compile(r"\d*(?:<<<|<<|<&|>&|<>|>>|>\||<|>)")
 _OPERATOR = re.compile(r"&&|\|\||;;|[;&|()\n]")
 ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
-_DOLLAR = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])")
-_BACKTICKS = re.compile(r"`[^`\\'\"]*`")
+_DOLLAR = r"\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])"
+_BACKTICKS = r"`[^`\\'\"]*`"
 # In `$( )` an unpaired parenthesis may hide in a comment or a `case`.
-_HIDES_PARENTHESES = re.compile(r"(?:^|[\s;&|(])#|\bcase\b|<<")
+_HIDES_PARENTHESES = r"(?:^|[\s;&|(])#|\bcase\b|<<"
 
 
 class UnclearError(Exception):
@@ -132,7 +132,7 @@ def _element_end(line: str, index: int, inside: str) -> int:
         return _behind(line, index + 1, "'")
     if char == '"':
         return _closing(line, index + 1, '"', '"')
-    if char == "`" and (backticks := _BACKTICKS.match(line, index)):
+    if char == "`" and (backticks := re.compile(_BACKTICKS).match(line, index)):
         return backticks.end()
     if char == "`":
         raise UnclearError
@@ -153,7 +153,7 @@ def _dollar_end(line: str, index: int, inside: str) -> int:
         return _parenthesis_end(line, index + 2)
     if following == "'" and not quoted:  # bash has C strings here, dash has not
         raise UnclearError
-    name = _DOLLAR.match(line, index)
+    name = re.compile(_DOLLAR).match(line, index)
     return name.end() if name else index + 1
 
 
@@ -172,7 +172,7 @@ def _parenthesis_end(line: str, start: int) -> int:
     while index < len(line) and depth:
         depth += {"(": 1, ")": -1}.get(line[index], 0)
         index = index + 1 if line[index] in "()" else _element_end(line, index, ")")
-    if depth or _HIDES_PARENTHESES.search(line, start, index):
+    if depth or re.compile(_HIDES_PARENTHESES).search(line, start, index):
         raise UnclearError
     return index
 

@@ -1,7 +1,7 @@
 """Tells the run in the stream: what started, what ended and why, who is still waited for."""
 
 import itertools
-import re
+import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Callable, Iterable, Sequence
 
 from procrun import proc
@@ -16,7 +16,7 @@ from procrun.wording import Timeline, duration, exit_timeout, explain, step
 REMIND_AFTER = 2.0
 """Seconds of a stop after which those still alive are named, and again at the same distance."""
 
-_PORT = re.compile(r"(?<![\w.])(?:-p|--port|--bind|-b|-l)?[= :]*(?:[\w.*]*:)?([1-9][0-9]{1,4})(?![\w.])")
+_PORT = r"(?<![\w.])(?:-p|--port|--bind|-b|-l)?[= :]*(?:[\w.*]*:)?([1-9][0-9]{1,4})(?![\w.])"
 
 
 class Narrator:
@@ -88,7 +88,7 @@ class Narrator:
         if process.last_exit is None or process.last_exit.status == 0:
             return
         listening = proc.listening()
-        ports = {process.spec.port, *(int(found) for found in _PORT.findall(process.spec.command))}
+        ports = {process.spec.port, *(int(found) for found in re.compile(_PORT).findall(process.spec.command))}
         for port in sorted(ports & set(listening)):
             self.say(f"{process.spec.name}: port {port} is taken by {port_holder(listening[port])}")
 

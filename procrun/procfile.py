@@ -1,7 +1,7 @@
 """The Procfile: honcho's grammar, with each line that it would pass over in silence named and explained."""
 
 import itertools
-import re
+import re  # compiles a pattern when it is first used, most of them never
 
 from honcho.environ import PROCFILE_LINE
 
@@ -11,10 +11,10 @@ from procrun.model import Entry, Finding
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 # Possessive: a heading with a long run of blanks behind it took time by its square.
-_YAML_HEADING = re.compile(r"[^\s#:][^:]*+:\s*+(?:[|>][+-]?\s*+)?(?:(?<=\s)#.*)?")
-_VARIABLE = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=")
-_MARKUP = re.compile(r"\{\{|\{%|<%|\$\{|@@")
-_PART_OF_A_COMMAND = re.compile(r"""\s-|["'=$/]""")
+_YAML_HEADING = r"[^\s#:][^:]*+:\s*+(?:[|>][+-]?\s*+)?(?:(?<=\s)#.*)?"
+_VARIABLE = r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*="
+_MARKUP = r"\{\{|\{%|<%|\$\{|@@"
+_PART_OF_A_COMMAND = r"""\s-|["'=$/]"""
 # Where str.splitlines() cuts (and honcho with it), blanks that are none to a shell, and marks without width.
 _ODD = re.compile(r"[\x0b\x0c\x1c-\x1e\x85\xa0\u2000-\u200b\u2028\u2029\u202f\u205f\u3000\ufeff]")
 LONGEST = 128 * 1024
@@ -73,7 +73,7 @@ def _refuse_yaml(lines: list[str], name: str) -> None:
     headings = [
         number
         for (number, line), (_, following) in itertools.pairwise(relevant)
-        if _YAML_HEADING.fullmatch(line) and (following[0].isspace() or following.startswith("- "))
+        if re.compile(_YAML_HEADING).fullmatch(line) and (following[0].isspace() or following.startswith("- "))
     ]
     for number in marker + headings:
         text = "this is YAML, not a Procfile; a Procfile has lines like `web: bin/server`, none of them indented"
@@ -124,7 +124,7 @@ def _why_no_entry(line: str, where: str) -> str:
         return f"{_NOT_AN_ENTRY}; a comment begins with `#`"
     if colon and _NAME.fullmatch(head):
         raise ConfigError(_fault_of_named(head, rest), where)
-    if _VARIABLE.match(body):
+    if re.compile(_VARIABLE).match(body):
         return f"{_NOT_AN_ENTRY}; variables are set in .env"
     if colon and _is_meant_as_name(head, rest):
         raise ConfigError(_fault_of_name(head), where)
@@ -139,15 +139,15 @@ def _fault_of_named(name: str, rest: str) -> str:
 
 def _is_meant_as_name(head: str, rest: str) -> bool:
     """Whether what stands before the first colon is a bad name, and not a command that happens to hold one."""
-    if _MARKUP.search(head) or not re.search(r"\s", head):
+    if re.compile(_MARKUP).search(head) or not re.search(r"\s", head):
         return True
-    return (not rest or rest[0].isspace()) and not _PART_OF_A_COMMAND.search(head)
+    return (not rest or rest[0].isspace()) and not re.compile(_PART_OF_A_COMMAND).search(head)
 
 
 def _fault_of_name(name: str) -> str:
     if not name:
         return "no name before the colon; write one, as in `web: bin/server`"
-    if _MARKUP.search(name):
+    if re.compile(_MARKUP).search(name):
         return f'"{_shown(name)}" is template markup, no name; render the template first'
     fault = f'"{_shown(name)}" is no name: letters, digits, `_` and `-` make one'
     last = name.split()[-1]
@@ -160,7 +160,7 @@ def _fault_of_name(name: str) -> str:
 def _guess(body: str) -> str:
     """What may be missing in a line without a name."""
     first, _, rest = body.partition(" ")
-    if _MARKUP.search(body):
+    if re.compile(_MARKUP).search(body):
         return "; template markup? render the template first"
     if not _NAME.fullmatch(first) or first.startswith("-") or rest.lstrip().startswith("-"):
         return f'; missing name before "{_shown(first)}"?'

@@ -3,14 +3,14 @@
 An unclear line stays as written.
 """
 
-import re
+import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Iterator
 
 from procrun import grammar
 from procrun.grammar import ASSIGNMENT, Command, UnclearError
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_BRACED = re.compile(r"\$\{[#!]?([A-Za-z_][A-Za-z0-9_]*)(:?[-=+?])?")
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+_BRACED = r"\$\{[#!]?([A-Za-z_][A-Za-z0-9_]*)(:?[-=+?])?"
 
 
 def _set(text: str) -> frozenset[str]:
@@ -161,7 +161,7 @@ def _assigned(command: Command) -> set[str]:
 def _uses(text: str, known: set[str]) -> Iterator[str]:
     """The variables used in a word and not known; `${V:=d}` makes V known."""
     for kind, part in grammar.parts(text):
-        braced = _BRACED.match(part)
+        braced = re.compile(_BRACED).match(part)
         if kind != "expansion":
             continue
         if part.startswith(("$(", "`")):
@@ -173,5 +173,5 @@ def _uses(text: str, known: set[str]) -> Iterator[str]:
         elif braced:
             yield from () if braced[1] in known else (braced[1],)
             yield from _uses(part[braced.end() : -1], known)
-        elif _VARIABLE.fullmatch(part, 1) and part[1:] not in known:
+        elif re.compile(_VARIABLE).fullmatch(part, 1) and part[1:] not in known:
             yield part[1:]

@@ -3,13 +3,13 @@
 Whole chunks at a time: a chunk without any control character costs a few searches in C.
 """
 
-import re
+import re  # which compiles a pattern when it is first used: not before the first child
 
 _WILD = (b"\x1b", b"\r", b"\b", b"\v", b"\f", b"\x0e", b"\x0f")
 """The bytes that can do harm (ECMA-48: escape, return, backspace, tabs down, shifts to other character sets)."""
 
-_OVERWRITTEN = re.compile(rb"(?m)^.*\r(?=.)")
-_MOVES = re.compile(
+_OVERWRITTEN = rb"(?m)^.*\r(?=.)"
+_MOVES = (
     rb"\x1b\[[0-?]*[ -/]*[@-ln-~]"  # CSI, all but SGR (…m): cursor, erasing, scrolling, modes
     rb"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC: the window's title, its colours, links
     rb"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
@@ -17,7 +17,7 @@ _MOVES = re.compile(
     rb"|\x1b(?!\[[0-9;:]*m)[0-Z\\`-~]?"  # one letter: reset, save, line feeds of its own; and what ends in the middle
     rb"|[\r\b\v\f\x0e\x0f]"
 )
-_OPEN = re.compile(rb"(?m)(\x1b\[(?!0*m)[0-9;:]*m[^\x1b\n]*)$")
+_OPEN = rb"(?m)(\x1b\[(?!0*m)[0-9;:]*m[^\x1b\n]*)$"
 _RESET = b"\x1b[0m"
 
 
@@ -29,5 +29,5 @@ def tame(lines: bytes) -> bytes:
     if not any(byte in lines for byte in _WILD):
         return lines
     if b"\r" in lines:
-        lines = _OVERWRITTEN.sub(b"", re.sub(rb"\r+\n", b"\n", lines))
-    return _OPEN.sub(rb"\1" + _RESET, _MOVES.sub(b"", lines))
+        lines = re.sub(_OVERWRITTEN, b"", re.sub(rb"\r+\n", b"\n", lines))
+    return re.sub(_OPEN, rb"\1" + _RESET, re.sub(_MOVES, b"", lines))

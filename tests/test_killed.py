@@ -152,7 +152,9 @@ def test_a_front_killed_in_a_stop_changes_nothing_about_it(folder: Folder) -> No
     run.wait_for("ready")
     pid = supervisor(run)
     run.signal(TERM)
-    until(lambda: (folder.path / "notes").exists() and "TERM" in (folder.path / "notes").read_text(), "the stop has begun")
+    until(
+        lambda: (folder.path / "notes").exists() and "TERM" in (folder.path / "notes").read_text(), "the stop has begun"
+    )
 
     run.signal(KILL)
 
