@@ -314,9 +314,14 @@ def built(kind: type) -> st.SearchStrategy[Any]:
         "rows": st.lists(st.deferred(lambda: built(messages.Row)), max_size=2),
         "pid": st.integers(0, 2**22),
     }
-    fields = msgspec.structs.fields(kind)
-    others = {field.name: st.from_type(field.type).filter(_is_json) for field in fields if field.name not in known}
-    return st.builds(kind, **others, **{field.name: known[field.name] for field in fields if field.name in known})
+
+    def field_of(field: Any) -> st.SearchStrategy[Any]:
+        metas = [meta for meta in getattr(field.type, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
+        if metas:  # Annotated[int, Meta(ge=…, le=…)]
+            return st.integers(int(metas[0].ge or 0), int(metas[0].le or 0))
+        return known[field.name] if field.name in known else st.from_type(field.type).filter(_is_json)
+
+    return st.builds(kind, **{field.name: field_of(field) for field in msgspec.structs.fields(kind)})
 
 
 def _is_json(value: object) -> bool:

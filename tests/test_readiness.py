@@ -107,7 +107,7 @@ def test_postgres_is_ready_when_it_takes_sessions(folder: Folder, postgres: Post
     run.wait_for(r"worker\.1 +\| 42")
 
     assert position("database system is ready to accept connections", run) < position(r"worker\.1 started", run)
-    assert "starting up" not in run.output
+    assert not re.search(r"worker\.1 +\| .*starting up", run.output)
     run.finish(TERM)
 
 

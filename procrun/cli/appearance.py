@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from time import time
 from typing import Any
 
+from procrun.console import Window
 from procrun.output import wants_colour
-from procrun.prefix import CLOCK, OURS, Look
+from procrun.prefix import CLOCK, OURS, Look, Prefix
 
 
 def colour_wanted(values: Mapping[str, Any]) -> bool:
@@ -23,6 +25,16 @@ def look(values: Mapping[str, Any], names: Iterable[str]) -> Look:
         prefix=not values["no_prefix"],
         tame=colour or os.isatty(1),
     )
+
+
+def window(look: Look) -> Window:
+    """The size of the terminals of processes: ours, without the prefix; that of old where we have none."""
+    try:
+        columns, rows = os.get_terminal_size(1)
+    except OSError:
+        return Window()
+    before = len(Prefix(look._replace(colour=False)).before(OURS, time()))
+    return Window(rows or Window().rows, max(20, columns - before) if columns else Window().columns)
 
 
 def _timestamps(values: Mapping[str, Any]) -> str:

@@ -1,0 +1,107 @@
+"""What clients can reach of a run, its socket and all they may ask for there; loaded once the processes are started."""
+
+import os
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any
+
+from procrun import limits, plan, rundir
+from procrun.attaching import Attachments
+from procrun.backlog import Backlog
+from procrun.deploying import Deployment
+from procrun.desk import Desk
+from procrun.errors import ConfigError
+from procrun.loop import Loop
+from procrun.messages import Attach, Logs, Talk, Wait, Watch
+from procrun.model import Spec, Wishes
+from procrun.process import Process
+from procrun.reading import Reading
+from procrun.server import Server
+from procrun.sources import Sources, changed_files
+from procrun.supervisor import Supervisor
+from procrun.watching import Waiting, Watching
+
+PATIENCE_WITH_FOLLOWERS = 0.5
+"""Seconds that those who follow the output have for its end."""
+
+Send = Callable[[Any], None]
+
+
+class Service:
+    """The desk of a run, and the socket at which clients come to it."""
+
+    def __init__(self, supervisor: Supervisor, loop: Loop, made: plan.Plan, wishes: Wishes, backlog: Backlog) -> None:
+        self._supervisor = supervisor
+        self._loop = loop
+        self._plan = made
+        self._wishes = wishes
+        self._backlog = backlog
+        self._server: Server | None = None
+        self._readings: list[Reading] = []
+        self.desk = Desk(supervisor, made.platform, self._expand, self._changes, self._deployment, self._talks())
+
+    def open(self, folders: Iterable[str], passed: list[str], say: Callable[[str], None]) -> None:
+        """Open the socket in the first folder that can hold one; `say` why where it is not the usual one."""
+        for place in folders:
+            try:
+                self._server = Server(rundir.socket_path(place), self._loop, self.desk.serve)
+            except OSError as error:
+                passed.append(f"{place}: {error.strerror}")
+                continue
+            if passed:
+                say(f"the control socket is in {place}, since not in {passed[0]}")
+            return
+        say(f"no control socket ({'; '.join(passed)}): ps, restart and stop cannot reach this run")
+
+    def close(self) -> None:
+        """Those who follow get the last lines, too, if they take them soon; then the socket goes."""
+        self._backlog.close()
+        end = monotonic() + PATIENCE_WITH_FOLLOWERS
+        self._loop.at(end, lambda: None)
+        while monotonic() < end and any(not reading.over for reading in self._readings):
+            self._loop.turn()
+        if self._server is not None:
+            self._server.close()
+
+    def _talks(self) -> dict[type, Callable[[Any, list[Process], Send], Talk]]:
+        """What clients may read, watch and wait for."""
+        return {
+            Attach: Attachments(self._supervisor, self._backlog).begin,
+            Logs: lambda request, chosen, send: self._read(request, send),
+            Watch: lambda request, chosen, send: Watching(self._supervisor, request, chosen, send).talk,
+            Wait: lambda request, chosen, send: Waiting(self._supervisor, self._loop, request, chosen, send).talk,
+        }
+
+    def _read(self, request: Logs, send: Send) -> Talk:
+        reading = Reading(self._backlog, request, send)
+        self._readings = [*(other for other in self._readings if not other.over), reading]
+        return reading.begin()
+
+    def _expand(self, type_: str, count: int) -> Iterable[Spec]:
+        return plan.instances(self._plan, type_, count)
+
+    def _deployment(self, chosen: list[Process], send: Send) -> Deployment:
+        return Deployment(self._supervisor, self._loop, self._reload, chosen, send)
+
+    def _reload(self) -> tuple[Spec, ...]:
+        """The specs of the plan as its files are now; the ports and names stay those of the command line."""
+        _refuse_to_wait(self._wishes, self._plan.sources)
+        now, running = plan.build(self._wishes, os.environ), self._supervisor.processes
+        specs = tuple(plan.as_scaled(self._plan, now, list(running)))
+        limits.make_room([spec for spec in specs if spec.name not in running])
+        self._plan = now
+        return specs
+
+    def _changes(self) -> list[str]:
+        names = [os.path.relpath(file, self._plan.sources.root) for file in changed_files(self._plan.sources)]
+        return [f"{name} has changed since the start; restart keeps the old plan" for name in names]
+
+
+def _refuse_to_wait(wishes: Wishes, sources: Sources) -> None:
+    """Raise ConfigError for a pipe or a terminal: to read it again may take for ever, and every deadline with it."""
+    names = ["stdin"] if wishes.procfile == "-" else []
+    for file, _ in sources.files:
+        if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file) and file != os.devnull:
+            names.append(os.path.relpath(file, sources.root))
+    if names:
+        raise ConfigError("is no plain file and is read only once; stop procrun and start it again", names[0])
