@@ -84,7 +84,7 @@ class Deployment:
 
         def act() -> None:
             for process in by_signal:
-                process.send(process.spec.restart_signal or 0)
+                process.send(process.spec.manners.restart_signal or 0)
             self._supervisor.stop([p for p in staying if p not in by_signal], None, again=True)
             self._supervisor.stop(removed, None, again=False)
             self._supervisor.start(added)
@@ -127,4 +127,4 @@ class Deployment:
 
 def _restarts_by_signal(process: Process) -> bool:
     """Whether it restarts itself at its configured signal; what does not catch it is stopped and started."""
-    return process.spec.restart_signal is not None and process.survives(process.spec.restart_signal)
+    return process.spec.manners.restart_signal is not None and process.survives(process.spec.manners.restart_signal)

@@ -139,10 +139,10 @@ class Desk:
             memory=sum(proc.memory(row.pid) for row in rows),
             last_exit=process.ended or None,
             command=process.spec.command,
-            restart=process.spec.policy.restart,
+            restart=process.spec.manners.policy.restart,
             busy=busy.busy if busy else None,
             threads=busy.threads if busy else None,
-            store=process.spec.store,
+            store=process.spec.manners.store,
         )
 
     def _start(self, request: Start, send: Send) -> Talk:
@@ -154,7 +154,7 @@ class Desk:
         budget = _budget(request.timeout)
         if request.rolling:
             # As a deploy: stores are restarted by name only, or their clients would lose them in between.
-            return self._rolling([p for p in chosen if request.names or not p.spec.store], budget, send)
+            return self._rolling([p for p in chosen if request.names or not p.spec.manners.store], budget, send)
         return self._errand(chosen, send, lambda: self._supervisor.stop(chosen, budget, again=True), self._notes())
 
     def _rolling(self, chosen: list[Process], budget: float | None, send: Send) -> Talk:
@@ -227,8 +227,8 @@ class Desk:
         self._server_only("quiet", "TERM makes a worker quiet too, and `procrun restart` sends it")
         chosen = self.choose(request.names)
         for process in chosen:
-            if not process.spec.quiet_signals:
-                what = process.spec.profile or "this program"
+            if not process.spec.manners.quiet_signals:
+                what = process.spec.manners.profile or "this program"
                 raise ControlError(f"{process.spec.name}: no signal makes {what} quiet; nothing was sent", 2)
         notes = []
         for process in chosen:
@@ -253,7 +253,7 @@ class Desk:
             if process.state is not State.UP:
                 raise ControlError(f"{process.spec.name} is not running", 1)
             if not request.force and not process.survives(number):
-                who = process.spec.profile or process.spec.name
+                who = process.spec.manners.profile or process.spec.name
                 text = f"{process.spec.name}: {who} does not catch {name} and would die of it; --force sends it anyway"
                 raise ControlError(text, 2)
         for process in chosen:
@@ -264,13 +264,9 @@ class Desk:
     def _deploy(self, request: Deploy, send: Send) -> Talk:
         self._server_only("deploy", "`procrun restart` restarts inside the budget")
         excluded = {process.spec.name for process in self.choose(request.exclude)} if request.exclude else set()
-        named = bool(request.names)
-        chosen = [
-            process
-            for process in self.choose(request.names)
-            if process.spec.name not in excluded
-            and (named or (process.wanted and process.spec.restart_on_deploy and not process.spec.store))
-        ]
+        chosen = [p for p in self.choose(request.names) if p.spec.name not in excluded]
+        if not request.names:
+            chosen = [p for p in chosen if p.wanted and p.spec.manners.restart_on_deploy and not p.spec.manners.store]
         deployment = self._deployment(chosen, send)
         deployment.begin(request.drain_first)
         return deployment.talk

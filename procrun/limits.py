@@ -28,7 +28,7 @@ def make_room(specs: Sequence[Spec], besides: int = 0) -> None:
 
     Raises ConfigError where the hard limit is too low for that.
     """
-    more = besides + sum(2 + (spec.console == APART) + bool(spec.ready) for spec in specs)
+    more = besides + sum(2 + (spec.console == APART) + bool(spec.manners.ready) for spec in specs)
     free = room(more + CLIENTS)
     if free < more:
         count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else "anything"

@@ -6,29 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from procrun import names, stopping
 from procrun.config import find_cycle
 from procrun.errors import ConfigError
-from procrun.model import Config, Entry, Finding, Policy, ProcessConfig, Step
+from procrun.model import Config, Entry, Finding, Manners, Policy, ProcessConfig, Step
 
 if TYPE_CHECKING:  # what is known of programs is imported where one is known: 3 ms of a start
     from procrun.profiles import Profile
     from procrun.recognition import Recognised
-
-
-class Manners(NamedTuple):
-    """What a Spec says of stopping and of ends, by the same names."""
-
-    stop_sequence: tuple[Step, ...]
-    profile: str = ""
-    after: tuple[str, ...] = ()
-    store: bool = False
-    ready: str = ""
-    main_only: bool = False
-    quiet_signals: tuple[int, ...] = ()
-    busy_title: str = ""
-    clean: frozenset[int] = frozenset()
-    deadly: frozenset[int] = frozenset()
-    restart_signal: int | None = None
-    restart_on_deploy: bool = True
-    policy: Policy = Policy()
 
 
 class Rules(NamedTuple):

@@ -140,25 +140,16 @@ class Config(NamedTuple):
     where: str | None = None
 
 
-class Spec(NamedTuple):
-    """One instance (`worker.2`), ready to be started: everything that is known of it before it runs.
+class Manners(NamedTuple):
+    """How the instances of a type are stopped, quieted, ordered and started again.
 
     `after` are the types it waits for at its start, and that wait for it at its stop. TERM, INT, QUIT and HUP go to
     its main process alone where it is `main_only`. `quiet_signals` make it take no new work, the first that it
     catches is used; `busy_title` (a regular expression with the groups busy and quiet) reads its process title. A
     store is `ready` when it answers in that protocol. Death by a `clean` signal of ours is a clean end. `deadly`
     signals are known to end it with all its work, whatever it seems to catch (Ruby catches some to die of them later).
-    `console` is one of CONSOLES.
     """
 
-    name: str
-    type: str
-    command: str
-    shell_line: str
-    env: Mapping[str, str]
-    root: str
-    port: int
-    quiet: bool
     stop_sequence: tuple[Step, ...]
     profile: str = ""
     after: tuple[str, ...] = ()
@@ -172,6 +163,23 @@ class Spec(NamedTuple):
     restart_signal: int | None = None
     restart_on_deploy: bool = True
     policy: Policy = Policy()
+
+
+class Spec(NamedTuple):
+    """One instance (`worker.2`), ready to be started: everything that is known of it before it runs.
+
+    `console` is one of CONSOLES.
+    """
+
+    name: str
+    type: str
+    command: str
+    shell_line: str
+    env: Mapping[str, str]
+    root: str
+    port: int
+    quiet: bool
+    manners: Manners
     console: str = PIPES
 
 

@@ -39,7 +39,7 @@ class Narrator:
             case "signal":
                 self._wait_for(process)
             case "timeout":
-                cost = "this store had no time to end well; look after its data" if process.spec.store else ""
+                cost = "this store had no time to end well; look after its data" if process.spec.manners.store else ""
                 self.say(f"{name} KILL after {happening.seconds:.2f} s; {cost or exit_timeout(happening.seconds)}")
             case "started":
                 self.say(f"{name} {step(happening)}, port {process.spec.port}")
@@ -58,8 +58,8 @@ class Narrator:
 
     def ending(self, why: str, up: Sequence[Process]) -> None:
         """Everything of `up` is about to be stopped, stores behind what uses them."""
-        first = [process for process in up if not process.spec.store]
-        stores = [process for process in up if process.spec.store]
+        first = [process for process in up if not process.spec.manners.store]
+        stores = [process for process in up if process.spec.manners.store]
         parts = [_plan(processes) for processes in (first, stores) if processes]
         self.say(f"{why}; stopping {', then '.join(parts)}" if parts else why)
 
@@ -97,7 +97,7 @@ def _plan(processes: Sequence[Process]) -> str:
     """`web.1, worker.1: TERM now, KILL after 10 s`, told once for those that are stopped alike."""
     alike: dict[tuple[Step, ...], list[str]] = {}
     for process in processes:
-        alike.setdefault(process.spec.stop_sequence, []).append(process.spec.name)
+        alike.setdefault(process.spec.manners.stop_sequence, []).append(process.spec.name)
     return ", ".join(f"{', '.join(names)}: {_sequence(steps)}" for steps, names in alike.items())
 
 

@@ -8,8 +8,8 @@ from procrun import proc, shell, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
 from procrun.hints import shown, there_are
-from procrun.manners import Manners, Rules, all_manners
-from procrun.model import APART, PIPES, PTY, Config, Entry, Finding, Spec, Variable, Wishes
+from procrun.manners import Rules, all_manners
+from procrun.model import APART, PIPES, PTY, Config, Entry, Finding, Manners, Spec, Variable, Wishes
 from procrun.sources import Sources, read, with_foreman_defaults
 from procrun.stopping import DEFAULT_BUDGET, HEROKUS_BUDGET
 
@@ -124,7 +124,7 @@ def instances(plan: Plan, type_: str, count: int) -> tuple[Spec, ...]:
             port=int(params.env["PORT"]),
             quiet=params.name in plan.quiet or type_ in plan.quiet,
             console=console,
-            **plan.manners[type_]._asdict(),
+            manners=plan.manners[type_],
         )
         for params, console in zip(found, consoles, strict=True)
     )

@@ -73,7 +73,7 @@ class Process:
         self.console = Console(spec.name, around.loop, around.output, self._is_busy, around.window)
         self._walk = Walk(around.loop, lambda: self._handle(Event.STEP))
         self._volley = Volley(self._refused)
-        self._sequence = spec.stop_sequence
+        self._sequence = spec.manners.stop_sequence
         self._hurried = False
         self._backoff = Backoff()
         self._pause = 0.0
@@ -99,13 +99,13 @@ class Process:
     def stop(self, budget: float | None = None) -> None:
         """Stop it, by its own stop sequence or inside `budget` seconds; it starts again where it is wanted up."""
         if self.state is State.UP:
-            own = self.spec.stop_sequence
+            own = self.spec.manners.stop_sequence
             self._sequence = own if budget is None else within(own, budget)
         self._handle(Event.STOP)
 
     def make_quiet(self) -> str:
         """Have it take no new work; the name of the signal that was sent, or empty where nothing serves."""
-        for number in self.spec.quiet_signals:
+        for number in self.spec.manners.quiet_signals:
             if main_process(number, self.pid, self.alive()) is not None:
                 self._signal(number)
                 self.quieted = True
@@ -119,16 +119,16 @@ class Process:
 
     def survives(self, number: int) -> bool:
         """Whether it goes on after signal `number`: its main process catches it, or nobody ends of it anyway."""
-        if number in self.spec.deadly:
+        if number in self.spec.manners.deadly:
             return False
         return number in HARMLESS or main_process(number, self.pid, self.alive()) is not None
 
     def busy(self) -> Busy | None:
         """What its process title says of its work; None where it says nothing."""
-        if not self.spec.busy_title:
+        if not self.spec.manners.busy_title:
             return None
         for row in self.alive():
-            match = re.search(self.spec.busy_title, proc.command_line(row.pid))
+            match = re.search(self.spec.manners.busy_title, proc.command_line(row.pid))
             if match is not None:
                 return Busy(int(match["busy"]), int(match["slots"]), bool(match["quiet"]))
         return None
@@ -146,7 +146,7 @@ class Process:
 
     def shorten(self) -> None:
         """A stop that was given a longer budget of its own goes on by the usual one."""
-        self._walk.shorten(self.spec.stop_sequence[0].wait)
+        self._walk.shorten(self.spec.manners.stop_sequence[0].wait)
 
     def freeze(self, number: int) -> None:
         """Pass STOP or CONT to everything of it (Ctrl-Z, fg)."""
@@ -182,7 +182,7 @@ class Process:
         elif not left:
             self._look_again()
         elif self._walk.step is not None:
-            self._volley.again(self._walk.step.signal, self.pid, left, self.spec.main_only)
+            self._volley.again(self._walk.step.signal, self.pid, left, self.spec.manners.main_only)
 
     def _look_again(self) -> None:
         """Processes came and went during the look: one of them may have left others of this instance."""
@@ -225,7 +225,7 @@ class Process:
         self.settled = self.ready = self.quieted = self.finished = False
         self._volley = Volley(self._refused)
         self._walk.begin(())
-        self._sequence = spec.stop_sequence
+        self._sequence = spec.manners.stop_sequence
         ends: Ends | None = None
         try:
             ends = self.console.open(spec.console)
@@ -249,8 +249,8 @@ class Process:
         self._around.family.born(spec.name, popen.pid)
         self._tell("started", 0.0, "")
         self._around.loop.after(SETTLED_AFTER, lambda: self._settle(popen.pid))
-        if spec.ready:
-            self._probe = Probe(self._around.loop, spec.ready, self._pids, self._be_ready)
+        if spec.manners.ready:
+            self._probe = Probe(self._around.loop, spec.manners.ready, self._pids, self._be_ready)
 
     def _cannot_spawn(self, error: OSError) -> None:
         self.last_exit = Exit(126, None)
@@ -263,7 +263,7 @@ class Process:
 
     def _decide(self, end: Exit) -> None:
         """It ended by itself: whether it is wanted up again, and after which pause, is its policy's to say."""
-        policy = self.spec.policy
+        policy = self.spec.manners.policy
         self.wanted = comes_back(policy, end)
         if self.wanted:
             pause = self._backoff.wait(policy, self.lived, monotonic())
@@ -271,8 +271,8 @@ class Process:
         self.finished = not self.wanted
 
     def _tell_given_up(self, end: Exit) -> None:
-        limit = self.spec.policy.limit
-        if self.finished and limit is not None and comes_back(self.spec.policy, end):
+        limit = self.spec.manners.policy.limit
+        if self.finished and limit is not None and comes_back(self.spec.manners.policy, end):
             self._tell("given-up", limit.seconds, str(limit.restarts))
 
     def _end_pause(self) -> None:
@@ -288,7 +288,7 @@ class Process:
     def _settle(self, pid: int) -> None:
         if self.pid == pid and self.state is State.UP:
             self.settled = True
-            self.ready = self.ready or not self.spec.ready
+            self.ready = self.ready or not self.spec.manners.ready
             self._tell("running", SETTLED_AFTER, "")
 
     def _be_ready(self, answered: bool) -> None:
@@ -329,7 +329,7 @@ class Process:
         if unheard:
             self._tell("signal", self._walk.elapsed, f"{signal_name(step.signal)} (caught by nobody)")
         elif hit:
-            if step.signal in self.spec.quiet_signals:
+            if step.signal in self.spec.manners.quiet_signals:
                 self.quieted = True
                 self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(step))
             killed = step.signal == signal.SIGKILL
@@ -348,7 +348,7 @@ class Process:
         return [row.pid for row in self.alive()]
 
     def _signal(self, number: int) -> int:
-        return self._volley.fire(number, self.pid, self.alive(), self.spec.main_only)
+        return self._volley.fire(number, self.pid, self.alive(), self.spec.manners.main_only)
 
     def _refused(self, row: Stat) -> None:
         self._tell("stuck", self._walk.elapsed, f"pid {row.pid} ({proc.title(row.pid)}) is another user's")
@@ -394,7 +394,7 @@ class Process:
     def _in_words(self, end: Exit) -> str:
         """`killed by TERM (clean)` where that is how the program ends well after our own signal."""
         signals = (end.signal, end.status - 128 if end.status is not None else None)
-        clean = self.state is State.STOPPING and not self.spec.clean.isdisjoint(signals)
+        clean = self.state is State.STOPPING and not self.spec.manners.clean.isdisjoint(signals)
         return f"{describe(end)} (clean)" if clean else describe(end)
 
     def _tell(self, what: str, seconds: float, detail: str) -> None:

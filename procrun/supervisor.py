@@ -67,7 +67,7 @@ class Supervisor:
         chosen = [self.processes.setdefault(spec.name, Process(spec, self._around)) for spec in specs]
         for process in chosen:
             process.start()
-            if process.finished and process.spec.policy.essential:
+            if process.finished and process.spec.manners.policy.essential:
                 break  # there are no processes, or descriptors, for it: the run is about to end
 
     def stop(self, processes: Iterable[Process], budget: float | None, again: bool) -> None:
@@ -175,7 +175,7 @@ class Supervisor:
     def _finished(self, process: Process) -> None:
         """An essential one ends the run, and so does the last of the others, unless one was stopped by hand."""
         ends = [p.last_exit for p in self.processes.values() if p.finished and p.last_exit is not None]
-        if process.spec.policy.essential and process.last_exit is not None:
+        if process.spec.manners.policy.essential and process.last_exit is not None:
             self._end_soon(f"{process.spec.name} ended the run", exit_status(process.last_exit))
         elif len(ends) == len(self.processes):
             self._end_soon("everything has ended", next(filter(None, map(exit_status, ends)), 0))
@@ -185,22 +185,22 @@ class Supervisor:
 
     def rank(self, type_: str) -> int:
         """How many types must be gone, one after the other, before this one is stopped: 0 for most."""
-        behind = {p.spec.type for p in self.processes.values() if type_ in p.spec.after}
+        behind = {p.spec.type for p in self.processes.values() if type_ in p.spec.manners.after}
         return max((self.rank(other) + 1 for other in behind), default=0)
 
     def _blockers(self, process: Process) -> list[Process]:
         """What it is started after and is not ready, or will be stopped in a moment."""
-        if not process.spec.after:
+        if not process.spec.manners.after:
             return []
         return [
             other
             for other in self.processes.values()
-            if other.spec.type in process.spec.after and not (other.ready and other.spec.name not in self._held)
+            if other.spec.type in process.spec.manners.after and not (other.ready and other.spec.name not in self._held)
         ]
 
     def _release(self) -> None:
         """Begin the stops that nobody is waited for with any more."""
-        used = {type_ for process in self.processes.values() for type_ in process.spec.after}
+        used = {type_ for process in self.processes.values() for type_ in process.spec.manners.after}
         for name in list(self._held):
             process = self.processes[name]
             users = self.processes.values() if process.spec.type in used else ()
@@ -210,7 +210,7 @@ class Supervisor:
     def _goes_before(self, other: Process, store: Process) -> bool:
         """Whether `other` is being stopped too, and must be gone before `store` is stopped."""
         stopping = other.state is State.STOPPING or other.spec.name in self._held
-        return stopping and store.spec.type in other.spec.after
+        return stopping and store.spec.type in other.spec.manners.after
 
     def _settle_soon(self) -> None:
         """Not from here: a process, or an errand, may be in the middle of a change. Once for many changes."""
@@ -238,7 +238,7 @@ class Supervisor:
             return False
         if process.state is State.DOWN:
             return not process.wanted or process.crashed
-        return process.settled and (process.ready or not process.spec.ready)
+        return process.settled and (process.ready or not process.spec.manners.ready)
 
     def _check_over(self) -> None:
         """Once every instance is down, what could be told to be nobody's is stopped too: TERM, a budget, KILL."""

@@ -43,7 +43,10 @@ def specs(folder: Folder, toml: str = "", *lines: str, **wishes: Any) -> Mapping
 
 
 def sequences(folder: Folder, toml: str = "", *lines: str, **wishes: Any) -> dict[str, str]:
-    return {name: format_sequence(spec.stop_sequence) for name, spec in specs(folder, toml, *lines, **wishes).items()}
+    return {
+        name: format_sequence(spec.manners.stop_sequence)
+        for name, spec in specs(folder, toml, *lines, **wishes).items()
+    }
 
 
 def fault(folder: Folder, toml: str, *lines: str, **wishes: Any) -> str:
@@ -103,7 +106,7 @@ def test_on_a_server_a_longer_time_out_of_the_program_makes_its_wait_longer(fold
 
 def test_configured_sequence_beats_the_profile_on_a_server(folder: Folder) -> None:
     toml = '[process.worker]\nstop_sequence = [":TSTP", 120, "SIGTERM", 30, "kill"]\n'
-    (step,) = [specs(folder, toml, platform="server")["worker"].stop_sequence]
+    (step,) = [specs(folder, toml, platform="server")["worker"].manners.stop_sequence]
     assert step == (Step(SIGTSTP, 120), Step(SIGTERM, 30), Step(SIGKILL, 5))
 
 
@@ -117,9 +120,9 @@ def test_manifest_says_it_for_its_environment(folder: Folder) -> None:
     folder.write(".cloud66/manifest.yml", MANIFEST)
     toml = 'platform = "server"\nmetadata = ".cloud66/manifest.yml"\n'
     made = specs(folder, toml)
-    assert format_sequence(made["worker"].stop_sequence) == "tstp, 120, term, 30, kill"
-    assert made["web"].restart_signal == SIGUSR2
-    assert [name for name, spec in made.items() if not spec.restart_on_deploy] == ["clock"]
+    assert format_sequence(made["worker"].manners.stop_sequence) == "tstp, 120, term, 30, kill"
+    assert made["web"].manners.restart_signal == SIGUSR2
+    assert [name for name, spec in made.items() if not spec.manners.restart_on_deploy] == ["clock"]
     assert sequences(folder, f'{toml}environment = "staging"\n')["worker"] == "term, 5, kill"
     beaten = f'{toml}[process.worker]\nstop_sequence = "term, 40, kill"\n'
     assert sequences(folder, beaten)["worker"] == "term, 40, kill"
@@ -144,9 +147,9 @@ def test_manifest_says_it_for_its_environment(folder: Folder) -> None:
 @pytest.mark.parametrize("platform", ["local", "heroku"])
 def test_budgets(folder: Folder, toml: str, timeout: float | None, budget: float, store: float, platform: str) -> None:
     made = specs(folder, toml, timeout=timeout, platform=platform)
-    assert made["worker"].stop_sequence[0] == Step(SIGTERM, budget)
-    assert made["redis"].stop_sequence[0] == Step(SIGTERM, store)
-    assert made["db"].stop_sequence[0] == Step(SIGINT, store)
+    assert made["worker"].manners.stop_sequence[0] == Step(SIGTERM, budget)
+    assert made["redis"].manners.stop_sequence[0] == Step(SIGTERM, store)
+    assert made["db"].manners.stop_sequence[0] == Step(SIGINT, store)
 
 
 def test_on_a_server_the_budget_is_for_what_nothing_else_is_known_of(folder: Folder) -> None:
@@ -184,22 +187,22 @@ def test_term_spares_the_children_that_die_of_it_but_not_on_a_dyno(
     folder: Folder, platform: str, main_only: bool
 ) -> None:
     made = specs(folder, "", "a: celery -A x worker", "b: dramatiq x", "c: sidekiq", platform=platform)
-    assert [made[name].main_only for name in "abc"] == [main_only, main_only, False]
+    assert [made[name].manners.main_only for name in "abc"] == [main_only, main_only, False]
 
 
 @pytest.mark.parametrize("platform", ["local", "heroku"])
 def test_quiet_and_restart_signals_are_for_servers(folder: Folder, platform: str) -> None:
     toml = 'process.web.restart_signal = "usr2"'
     there, here = (specs(folder, toml, platform=name) for name in ("server", platform))
-    assert (there["web"].restart_signal, here["web"].restart_signal) == (SIGUSR2, None)
-    assert SIGTSTP in there["worker"].quiet_signals
-    assert here["worker"].quiet_signals == ()
+    assert (there["web"].manners.restart_signal, here["web"].manners.restart_signal) == (SIGUSR2, None)
+    assert SIGTSTP in there["worker"].manners.quiet_signals
+    assert here["worker"].manners.quiet_signals == ()
 
 
 @pytest.mark.parametrize(("version", "signals"), [("6.4.1", (SIGTSTP,)), ("5.2.9", (SIGTSTP,)), ("4.2.10", (SIGUSR1,))])
 def test_quiet_signal_is_that_of_the_locked_version(folder: Folder, version: str, signals: tuple[int, ...]) -> None:
     folder.write("Gemfile.lock", f"GEM\n  specs:\n    sidekiq ({version})\n")
-    assert specs(folder, platform="server")["worker"].quiet_signals == signals
+    assert specs(folder, platform="server")["worker"].manners.quiet_signals == signals
 
 
 # --- what the platform leaves unused
@@ -254,8 +257,8 @@ def test_formation_of_the_file_that_names_no_type_is_a_fault_with_its_place(fold
 
 def test_stores_are_recognised_and_everything_else_comes_after_them(folder: Folder) -> None:
     made = specs(folder)
-    assert {name for name, spec in made.items() if spec.store} == {"redis", "db"}
-    assert {name: set(spec.after) for name, spec in made.items()} == {
+    assert {name for name, spec in made.items() if spec.manners.store} == {"redis", "db"}
+    assert {name: set(spec.manners.after) for name, spec in made.items()} == {
         "redis": set(),
         "db": set(),
         "web": {"redis", "db"},
@@ -266,21 +269,21 @@ def test_stores_are_recognised_and_everything_else_comes_after_them(folder: Fold
 
 def test_no_order_recognises_no_stores_but_keeps_what_is_configured(folder: Folder) -> None:
     made = specs(folder, 'process.worker.after = ["web"]', no_order=True)
-    assert not any(spec.store or spec.ready for spec in made.values())
-    assert {name: spec.after for name, spec in made.items() if spec.after} == {"worker": ("web",)}
-    assert {spec.stop_sequence[0] for spec in made.values()} == {Step(SIGTERM, 10)}
+    assert not any(spec.manners.store or spec.manners.ready for spec in made.values())
+    assert {name: spec.manners.after for name, spec in made.items() if spec.manners.after} == {"worker": ("web",)}
+    assert {spec.manners.stop_sequence[0] for spec in made.values()} == {Step(SIGTERM, 10)}
 
 
 def test_configured_order_stands_for_the_recognised_one(folder: Folder) -> None:
     made = specs(folder, 'process.worker.after = ["redis"]\nprocess.clock.after = []')
-    assert (made["worker"].after, made["clock"].after) == (("redis",), ())
+    assert (made["worker"].manners.after, made["clock"].manners.after) == (("redis",), ())
 
 
 def test_store_that_is_to_start_later_than_a_process_is_not_waited_for_by_it(folder: Folder) -> None:
     made = specs(folder, 'process.redis.after = ["clock"]\nprocess.clock.after = ["db"]')
-    assert made["redis"].after == ("clock",)
-    assert made["clock"].after == ("db",)
-    assert made["worker"].after == ("redis", "db")
+    assert made["redis"].manners.after == ("clock",)
+    assert made["clock"].manners.after == ("db",)
+    assert made["worker"].manners.after == ("redis", "db")
 
 
 def test_cycle_of_recognised_and_configured_order_is_a_fault_with_a_cure_that_cures(folder: Folder) -> None:
@@ -290,7 +293,7 @@ def test_cycle_of_recognised_and_configured_order_is_a_fault_with_a_cure_that_cu
         "procrun.toml: process.redis.after: redis → web → db → worker → redis is a cycle, as recognised stores start "
         "first; set after = [] in [process.web]"
     )
-    assert specs(folder, f"{toml}process.web.after = []")["worker"].after == ("redis",)
+    assert specs(folder, f"{toml}process.web.manners.after = []")["worker"].manners.after == ("redis",)
     assert plan(folder, toml, no_order=True)
 
 
@@ -353,4 +356,4 @@ def test_signals_that_kill_are_known_by_version_and_feared_without_one(
     if version is not None:
         folder.write("Gemfile.lock", f"GEM\n  specs:\n    sidekiq ({version})\n")
     folder.write(".env", "GEM_HOME=gems\n")
-    assert {Signals(number).name for number in specs(folder)["worker"].deadly} == deadly
+    assert {Signals(number).name for number in specs(folder)["worker"].manners.deadly} == deadly

@@ -142,9 +142,9 @@ class Session:
         if workflow is not None and by_itself and process.last_exit != Exit(0, None):
             workflow.error(f"{happening.name} crashed", f"{process.spec.command}: {step(happening)}")
         if happening.what == "started":
-            spec = process.spec
-            rank = self._supervisor.rank(spec.type)
-            dyno = (happening.pid, process.console.inodes, rank, spec.main_only, ending_step(spec.stop_sequence))
+            spec, manners = process.spec, process.spec.manners
+            rank, first = self._supervisor.rank(spec.type), ending_step(manners.stop_sequence)
+            dyno = (happening.pid, process.console.inodes, rank, manners.main_only, first)
             self._dynos[spec.name] = dyno
             self._link.born(spec.name, *dyno)
         elif happening.what == "gone":
