@@ -26,7 +26,7 @@ from procrun.messages import (
     decode_answer,
     encode,
 )
-from procrun.rundir import sockets
+from procrun.rundir import await_start, sockets
 
 HELLO_TIMEOUT = 5.0
 """Seconds a run may take to say who it is; longer than any pause of its loop."""
@@ -71,6 +71,8 @@ def find(root: str, names: Sequence[str]) -> list[tuple[Run, list[str]]]:
     meant does not say what it has.
     """
     there, faults = _look(root)
+    if not there and not faults and await_start(root, HELLO_TIMEOUT):
+        there, faults = _look(root)
     missing = [name for name in names if not any(run.holds(name) for run in there)]
     if faults and (missing or not names):
         raise faults[0]

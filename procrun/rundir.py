@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 from collections.abc import Iterator
+from time import monotonic, sleep
 from typing import BinaryIO, NoReturn
 from zlib import crc32
 
@@ -17,6 +18,10 @@ LONGEST_PATH = 107 - len("/4194304.sock~")
 
 LOCK_TIMEOUT = 10
 """Seconds that another `start` may hold the lock, in which it starts its processes; far more than it takes."""
+
+
+START_LOOKED_AT = 0.02
+"""Seconds between two looks of a client whether a `start` still holds the lock."""
 
 
 def folders(root: str) -> tuple[str, ...]:
@@ -66,6 +71,24 @@ def lock(folder: str) -> BinaryIO:
     except OSError:
         pass  # the disk is full
     return file
+
+
+def await_start(root: str, patience: float) -> bool:
+    """Wait for a `start` that is under way to open its socket, at most `patience` seconds; whether there was one."""
+    there = False
+    end = monotonic() + patience
+    for folder in folders(root):
+        try:
+            handle = os.open(os.path.join(folder, LOCK), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            while not _free(handle) and monotonic() < end:
+                there = True
+                sleep(START_LOOKED_AT)
+        finally:
+            os.close(handle)
+    return there
 
 
 def sockets(root: str) -> list[str]:
@@ -150,6 +173,16 @@ def _hide(path: str) -> None:
                 file.write("*\n")
     except OSError:
         pass
+
+
+def _free(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks
+    return True
 
 
 def _open_lock(folder: str) -> int:

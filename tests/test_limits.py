@@ -135,6 +135,7 @@ def test_scale_beyond_the_descriptors_is_refused_and_starts_nothing(folder: Fold
     folder.procfile("web: sleep 1000")
     run = start(folder, descriptors(64, 64), "-m", "web=2")
     run.wait_for("started, pid", 2)
+    until(lambda: folder.procrun("ps").returncode == 0, "its socket is there")
 
     asked = folder.procrun("scale", "web=500")
 

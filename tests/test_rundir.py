@@ -1,5 +1,6 @@
 """Where the control socket is, whom one trusts, who may start: places that will not do, and many at once."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -509,3 +510,25 @@ def test_one_suspended_run_does_not_keep_from_another(folder: Folder) -> None:
 
     web.finish(TERM)
     worker.finish(TERM)
+
+
+def test_a_command_waits_for_a_start_that_is_just_opening_its_socket(folder: Folder) -> None:
+    folder.procfile("web: exec sleep 1000")
+    (folder.path / ".procrun").mkdir(mode=0o700)
+    lock = (folder.path / ".procrun/lock").open("wb")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    asked = folder.background("ps")
+    run = folder.start()
+    until(lambda: str(folder.path / ".procrun/lock") in opened(asked.pid), "ps waits for the lock")
+
+    lock.close()
+
+    output, _ = asked.communicate(timeout=30)
+    assert asked.returncode == 0
+    assert "web.1" in output
+    run.finish(TERM)
+
+
+def opened(pid: int) -> set[str]:
+    """The files that a process has open."""
+    return {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
