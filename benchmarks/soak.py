@@ -28,6 +28,7 @@ from session import STOP_LIMIT, Session
 from vitals import growth
 
 INSTANCES = 100
+PIPES = 2  # of each instance that is up: its stdin and its output
 LIFE = 15
 SHORTEST = 2.0  # minutes: fewer looks say nothing
 TELL_EVERY = 10  # looks
@@ -89,7 +90,7 @@ def _growing(taken: Sequence[Look]) -> list[str]:
     times = [look.at for look in second]
     memory = growth(times, [look.uses.own for look in second])
     steps = max(look.uses.own for look in second) - max(look.uses.own for look in first)
-    descriptors = growth(times, [look.uses.descriptors - look.up for look in second])
+    descriptors = growth(times, [look.uses.descriptors - PIPES * look.up for look in second])
     print("\n  second half:")
     faults = [
         _judged("own memory, KiB a minute", memory, MEMORY_BOUND),

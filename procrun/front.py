@@ -83,6 +83,7 @@ class _Front:
         self._ended_well = False
         self._unheard: Timer | None = None
         self._presses = Presses()
+        self._continued = False
         self._loop = Loop()
         # In this process, while the supervisor reads its plan in the other.
         from procrun.family import Family
@@ -100,6 +101,7 @@ class _Front:
     def run(self) -> NoReturn:
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # `stty tostop`: a word of ours must not stop us
         listen_to(self._loop, self._pass_on, self._reap)
+        signal.signal(signal.SIGCONT, self._note_continued)
         self._loop.read(self._news, self._hear)
         self._loop.after(0, self._reap)  # it may have ended before SIGCHLD had its handler
         self._listen()
@@ -134,6 +136,8 @@ class _Front:
                 self._hurry(press)
             return
         os.kill(self._supervisor, number)
+        if number in (signal.SIGTSTP, signal.SIGCONT):
+            self._continued = number == signal.SIGCONT
         if number == signal.SIGCONT:
             self._listen()  # the shell's fg
         if number in STOPPING:
@@ -196,8 +200,18 @@ class _Front:
                 self._suspend()
         return bool(data)
 
+    def _note_continued(self, number: int, frame: object) -> None:
+        """At once, as a stop may be just ahead; the loop passes it on."""
+        self._continued = True
+
     def _suspend(self) -> None:
-        """Stop as the terminal meant it; where no shell could continue it, the kernel lets TSTP pass (signal(7))."""
+        """Stop as the terminal meant it; where no shell could continue it, the kernel lets TSTP pass (signal(7)).
+
+        Not where CONT has come since: nobody would send another one.
+        """
+        if self._continued:
+            self._pass_on(signal.SIGCONT)
+            return
         self._give_back()
         before = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)

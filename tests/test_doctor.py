@@ -155,9 +155,7 @@ def test_on_a_terminal_it_asks(folder: Folder, answer: str, lives: bool, status:
 
 def test_what_ignores_term_is_killed_at_the_budget_and_so_is_what_its_parent_hid(folder: Folder) -> None:
     """The hidden one is known as its parent's child alone, and the parent ends at TERM."""
-    hidden = (
-        "env -i setsid /bin/sh -c 'trap \"\" TERM; echo $$ > hidden; while :; do /bin/sleep 0.2; done' >/dev/null 2>&1"
-    )
+    hidden = "env -i setsid /bin/sh -c 'trap \"\" TERM; echo $$ > hidden; exec /bin/sleep 600' >/dev/null 2>&1"
     run = killed(
         folder,
         f"web: {hidden} & until test -s hidden; do sleep 0.02; done; echo ready; wait",

@@ -293,7 +293,7 @@ def test_cycle_of_recognised_and_configured_order_is_a_fault_with_a_cure_that_cu
         "procrun.toml: process.redis.after: redis → web → db → worker → redis is a cycle, as recognised stores start "
         "first; set after = [] in [process.web]"
     )
-    assert specs(folder, f"{toml}process.web.manners.after = []")["worker"].manners.after == ("redis",)
+    assert specs(folder, f"{toml}process.web.after = []")["worker"].manners.after == ("redis",)
     assert plan(folder, toml, no_order=True)
 
 

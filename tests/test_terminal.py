@@ -156,6 +156,7 @@ def test_tstp_to_procrun_alone_suspends_the_dynos_and_cont_continues_them(
 
     shell.sendline("kill -CONT $front")
     until(lambda: state(pid) != "T", "the dyno goes on")
+    shell.sendline("until jobs -r | grep -q .; do sleep 0.05; done")  # until bash knows it too: `wait` says 148 else
     shell.sendline("kill $front; wait $front; echo status $?")
     shell.expect("status 143")
 
