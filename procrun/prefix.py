@@ -51,7 +51,8 @@ class Prefix:
     def _time(self, format_: str, at: float) -> bytes:
         second = int(at)
         if MILLISECONDS in format_:
-            format_ = format_.replace(MILLISECONDS, f"{int(at % 1 * 1000):03}")
+            digits = f"{int(at % 1 * 1000):03}"
+            format_ = "%%".join(part.replace(MILLISECONDS, digits) for part in format_.split("%%"))
         elif second == self._second:
             return self._clock
         self._second = second

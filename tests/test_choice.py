@@ -106,6 +106,7 @@ def test_a_wrong_value_is_one_line_and_nothing_is_started(folder: Folder, option
         ("off", ""),
         ("%Y-%m-%dT%H:%M:%S", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d "),
         ("%s.%L", r"\d{10}\.\d{3} "),
+        ("%%L %H", r"%L \d\d "),
         ("at %H", r"at \d\d "),
         ("100%% %H", r"100% \d\d "),
     ],

@@ -330,3 +330,20 @@ def test_a_message_into_a_file_is_not_written_over_by_what_follows(folder: Folde
     before, message, after = (folder.path / "log").read_text().splitlines()
     assert (before, after) == ("before", "after")
     assert message.startswith("procrun: nothing runs in ")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["version"], ["env"], ["help", "start"]])
+def test_an_output_that_takes_nothing_is_one_line(folder: Folder, arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([*PROCRUN, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+
+    assert result.returncode == 1
+    assert result.stderr == "procrun: standard output takes nothing more (No space left on device)\n"
+
+
+def test_a_closed_output_is_no_fault(folder: Folder) -> None:
+    folder.write(".env", "A=b\n")
+    script = f"{' '.join(PROCRUN)} env >&-; {' '.join(PROCRUN)} version >&-"
+    result = subprocess.run(["sh", "-c", script], stderr=subprocess.PIPE, text=True, check=False)
+
+    assert (result.returncode, result.stderr) == (0, "")

@@ -1,7 +1,10 @@
 """The command group: commands load when they are used, options stand before or after them."""
 
+import errno
 import importlib
+import os
 import signal
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +15,9 @@ from procrun.cli.click_options import parameters, process_names
 from procrun.cli.faults import told, warn
 from procrun.cli.options import START, by_flag
 from procrun.cli.start import start
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a write says where there is no room, or no terminal any more."""
 
 COMMANDS = {
     "start": "main",
@@ -65,9 +71,19 @@ class _Commands(click.Group):
 
 
 def run() -> int:
-    """Run the command line; the exit status. A fault of usage is one line."""
+    """Run the command line; the exit status. A fault of usage is one line, and so is an output that takes nothing."""
+    if sys.stdout is None:  # closed: `>&-`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for as long as we live
     try:
-        return int(procrun.main(prog_name="procrun", standalone_mode=False) or 0)
+        status = int(procrun.main(prog_name="procrun", standalone_mode=False) or 0)
+        sys.stdout.flush()
+        return status
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python says it once more at its end
+        warn(f"standard output takes nothing more ({error.strerror})")
+        return 1
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx is not None else "procrun"
         text = error.format_message().removesuffix(".")
