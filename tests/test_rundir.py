@@ -512,16 +512,17 @@ def test_one_suspended_run_does_not_keep_from_another(folder: Folder) -> None:
     worker.finish(TERM)
 
 
-def test_a_command_waits_for_a_start_that_is_just_opening_its_socket(folder: Folder) -> None:
+def test_a_command_waits_for_a_start_that_is_under_way(folder: Folder) -> None:
     folder.procfile("web: exec sleep 1000")
-    (folder.path / ".procrun").mkdir(mode=0o700)
-    lock = (folder.path / ".procrun/lock").open("wb")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    asked = folder.background("ps")
     run = folder.start()
-    until(lambda: str(folder.path / ".procrun/lock") in opened(asked.pid), "ps waits for the lock")
-
-    lock.close()
+    until(lambda: folder.procrun("ps").returncode == 0, "it serves")
+    socket_ = next((folder.path / ".procrun").glob("*.sock"))
+    with (folder.path / ".procrun/lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        hidden = socket_.rename(socket_.with_suffix(".hidden"))  # as if it were not there yet
+        asked = folder.background("ps")
+        until(lambda: str(folder.path / ".procrun/lock") in opened(asked.pid), "ps waits for the lock")
+        hidden.rename(socket_)
 
     output, _ = asked.communicate(timeout=30)
     assert asked.returncode == 0
