@@ -211,9 +211,9 @@ def test_who_reads_slowly_is_told_what_he_missed(folder: Folder) -> None:
     block = "x" * 500
     wait = "while ! [ -e go ]; do sleep 0.02; done"
     run = started(folder, f"web: echo ready; {wait}; yes {block} | head -20000; echo end; sleep 60")
-    follower = folder.background("logs", "-f", "--no-prefix", "-n", "0", "web", "procrun")
-    tasks = Path(f"/proc/{follower.pid}/task")
-    until(lambda: len(list(tasks.iterdir())) > 1, "it follows")
+    follower = folder.background("logs", "-f", "--no-prefix", "-n", "1", "web", "procrun")
+    assert follower.stdout is not None
+    assert follower.stdout.readline() == "ready\n"
     follower.send_signal(signal.SIGSTOP)
     (folder.path / "go").touch()
     run.wait_for(r"\| end$")
