@@ -19,6 +19,9 @@ _PF_EXITING = 4  # include/linux/sched.h
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
+TITLE = 80
+"""Characters of a command line that people are shown."""
+
 
 def become_subreaper() -> None:
     """Orphans below this process become its children, double-forked daemons included (prctl(2)).
@@ -130,8 +133,9 @@ def mark(pid: int, name: str) -> str | None:
 
 
 def title(pid: int) -> str:
-    """The command line of `pid` for people: blanks between the words, at most 60 characters."""
-    return command_line(pid)[:60] or os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
+    """The command line of `pid` for people: blanks between the words, at most TITLE characters."""
+    whole = command_line(pid) or os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
+    return whole if len(whole) <= TITLE else f"{whole[: TITLE - 1]}…"
 
 
 def named(rows: Sequence[Stat], most: int = 3) -> str:

@@ -82,8 +82,8 @@ def leftover_table(left: Sequence[Leftover]) -> str:
     from tabulate import tabulate
 
     cells = [
-        (row["name"], row["pid"], moment(row["started"]), row["command"], row["found_by"])
-        for row in leftover_rows(left)
+        (each.dyno.name, each.row.pid, moment(proc.clock(each.row.started)), proc.title(each.row.pid), each.how)
+        for each in left
     ]
     headers = ("INSTANCE", "PID", "STARTED", "COMMAND", "FOUND BY")
     return tabulate(cells, headers, tablefmt="plain", disable_numparse=True)
@@ -96,7 +96,7 @@ def leftover_rows(left: Sequence[Leftover]) -> list[dict[str, Any]]:
             "name": each.dyno.name,
             "pid": each.row.pid,
             "started": round(proc.clock(each.row.started), 2),
-            "command": proc.title(each.row.pid),
+            "command": proc.command_line(each.row.pid) or proc.title(each.row.pid),
             "found_by": each.how,
             "sure": each.sure,
             "run": each.run,

@@ -127,9 +127,7 @@ def test_the_next_start_names_what_is_still_alive_and_goes_on(folder: Folder) ->
 
     again = folder.start()
 
-    again.wait_for(
-        rf"was cut short: it was killed; still alive: web\.1 pid {left} \(.*polite\.py .*`procrun doctor --cl"
-    )
+    again.wait_for(rf"was cut short: it was killed; still alive: web\.1 pid {left} \(.+\); `procrun doctor --cl")
     again.wait_for("ready")
     again.finish(TERM)
     assert alive(left)
