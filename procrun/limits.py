@@ -31,12 +31,13 @@ def make_room(specs: Sequence[Spec], besides: int = 0) -> None:
     more = besides + sum(2 + (spec.console == APART) + bool(spec.manners.ready) for spec in specs)
     free = room(more + CLIENTS)
     if free < more:
-        count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else "anything"
+        count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else "procrun alone"
         allowed = _soft()
         text = (
             f"{allowed - free + more} file descriptors are needed to start {count}, and {allowed} are allowed at most"
         )
-        raise ConfigError(f"{text}; start fewer, or raise the hard limit (ulimit -Hn)", "ulimit -n")
+        fewer = "start fewer, or " if len(specs) > 1 else ""
+        raise ConfigError(f"{text}; {fewer}raise the hard limit (ulimit -Hn)", "ulimit -n")
 
 
 def room(wanted: int) -> int:

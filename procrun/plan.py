@@ -199,12 +199,14 @@ def _choose(plan: Plan, wishes: Wishes) -> list[Spec]:
     asked = (
         *((name, plan.sources.procfile) for name in wishes.names if name not in known),
         *((name, "-x") for name in sorted(excluded - known - {RELEASE})),
-        *((name, "-q") for name in sorted(plan.quiet - known - {RELEASE})),
+        *((name, "-q/--hide") for name in sorted(plan.quiet - known - {RELEASE})),
         *((name, "--only") for name in sorted(plan.only - known)),
         *((name, "--pty") for name in sorted(plan.pty - known - {EVERYBODY})),
     )
     for name, where in asked:
         raise ConfigError(f"no process {shown(name)}{there_are(types, name)}", where)
+    for name in sorted(plan.only & plan.quiet):
+        raise ConfigError(f"{name} is given to both", "--only and --hide")
     named = set(wishes.names or types)
     chosen = [
         spec

@@ -11,6 +11,8 @@ LAST_PORT = 65535
 LONGEST_TIME = 100
 """Letters that the time before a line may have."""
 
+_DIRECTIVE = re.compile(r"%[-_0^#]*[0-9]*[EO]?[a-zA-Z]")
+
 
 def port(text: str) -> int:
     """A TCP port that a process can listen on. Raises ValueError that says what to give."""
@@ -20,13 +22,13 @@ def port(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """A budget in seconds. Raises ValueError that says what to give."""
+    """A time in seconds. Raises ValueError that says what to give."""
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0 < value <= LONGEST_WAIT:  # never true of nan
-        raise ValueError(f"{shown(text)} is no budget; give seconds from above 0 to {LONGEST_WAIT}, as in 8 or 0.5")
+        raise ValueError(f"{shown(text)} is no time; give seconds, from above 0 to {LONGEST_WAIT}, as in 8 or 0.5")
     return value
 
 
@@ -75,7 +77,13 @@ def timestamps(text: str) -> str:
     """A format of strftime(3), empty for `off`; `ms` is the time of day with milliseconds. Raises ValueError."""
     if text in ("off", "ms"):
         return "" if text == "off" else "%H:%M:%S.%L"
-    shown = time.strftime(text) if text.isprintable() and re.search(r"%[a-zA-Z]", text) else ""
+    known = text.isprintable() and _DIRECTIVE.search(text) and all(map(_known, _DIRECTIVE.findall(text)))
+    shown = time.strftime(text) if known else ""
     if not shown.isprintable() or not 0 < len(shown) <= LONGEST_TIME:  # %n, %99999d
         raise ValueError(f'"{plain(text)}" is no format for a time; give one as in %H:%M:%S, or ms, or off')
     return text
+
+
+def _known(directive: str) -> bool:
+    """Whether strftime(3) knows it: what it does not know it leaves as it is. %L is ours."""
+    return directive == "%L" or time.strftime(directive) != directive

@@ -63,5 +63,5 @@ class Walk:
         """What comes next and when, for people: `KILL in 3 s`; empty where nothing does."""
         if self._timer is None or self._index + 1 >= len(self._steps):
             return ""
-        wait = max(0.0, self._timer.when - monotonic())
-        return f"{signal_name(self._steps[self._index + 1].signal)} in {wait:.0f} s"
+        wait, coming = round(self._timer.when - monotonic()), signal_name(self._steps[self._index + 1].signal)
+        return f"{coming} in {wait} s" if wait > 0 else f"{coming} now"

@@ -86,6 +86,10 @@ def test_a_pattern_that_takes_for_ever_is_given_up_and_holds_up_no_stop(folder: 
         (("--timestamps", "%n%H"), "is no format for a time"),
         (("--timestamps", "%99999d"), "is no format for a time"),
         (("--timestamps", "%H\n"), "is no format for a time"),
+        (("--timestamps", "%H %Q"), "is no format for a time"),
+        (("--timestamps", "%E"), "is no format for a time"),
+        (("--timestamps", "ms", "--no-timestamp"), "give one of --timestamps and --no-timestamp"),
+        (("--only", "web", "--hide", "web"), "--only and --hide: web is given to both"),
     ],
 )
 def test_a_wrong_value_is_one_line_and_nothing_is_started(folder: Folder, options: tuple[str, ...], said: str) -> None:

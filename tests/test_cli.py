@@ -74,16 +74,16 @@ def test_module_and_script_are_the_same(program: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["strat"], 'No such command "strat". There are: start, restart, '),
-        (["-f", "x", "strat", "web"], 'No such command "strat". There are: start, restart, '),
-        (["--procfile=x", "strat"], 'No such command "strat". There are: start, restart, '),
-        (["strat", "restart"], 'No such command "strat". There are: start, restart, '),
-        (["help", "strat"], 'No such command "strat"'),
+        (["strat"], 'no command "strat"; there are: start, restart, '),
+        (["-f", "x", "strat", "web"], 'no command "strat"; there are: start, restart, '),
+        (["--procfile=x", "strat"], 'no command "strat"; there are: start, restart, '),
+        (["strat", "restart"], 'no command "strat"; there are: start, restart, '),
+        (["start", "-p"], "Option '-p' requires an argument; `procrun start --help` tells more"),
+        (["help", "strat"], 'no command "strat"; there are: start, restart, '),
         (["--bogus"], "No such option '--bogus'"),
         (["--bogus", "start"], "No such option '--bogus'"),
         (["start", "--bogus"], "No such option '--bogus'"),
         (["restart", "-m", "web=1"], "No such option '-m'"),
-        (["start", "-p"], "Option '-p' requires an argument"),
         (["start", "--no-prefix=1"], "Option '--no-prefix' does not take a value"),
         (["scale"], "Missing argument 'TYPE=N…'"),
         (["scale", "web"], 'scale: "web" is not TYPE=NUMBER, as in web=2'),
@@ -103,7 +103,7 @@ def test_fault_of_usage_is_one_line_and_exit_status_2(folder: Folder, arguments:
 def test_budget_must_be_a_time_that_ends(folder: Folder, command: str, value: str) -> None:
     folder.procfile("web: true")
     made = folder.procrun(command, "-t", value)
-    expected = f'"{value}" is no budget; give seconds from above 0 to 1000000, as in 8 or 0.5'
+    expected = f'"{value}" is no time; give seconds, from above 0 to 1000000, as in 8 or 0.5'
     assert made.returncode == 2
     assert made.stderr == (
         f"procrun: Invalid value for '-t' / '--timeout': {expected}; `procrun {command} --help` tells more\n"
@@ -207,6 +207,15 @@ def test_bash_accepts_the_completion(folder: Folder) -> None:
         (["start", "-f", "nope", ""], []),
         (["start", "--exc"], ["--except"]),
         (["start", "-x", "cl"], ["clock"]),
+        (["start", "-x", "web,cl"], ["web,clock"]),
+        (["start", "-m", "web=2,w"], ["web=2,web=", "web=2,worker="]),
+        (["start", "--platform", "h"], ["heroku"]),
+        (["scale", "cl"], ["clock="]),
+        (["signal", "tt"], ["ttin", "ttou"]),
+        (["wait", "--for", "r"], ["ready"]),
+        (["chaos", "--faults", "fl"], ["flood"]),
+        (["export", "sys"], ["systemd"]),
+        (["help", "rel"], ["release"]),
         (["start", "-f", "Proc"], ["file,Proc"]),
         (["check", "-d", "a"], ["dir,a"]),
     ],

@@ -102,7 +102,7 @@ def test_wait_fails_for_what_ends_instead(folder: Folder) -> None:
     result = folder.procrun("wait", "job", "--for", "ready")
 
     assert result.returncode == 1
-    assert result.stderr == "procrun: not running: job.1; its output says why\n"
+    assert result.stderr == "procrun: ended, and will not be ready: job.1; `procrun ps` and its output tell more\n"
 
 
 def test_wait_for_exit_returns_when_it_has_ended(folder: Folder) -> None:
@@ -140,7 +140,7 @@ def test_wait_gives_up_with_124(folder: Folder) -> None:
 WRONG = [
     (("wait", "wbe"), 2, 'no process "wbe" here'),
     (("wait", "web", "--for", "luck"), 2, '"luck" is nothing to wait for; there are: ready, exit'),
-    (("wait", "web", "-t", "0"), 2, '"0" is no budget'),
+    (("wait", "web", "-t", "0"), 2, '"0" is no time'),
     (("wait",), 2, "Missing argument"),
     (("events", "wbe"), 2, 'no process "wbe" here'),
 ]

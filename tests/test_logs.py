@@ -138,6 +138,17 @@ def test_a_wrong_value_is_one_line(folder: Folder) -> None:
         assert result.stderr.count("\n") == 1
 
 
+def test_a_faulty_configuration_does_not_hide_what_is_in_memory(folder: Folder) -> None:
+    started(folder, "web: echo ready; sleep 60")
+    folder.write("procrun.toml", "log_dri = 1\n")
+
+    result = folder.procrun("logs", "web")
+
+    assert texts(result.stdout) == ["ready"]
+    assert result.stderr.startswith('procrun: procrun.toml: log_dri: unknown key; did you mean "log_dir"?')
+    assert result.stderr.endswith("; so log files are left out\n")
+
+
 # Followed
 
 

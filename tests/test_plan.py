@@ -99,7 +99,7 @@ def test_formation_names_and_exclusions_choose_the_instances(wishes: dict[str, A
         ({"names": ("web.01",)}, 'Procfile: no process "web.01"; there are: web, worker, clock; did you mean "web"?'),
         ({"names": ("release",)}, 'Procfile: no process "release"; there are: web, worker, clock'),
         ({"exclude": ("wbe",)}, '-x: no process "wbe"; there are: web, worker, clock; did you mean "web"?'),
-        ({"quiet": ("wbe",)}, '-q: no process "wbe"; there are: web, worker, clock; did you mean "web"?'),
+        ({"quiet": ("wbe",)}, '-q/--hide: no process "wbe"; there are: web, worker, clock; did you mean "web"?'),
     ],
 )
 def test_what_cannot_be_meant_is_refused(wishes: dict[str, Any], message: str) -> None:
@@ -406,7 +406,7 @@ def test_empty_file_of_foreman_says_nothing(three: Folder) -> None:
         ("formation: {web: 2}", ".foreman: formation: takes one plain value, as on foreman's command line"),
         (
             "timeout: .nan",
-            '.foreman: timeout: ".nan" is no budget; give seconds from above 0 to 1000000, as in 8 or 0.5',
+            '.foreman: timeout: ".nan" is no time; give seconds, from above 0 to 1000000, as in 8 or 0.5',
         ),
         ("- web", ".foreman: is not `option: value` lines, as in `formation: web=2`"),
         ("web", ".foreman: is not `option: value` lines, as in `formation: web=2`"),

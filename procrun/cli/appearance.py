@@ -6,6 +6,7 @@ from time import time
 from typing import Any
 
 from procrun.console import Window
+from procrun.errors import ConfigError
 from procrun.output import wants_colour
 from procrun.prefix import CLOCK, OURS, Look, Prefix
 
@@ -38,6 +39,8 @@ def window(look: Look) -> Window:
 
 
 def _timestamps(values: Mapping[str, Any]) -> str:
+    if values["no_timestamp"] and values["timestamps"] is not None:
+        raise ConfigError("give one of --timestamps and --no-timestamp")
     if values["no_timestamp"]:
         return ""
     return CLOCK if values["timestamps"] is None else str(values["timestamps"])

@@ -54,7 +54,7 @@ def _seed(text: str) -> int:
 _OPTIONS = (
     Option("duration", ("--for",), "SECONDS", _seconds, "How long faults are done, else 30; an hour at most."),
     Option("every", ("--every",), "SECONDS", _seconds, "From one fault to the next, else 2."),
-    Option("kinds", ("--faults",), "kill,stop,flood", _kinds, "Only these."),
+    Option("kinds", ("--faults",), "kill,stop,flood", _kinds, "Only these.", words=KINDS),
     Option("seed", ("--seed",), "N", _seed, "Do again what was done with this seed; else a new one is chosen."),
     Option("recover", ("--recover",), "SECONDS", _seconds, "How long everything has to recover, else 90."),
     Option("dry_run", ("--dry-run",), None, bool, "Show the plan and do nothing."),

@@ -31,7 +31,7 @@ def takes(*options: Option) -> Callable[[Function], Function]:
 
 
 def process_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The process types of the Procfile that begin so, for the shell's completion."""
+    """The process types of the Procfile that begin so, for the shell's completion; of a list the last one."""
     from procrun.sources import read
 
     wishes = Wishes(**{name: value for name, value in ctx.params.items() if name in ("procfile", "app_root")})
@@ -39,7 +39,22 @@ def process_names(ctx: click.Context, param: click.Parameter, incomplete: str) -
         entries = read(wishes, os.environ, required=False).entries if wishes.procfile != "-" else ()
     except ProcrunError:
         return []
-    return [CompletionItem(entry.name, help=entry.command) for entry in entries if entry.name.startswith(incomplete)]
+    before, comma, begun = incomplete.rpartition(",")
+    return [
+        CompletionItem(before + comma + entry.name, help=entry.command)
+        for entry in entries
+        if entry.name.startswith(begun)
+    ]
+
+
+def counts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The same with the sign before a number: `web=`."""
+    return [CompletionItem(f"{item.value}=", help=item.help) for item in process_names(ctx, param, incomplete)]
+
+
+def one_of(*words: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Completion by these words."""
+    return lambda ctx, param, incomplete: [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
 def _paths(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
@@ -47,7 +62,7 @@ def _paths(kind: str) -> Callable[[click.Context, click.Parameter, str], list[Co
     return lambda ctx, param, incomplete: [CompletionItem(incomplete, type=kind)]
 
 
-_COMPLETION = {"FILE": _paths("file"), "DIR": _paths("dir"), "NAME,…": process_names}
+_COMPLETION = {"FILE": _paths("file"), "DIR": _paths("dir"), "NAME,…": process_names, "TYPE=N,…": counts}
 
 
 def _reader(kind: Callable[[str], object]) -> Callable[[str], object]:
@@ -74,5 +89,5 @@ def _settings(option: Option) -> dict[str, Any]:
         "type": _reader(option.kind),
         "multiple": option.many,
         "help": option.help,
-        "shell_complete": _COMPLETION.get(option.metavar),
+        "shell_complete": one_of(*option.words) if option.words else _COMPLETION.get(option.metavar),
     }

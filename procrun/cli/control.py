@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from procrun.cli.click_options import process_names, takes
+from procrun.cli.click_options import counts, process_names, takes
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.client import Run, ended, find, rows, runs
@@ -55,7 +55,7 @@ def stop_command(names: tuple[str, ...], timeout: float | None, as_json: bool, *
 
 @click.command("scale")
 @takes(*APP)
-@click.argument("counts", nargs=-1, required=True, metavar="TYPE=N…")
+@click.argument("counts", nargs=-1, required=True, metavar="TYPE=N…", shell_complete=counts)
 def scale_command(counts: tuple[str, ...], **where: Any) -> int:
     """Have N instances of a type: the missing ones are started, those with the highest numbers stopped."""
     formation: dict[str, int] = {}

@@ -31,7 +31,7 @@ def _until(text: str) -> str:
 
 
 _WAIT = (
-    Option("until", ("--for",), "WHAT", _until, "ready (else), or exit: ended, and not started again."),
+    Option("until", ("--for",), "WHAT", _until, "ready (else), or exit: ended, and not started again.", words=_UNTIL),
     Option("timeout", ("-t", "--timeout"), "SECONDS", seconds, "Give up after so long; exit 124 then."),
 )
 
@@ -84,5 +84,5 @@ def wait_command(names: tuple[str, ...], until: str | None, timeout: float | Non
             raise ControlError(f"the running procrun answered something else: {type(done).__name__}")
         failed += done.failed
     if failed:
-        warn(f"not running: {', '.join(failed)}; its output says why")
+        warn(f"ended, and will not be ready: {', '.join(failed)}; `procrun ps` and its output tell more")
     return 1 if failed else 0

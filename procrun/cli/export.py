@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from procrun.cli.click_options import takes
+from procrun.cli.click_options import one_of, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PORT
 from procrun.errors import ConfigError
@@ -21,7 +21,7 @@ from procrun.plan import build
 @click.option("-u", "--user", help="The user it runs as; the app's name otherwise.")
 @click.option("-s", "--shell", default="/bin/sh", show_default=True, help="The shell that runs the commands.")
 @click.option("-t", "--template-dir", metavar="DIR", help="Templates instead of the packaged ones.")
-@click.argument("format_", metavar="FORMAT")
+@click.argument("format_", metavar="FORMAT", shell_complete=one_of(*formats()))
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
 def export_command(
     format_: str,

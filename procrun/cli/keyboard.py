@@ -43,6 +43,8 @@ class Keyboard:
         if number <= len(names):
             self._chosen = names[number - 1]
             self._say(f"{self._chosen} is chosen: m mutes or shows it, r restarts it")
+        else:
+            self._say(f"there is no instance {number}: ? lists them")
 
     def _help(self) -> None:
         self._say(HELP)

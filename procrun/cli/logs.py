@@ -16,11 +16,12 @@ from procrun.choice import matching
 from procrun.cli import appearance
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
+from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON_LINES, LOOK, Option
 from procrun.cli.several import hear, put_out
 from procrun.client import Run, ask, runs
 from procrun.config import load
-from procrun.errors import ControlError, NoRunError
+from procrun.errors import ConfigError, ControlError, NoRunError
 from procrun.hints import plain, there_are
 from procrun.jsonlines import lines_as_json
 from procrun.logreading import Logged
@@ -84,7 +85,8 @@ def logs_command(
     """
     root = root_of({key: values[key] for key in ("procfile", "env_files", "app_root")})
     begun = time.time()  # a run that answers after this has what came before in its files
-    there, folder = runs(root), load(root).log_dir
+    there = runs(root)
+    folder = _log_dir(root, there)
     files = os.path.join(root, folder) if folder is not None else None
     _see_to(root, names, there, files, follow)
     if follow and last is None and since is None:
@@ -98,6 +100,17 @@ def logs_command(
         for pieces in _from_runs(there, request, grep, last):
             shown.show(pieces)
     return 0
+
+
+def _log_dir(root: str, there: Sequence[Run]) -> str | None:
+    """Where log files are; where something runs a fault in `procrun.toml` is no reason not to show what it wrote."""
+    try:
+        return load(root).log_dir
+    except ConfigError as error:
+        if not there:
+            raise
+        warn(f"{error}; so log files are left out")
+        return None
 
 
 def _see_to(root: str, names: Sequence[str], there: Sequence[Run], files: str | None, follow: bool) -> None:

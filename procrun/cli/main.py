@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from procrun import __version__
 from procrun.cli.click_options import parameters, process_names
 from procrun.cli.faults import told, warn
 from procrun.cli.options import START, by_flag
 from procrun.cli.start import start
+from procrun.hints import shown, there_are
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What a write says where there is no room, or no terminal any more."""
@@ -60,7 +62,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS:
-            ctx.fail(f'No such command "{args[0]}". There are: {", ".join(COMMANDS)}.')
+            ctx.fail(_unknown(args[0]))
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -85,15 +87,25 @@ def run() -> int:
         warn(f"standard output takes nothing more ({error.strerror})")
         return 1
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx is not None else "procrun"
         text = error.format_message().removesuffix(".")
-        warn(f"{text}; `{path} --help` tells more")
+        warn(f"{text}; `{_at_fault(error)} --help` tells more")
         return error.exit_code
     except click.ClickException as error:
         warn(error.format_message())
         return error.exit_code
     except click.Abort:
         return 128 + signal.SIGINT
+
+
+def _unknown(command: str) -> str:
+    return f"no command {shown(command)}{there_are(COMMANDS, command)}"
+
+
+def _at_fault(error: click.UsageError) -> str:
+    """The command whose help tells more; click does not say it of an option that lacks its value."""
+    if error.ctx is not None:
+        return error.ctx.command_path
+    return " ".join(["procrun", *(word for word in command_first(sys.argv[1:])[:1] if word in COMMANDS)])
 
 
 def command_first(args: Sequence[str]) -> list[str]:
@@ -140,6 +152,10 @@ start_command = click.Command(
 )
 
 
+def _command_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in COMMANDS if name.startswith(incomplete)]
+
+
 @click.command("version")
 def version_command() -> None:
     """Print the version."""
@@ -147,13 +163,13 @@ def version_command() -> None:
 
 
 @click.command("help")
-@click.argument("command", required=False)
+@click.argument("command", required=False, shell_complete=_command_names)
 @click.pass_context
 def help_command(ctx: click.Context, command: str | None) -> None:
     """Print the help of a command."""
     group = ctx.find_root()
     found = procrun.get_command(ctx, command) if command else procrun
     if found is None:
-        ctx.fail(f'No such command "{command}".')
-    with click.Context(found, info_name=command, parent=group) if command else group as shown:
-        click.echo(found.get_help(shown))
+        ctx.fail(_unknown(str(command)))
+    with click.Context(found, info_name=command, parent=group) if command else group as context:
+        click.echo(found.get_help(context))

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from procrun import values
+from procrun.model import PLATFORMS
 
 
 class Option(NamedTuple):
     """One option: `metavar` is None for a plain flag; `many` may be given several times.
 
-    `kind` reads the value, and raises ValueError that says what to give.
+    `kind` reads the value, and raises ValueError that says what to give; `words` are all that it takes, where they
+    are few.
     """
 
     name: str
@@ -18,6 +20,7 @@ class Option(NamedTuple):
     kind: Callable[[str], object]
     help: str
     many: bool = False
+    words: tuple[str, ...] = ()
 
 
 APP = (
@@ -67,10 +70,17 @@ LOOK = (
     ),
 )
 PLATFORM = (
-    Option("platform", ("--platform",), "NAME", values.platform, "local (else), heroku or server; as in procrun.toml."),
+    Option(
+        "platform",
+        ("--platform",),
+        "NAME",
+        values.platform,
+        "local (else), heroku or server; as in procrun.toml.",
+        words=PLATFORMS,
+    ),
     Option("no_order", ("--no-order",), None, bool, "Recognise no stores: everything starts and stops at once."),
 )
-JSON = (Option("as_json", ("--json",), None, bool, "As JSON: times in seconds, memory in bytes."),)
+JSON = (Option("as_json", ("--json",), None, bool, "As JSON, for programs."),)
 JSON_LINES = (Option("as_json", ("--json",), None, bool, "As JSON, one object a line; stderr told from stdout."),)
 TERMINALS = (
     Option("no_keys", ("--no-keys",), None, bool, "Read no keys from the terminal (? lists what they do)."),

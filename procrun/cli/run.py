@@ -46,7 +46,13 @@ def run_command(words: tuple[str, ...], **wishes: Any) -> int:
     argv = ["/bin/sh", "-c", shell.exec_line(words[0])] if in_shell else list(words)
     if wishes["app_root"]:
         os.chdir(sources.root)
-    _become(argv, {**env, "PS": "run.1"})
+    try:
+        _become(argv, {**env, "PS": "run.1"})
+    except CommandError as error:
+        if words[0] in [entry.name for entry in sources.entries]:
+            text = f"{error}; to run the entry {words[0]} give its name alone, it takes no arguments"
+            raise CommandError(text, error.exit_status) from None
+        raise
 
 
 @click.command("release")

@@ -6,13 +6,15 @@ from typing import Any
 
 import click
 
-from procrun.cli.click_options import process_names, takes
+from procrun.cli.click_options import one_of, process_names, takes
 from procrun.cli.control import each, root_of
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON
 from procrun.client import find
 from procrun.errors import CommandError, ConfigError
 from procrun.messages import Deploy, Deployed, Quiet, Request, Signal
+
+_SIGNALS = [number.name.removeprefix("SIG").lower() for number in signal.Signals]
 
 _names = click.argument("names", nargs=-1, required=True, metavar="NAME…", shell_complete=process_names)
 
@@ -32,7 +34,7 @@ def quiet_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
 @click.command("signal")
 @takes(*APP, *JSON)
 @click.option("--force", is_flag=True, help="Also a signal that the program does not catch and dies of.")
-@click.argument("signal_", metavar="SIG")
+@click.argument("signal_", metavar="SIG", shell_complete=one_of(*_SIGNALS))
 @_names
 def signal_command(signal_: str, names: tuple[str, ...], force: bool, as_json: bool, **where: Any) -> int:
     """Send a signal to the main process of NAME: TTIN has Sidekiq write the stacks of its threads into the stream."""
