@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from procrun import limits, proc
+from procrun import limits, plan, proc
 from procrun.deploying import Deployment
 from procrun.errors import ControlError
 from procrun.hints import shown, there_are
@@ -210,6 +210,8 @@ class Desk:
         fewer = [p for p in running.values() if p.spec.type in request.formation and p.spec.name not in names]
         more = [spec for spec in wanted if spec.name not in running or not running[spec.name].wanted]
         limits.make_room(more)
+        plan.refuse_shared_ports([*(p.spec for p in running.values() if p.wanted), *more])
+        plan.taken_ports(spec for spec in more if spec.name not in running)
 
         def act() -> None:
             self._supervisor.stop(fewer, None, again=False)

@@ -70,7 +70,7 @@ def lay_out(sources: Sources, wishes: Wishes) -> Plan:
         manners=manners,
     )
     specs = tuple(_choose(plan, wishes))
-    _refuse_shared_ports(specs)
+    refuse_shared_ports(specs)
     return plan._replace(specs=specs)
 
 
@@ -247,15 +247,16 @@ def _single(wishes: Wishes) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
-def _refuse_shared_ports(specs: Iterable[Spec]) -> None:
+def refuse_shared_ports(specs: Iterable[Spec]) -> None:
     """Raise ConfigError where two instances that name `$PORT` would get the same one."""
     users: dict[int, Spec] = {}
     for spec in specs:
         if _NAMES_PORT.search(spec.command):
             other = users.setdefault(spec.port, spec)
             if other is not spec:
-                text = f"{other.name} and {spec.name} would both get port {spec.port}"
-                raise ConfigError(f"{text}; start at most {PORTS_PER_TYPE} of {other.type}", "ports")
+                first, second = sorted((other, spec), key=lambda each: _number(each.name), reverse=True)
+                text = f"{first.name} and {second.name} would both get port {spec.port}"
+                raise ConfigError(f"{text}; start at most {PORTS_PER_TYPE} of {first.type}", "ports")
 
 
 def _base_port(wishes: Wishes, loaded: Environment) -> int:

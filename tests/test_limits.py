@@ -74,8 +74,8 @@ def test_with_too_few_descriptors_for_anything_one_line_says_so(folder: Folder, 
 
     assert run.finish() == 2
     assert re.fullmatch(
-        rf"procrun: ulimit -n: \d+ file descriptors are needed to start procrun alone, and {count} are allowed at most; "
-        r"raise the hard limit \(ulimit -Hn\)\n",
+        rf"procrun: ulimit -n: \d+ file descriptors are needed to start procrun alone, and {count} are "
+        r"allowed at most; raise the hard limit \(ulimit -Hn\)\n",
         run.output,
     )
     assert not (folder.path / "started").exists()

@@ -11,7 +11,7 @@ import pytest
 from procrun.errors import ConfigError
 from procrun.model import Wishes
 from procrun.plan import build, port_holder, taken_ports
-from tests.harness import Folder, until
+from tests.harness import Folder, free_base, until
 
 
 @pytest.fixture
@@ -107,3 +107,24 @@ def rows() -> list[tuple[str, str]]:
     """The local port and the state of every connection."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return [(fields[1].partition(":")[2], fields[3]) for fields in lines]
+
+
+def test_scale_refuses_a_port_that_is_taken_and_changes_nothing(folder: Folder) -> None:
+    folder.procfile("web: : $PORT; echo ready; exec sleep 1000")
+    base = free_base()
+    folder.start("-p", str(base)).wait_for("ready$")
+    with socket.create_server(("127.0.0.1", base + 1)):
+        made = folder.procrun("scale", "web=2")
+    assert made.returncode == 2
+    assert f"web.2: port {base + 1} is taken by pid {os.getpid()} (" in made.stderr
+    assert folder.procrun("ps").stdout.count("web.") == 1
+
+
+def test_scale_refuses_to_give_two_instances_one_port(folder: Folder) -> None:
+    folder.procfile("web: : $PORT; exec sleep 1000", "api: : $PORT; echo ready; exec sleep 1000")
+    base = free_base()
+    folder.start("-p", str(base), "-m", "web=0,api=1").wait_for("ready$")
+    made = folder.procrun("scale", "web=101")
+    assert made.returncode == 2
+    assert f"would both get port {base + 100}; start at most 100 of web" in made.stderr
+    assert folder.procrun("ps").stdout.count("web.") == 0
