@@ -39,6 +39,8 @@ class Backoff:
                 return None
             self._restarts.append(now)
         self._row = 1 if lived >= STEADY else self._row + 1
+        if policy.at_once and self._row == 1:
+            return 0.0
         return float(min(FIRST * 2.0 ** min(self._row - 1, 32), longest))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from procrun.errors import ConfigError
 from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
-from procrun.model import LONGEST_WAIT, PERIODS, PLATFORMS, RESTARTS, Config, Limit, ProcessConfig
+from procrun.model import LONGEST_WAIT, PERIODS, PLATFORMS, RESTARTS, Config, Heroku, Limit, ProcessConfig
 
 FILE = "procrun.toml"
 SMALLEST_LOG = 10_000
@@ -41,6 +41,9 @@ def load(root: str) -> Config:
     processes = given.pop("process", {})
     if not isinstance(processes, dict):
         raise ConfigError(f"takes tables, as in [process.worker]; this is {shown(processes)}", f"{name}: process")
+    heroku = given.pop("heroku", {})
+    if not isinstance(heroku, dict):
+        raise ConfigError(f"takes a table, as in [heroku]; this is {shown(heroku)}", f"{name}: heroku")
     values = _read(given, _KEYS, f"{name}: ")
     return Config(
         **values,
@@ -48,6 +51,7 @@ def load(root: str) -> Config:
             type_: _process(type_, table, f"{name}: process.{plain(type_)}") for type_, table in processes.items()
         },
         where=name,
+        heroku=Heroku(**_read(heroku, _HEROKU_KEYS, f"{name}: heroku.")),
     )
 
 
@@ -148,11 +152,13 @@ def _read(table: Mapping[str, object], keys: Mapping[str, "_Reader"], where: str
 def _why_unknown(key: str, value: object, keys: Mapping[str, "_Reader"]) -> str:
     if keys is _PROCESS_KEYS and key in _LATER:
         return "is not supported yet; remove it"
-    if keys is _PROCESS_KEYS and key in _KEYS:
+    if keys is not _KEYS and key in _KEYS:
         return "unknown key; it stands at the top of the file, above the first [process.…]"
     if keys is _KEYS and key in (*_PROCESS_KEYS, *_LATER):
         return "unknown key; it belongs to a process type: put it under [process.NAME]"
-    known = (*keys, "process") if keys is _KEYS else tuple(keys)
+    if key in _HEROKU_KEYS:
+        return "unknown key; it belongs to the simulated dyno: put it under [heroku]"
+    known = (*keys, "process", "heroku") if keys is _KEYS else tuple(keys)
     otherwise = f"; there are: {', '.join(known)}"
     if keys is _KEYS and isinstance(value, dict):
         otherwise = f"; for a process type write [process.{plain(key)}]"
@@ -203,6 +209,37 @@ def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT:
         raise ValueError(f"takes seconds, a number above 0 and up to {LONGEST_WAIT}, as in 10 or 0.5")
     return float(value)
+
+
+def _memory(value: object) -> int:
+    """Bytes; k, M and G are 1024 each, as Heroku and docker have it. `false` is no quota."""
+    if value is False:
+        return 0
+    found = re.fullmatch(r"\s*([0-9]{1,12})\s*([kMG])B?\s*", value, re.ASCII) if isinstance(value, str) else None
+    number = int(found[1]) * 1024 ** ("kMG".index(found[2]) + 1) if found is not None else 0
+    if not number:
+        raise ValueError('takes memory, as in "512M" or "1G", or false')
+    return number
+
+
+def _seconds_or_not(value: object) -> float:
+    if value is False:
+        return 0.0
+    try:
+        return _seconds(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or false") from None
+
+
+def _text_or_not(example: str) -> "_Reader":
+    def read(value: object) -> str:
+        if value is False:
+            return ""
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(f'takes text, as in "{example}", or false')
+        return value
+
+    return read
 
 
 def _text(example: str) -> "_Reader":
@@ -264,5 +301,14 @@ _PROCESS_KEYS: dict[str, _Reader] = {
     "restart_limit": _limit,
     "essential": _flag,
     "pty": _flag,
+    "memory": _memory,
+}
+_HEROKU_KEYS: dict[str, _Reader] = {
+    "crash_restart": _flag,
+    "boot_timeout": _seconds_or_not,
+    "memory": _memory,
+    "cycle": _text_or_not("24h"),
+    "app_json": _flag,
+    "log": _flag,
 }
 _LATER = ("ready",)

@@ -6,20 +6,31 @@ from typing import TYPE_CHECKING, NamedTuple
 from procrun import names, stopping
 from procrun.config import find_cycle
 from procrun.errors import ConfigError
-from procrun.model import Config, Entry, Finding, Manners, Policy, ProcessConfig, Step
+from procrun.model import Config, Entry, Finding, Heroku, Manners, Policy, ProcessConfig, Step
 
 if TYPE_CHECKING:  # what is known of programs is imported where one is known: 3 ms of a start
     from procrun.profiles import Profile
     from procrun.recognition import Recognised
 
 
+RELEASE = "release"
+"""The entry that Heroku runs once at each release: no part of the formation."""
+
+WEB = "web"
+"""The one type that Heroku gives a port to, and that has to listen there."""
+
+
 class Rules(NamedTuple):
-    """What holds for the whole run: the platform, its budgets in seconds, and whether stores are recognised."""
+    """What holds for the whole run: the platform, its budgets in seconds, and whether stores are recognised.
+
+    `heroku` is what a simulated dyno does, None on other platforms.
+    """
 
     platform: str
     budget: float
     store_budget: float
     order: bool = True
+    heroku: Heroku | None = None
 
 
 def all_manners(
@@ -38,7 +49,7 @@ def all_manners(
         before = [store for store in stores if not _comes_after(store, name, config)]
         manners[name] = _manners(name, found, given, rules, before, root)
         findings += _unused(given, rules.platform)
-        if given.restart_limit is not None and (given.restart or "never") == "never":
+        if given.restart_limit is not None and manners[name].policy.restart == "never":
             text = 'left unused, as nothing is restarted; restart = "on-failure" or "always" uses it'
             findings.append(Finding(given.places["restart_limit"], text))
     _refuse_cycle(manners, config)
@@ -66,6 +77,7 @@ def _manners(
     server = rules.platform == "server"
     others = () if is_store else tuple(stores)
     quiet = _quiet_signals(found, root) if server and found is not None else ()
+    heroku = rules.heroku if name != RELEASE and not is_store else None
     return Manners(
         stop_sequence=_sequence(found, given, rules, is_store, root),
         profile=profile.name if profile is not None else "",
@@ -79,8 +91,19 @@ def _manners(
         deadly=_deadly_signals(found, root) if found is not None else frozenset(),
         restart_signal=stopping.configured_restart_signal(given) if server else None,
         restart_on_deploy=given.restart_on_deploy is not False,
-        policy=Policy(given.restart or "never", given.restart_limit, given.essential is not False),
+        policy=_policy(given, heroku),
+        dyno=heroku is not None,
+        boot_timeout=heroku.boot_timeout if heroku is not None and name == WEB else 0.0,
+        memory=given.memory if given.memory is not None else heroku.memory if heroku is not None else 0,
     )
+
+
+def _policy(given: ProcessConfig, heroku: Heroku | None) -> Policy:
+    """That of the configuration; where it has none any end of a dyno is a crash, and the dyno is started again."""
+    essential = given.essential is not False
+    if given.restart is None and given.essential is not True and heroku is not None and heroku.crash_restart:
+        return Policy("always", given.restart_limit, essential, at_once=True)
+    return Policy(given.restart or "never", given.restart_limit, essential)
 
 
 def _sequence(

@@ -45,7 +45,8 @@ class Wishes(NamedTuple):
 
     `formation` is foreman's `-m` (types not named get none), `concurrency` honcho's `-c` (they get one); `defaults` are
     variables of procrun's own, for where neither a file nor the shell sets them. `pty` names who gets a
-    pseudo-terminal ("all" means everybody); of the others stdout and stderr are told `apart`, or are one.
+    pseudo-terminal ("all" means everybody); of the others stdout and stderr are told `apart`, or are one. `cycle` is
+    after how many seconds each instance is restarted.
     """
 
     procfile: str | None = None
@@ -64,6 +65,7 @@ class Wishes(NamedTuple):
     pty: tuple[str, ...] = ()
     apart: bool = False
     defaults: Mapping[str, str] = {}
+    cycle: float | None = None
 
 
 class Step(NamedTuple):
@@ -89,11 +91,30 @@ RESTARTS = ("never", "on-failure", "always")
 
 
 class Policy(NamedTuple):
-    """What the end of an instance means: whether it is started again, how often, and whether it ends the run."""
+    """What the end of an instance means: whether it is started again, how often, and whether it ends the run.
+
+    After an end that is not one of a row it is started again `at_once`, or else after the first pause.
+    """
 
     restart: str = "never"
     limit: Limit | None = None
     essential: bool = True
+    at_once: bool = False
+
+
+class Heroku(NamedTuple):
+    """What the simulated dyno does (`[heroku]` of `procrun.toml`); each thing can be switched off.
+
+    `boot_timeout` is in seconds, `memory` in bytes; 0 is off. `cycle` is as written (`24h`), empty is off. `log` has
+    what happens told in Heroku's words, too.
+    """
+
+    crash_restart: bool = True
+    boot_timeout: float = 60.0
+    memory: int = 0
+    cycle: str = ""
+    app_json: bool = True
+    log: bool = True
 
 
 class ProcessConfig(NamedTuple):
@@ -101,7 +122,7 @@ class ProcessConfig(NamedTuple):
 
     `stop_sequence` and `restart_signal` are as written (a list as a tuple); `stopping` reads them. A profile "none"
     stands for a program of which nothing is to be assumed. `places` is where each key was given
-    (`procrun.toml: process.worker.after`).
+    (`procrun.toml: process.worker.after`). `memory` is a quota in bytes, 0 for none.
     """
 
     profile: str | None = None
@@ -115,6 +136,7 @@ class ProcessConfig(NamedTuple):
     essential: bool | None = None
     pty: bool | None = None
     places: Mapping[str, str] = {}
+    memory: int | None = None
 
 
 class Config(NamedTuple):
@@ -138,6 +160,7 @@ class Config(NamedTuple):
     log_rotate: str = "never"
     processes: Mapping[str, ProcessConfig] = {}
     where: str | None = None
+    heroku: Heroku = Heroku()
 
 
 class Manners(NamedTuple):
@@ -148,6 +171,8 @@ class Manners(NamedTuple):
     catches is used; `busy_title` (a regular expression with the groups busy and quiet) reads its process title. A
     store is `ready` when it answers in that protocol. Death by a `clean` signal of ours is a clean end. `deadly`
     signals are known to end it with all its work, whatever it seems to catch (Ruby catches some to die of them later).
+    A `dyno` is treated as on Heroku; it must listen on its port within `boot_timeout` seconds where that is not 0, and
+    should use no more `memory` than so many bytes where that is not 0.
     """
 
     stop_sequence: tuple[Step, ...]
@@ -163,6 +188,9 @@ class Manners(NamedTuple):
     restart_signal: int | None = None
     restart_on_deploy: bool = True
     policy: Policy = Policy()
+    dyno: bool = False
+    boot_timeout: float = 0.0
+    memory: int = 0
 
 
 class Spec(NamedTuple):
@@ -207,7 +235,8 @@ class Happening(NamedTuple):
 
     `what` is one of started, running, exited, signal, timeout (KILL at the budget), gone, failed, crashed (it starts
     again in `seconds`), given-up, left (by its leader), killing (others than its leader), strays (of no instance that
-    could be told), stuck; `detail` says more: the signal's name, the exit, the error. `seconds` counts from the first
+    could be told), stuck, bound (to its port), boot-timeout (not bound in time), memory (above its quota), memory-kill
+    (far above it), cycling; `detail` says more: the signal's name, the exit, the error. `seconds` counts from the first
     signal of a stop sequence (for `exited` and `gone` outside of one: from the start of the process).
     """
 

@@ -28,12 +28,17 @@ class Narrator:
         self._timeline = Timeline()
         self._reminder: Timer | None = None
         self._stopping: set[Process] = set()
+        self.told_elsewhere: frozenset[str] = frozenset()
+        """Happenings of a dyno that are told in Heroku's words, and need no others."""
 
     def hear(self, process: Process, happening: Happening) -> None:
         """Something happened to an instance."""
         name = happening.name
         line = self._timeline.add(happening)
+        dyno = process.spec.manners.dyno
         match happening.what:
+            case what if dyno and what in self.told_elsewhere:
+                pass
             case "exited":
                 self._exited(process, happening)
             case "signal":
@@ -44,6 +49,8 @@ class Narrator:
             case "started":
                 self.say(f"{name} {step(happening)}, port {process.spec.port}")
             case "waits" | "ready" | "unready" | "quiet" | "failed" | "stuck" | "crashed" | "given-up":
+                self.say(f"{name} {step(happening)}")
+            case "boot-timeout" | "memory" | "memory-kill" | "cycling":
                 self.say(f"{name} {step(happening)}")
             case "left" | "killing" | "strays":
                 self.say(f"{name} {step(happening)}")

@@ -8,15 +8,13 @@ from procrun import proc, shell, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
 from procrun.hints import shown, there_are
-from procrun.manners import Rules, all_manners
+from procrun.manners import RELEASE, Rules, all_manners
 from procrun.model import APART, PIPES, PTY, Config, Entry, Finding, Manners, Spec, Variable, Wishes
 from procrun.sources import Sources, read, with_foreman_defaults
 from procrun.stopping import DEFAULT_BUDGET, HEROKUS_BUDGET
 
 BASE_PORT = 5000
 PORTS_PER_TYPE = 100
-RELEASE = "release"
-"""The entry that Heroku runs once at each release: no part of the formation."""
 EVERYBODY = "all"
 """The name by which `--pty` means everybody, as `all=1` does in a formation."""
 DEFAULTS = {"PYTHONUNBUFFERED": "1"}
@@ -39,6 +37,7 @@ class Plan(NamedTuple):
     platform: str
     budget: float
     manners: Mapping[str, Manners]
+    cycle: float
 
 
 def build(wishes: Wishes, environ: Mapping[str, str]) -> Plan:
@@ -50,6 +49,8 @@ def lay_out(sources: Sources, wishes: Wishes) -> Plan:
     """What `wishes` ask for of what has been read. Raises ConfigError for the first fault."""
     config = sources.config
     wishes = with_foreman_defaults(_with_formation(sources, wishes))
+    if wishes.formation is None and wishes.concurrency is None:
+        wishes = wishes._replace(concurrency=sources.formation)
     rules = _rules(config, wishes)
     release = [entry for entry in sources.entries if entry.name == RELEASE and RELEASE in wishes.names]
     variables = {name: variable.value for name, variable in sources.environment.variables.items()}
@@ -68,6 +69,7 @@ def lay_out(sources: Sources, wishes: Wishes) -> Plan:
         platform=rules.platform,
         budget=rules.budget,
         manners=manners,
+        cycle=_cycle(config, wishes, rules),
     )
     specs = tuple(_choose(plan, wishes))
     refuse_shared_ports(specs)
@@ -163,7 +165,22 @@ def _rules(config: Config, wishes: Wishes) -> Rules:
             text = f"{config.total_budget:g} s leave no time beside the {config.store_budget:g} s of store_budget"
             raise ConfigError(text, f"{config.where}: total_budget")
         budget = min(budget, left)
-    return Rules(wishes.platform or config.platform, budget, config.store_budget, not wishes.no_order)
+    platform = wishes.platform or config.platform
+    heroku = config.heroku if platform == "heroku" else None
+    return Rules(platform, budget, config.store_budget, not wishes.no_order, heroku)
+
+
+def _cycle(config: Config, wishes: Wishes, rules: Rules) -> float:
+    """After how many seconds each instance is restarted, 0 for never. Raises ConfigError where that cannot be."""
+    if wishes.cycle is not None and rules.platform == "server":
+        raise ConfigError(
+            "is for the platforms local and heroku; on a server nothing is restarted by the clock", "--cycle"
+        )
+    try:
+        configured = values.period(config.heroku.cycle) if config.heroku.cycle else 0.0
+    except ValueError as error:
+        raise ConfigError(str(error), f"{config.where}: heroku.cycle") from None
+    return wishes.cycle or (configured if rules.heroku is not None else 0.0)
 
 
 def _budget_findings(rules: Rules, config: Config, wishes: Wishes) -> Iterable[Finding]:

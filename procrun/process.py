@@ -152,6 +152,16 @@ class Process:
         """Pass STOP or CONT to everything of it (Ctrl-Z, fg)."""
         self._signal(number)
 
+    def remark(self, what: str, seconds: float, detail: str) -> None:
+        """Somebody who watches it has seen something."""
+        self._tell(what, seconds, detail)
+
+    def crash(self) -> None:
+        """KILL everything of it at once: that it ends now is as if it had ended by itself."""
+        if self.state is State.UP:
+            self.forced += 1
+            self._signal(signal.SIGKILL)
+
     # What happened to it
 
     def exited(self, end: Exit) -> None:

@@ -12,7 +12,10 @@ from procrun.model import Config, Entry, Finding, Variable, Wishes
 
 
 class Sources(NamedTuple):
-    """What was read: the app's folder, its entries and its environment, and the files with their state then."""
+    """What was read: the app's folder, its entries and its environment, and the files with their state then.
+
+    `formation` is that of `app.json`, written as for `-c`.
+    """
 
     root: str
     procfile: str
@@ -21,6 +24,7 @@ class Sources(NamedTuple):
     config: Config
     findings: tuple[Finding, ...]
     files: tuple[tuple[str, tuple[int, int] | None], ...]
+    formation: str | None = None
 
 
 def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True) -> Sources:
@@ -37,21 +41,29 @@ def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True) -> S
     name = path or "stdin"
     text = _read_procfile(path) if required or path is None or os.path.exists(path) else None
     entries, findings = procfile.parse(text, name) if text is not None else ((), ())
+    root = _root(wishes, path)
+    types = [entry.name for entry in entries]
+    configured = _configuration(root, types)
+    files = [path, *env_files, os.path.join(root, config.FILE)]
+    formation = None
+    if (wishes.platform or configured.platform) == "heroku" and configured.heroku.app_json:
+        from procrun import app_json  # JSON, so only where it is used
+
+        files.append(os.path.join(root, app_json.FILE))
+        given = app_json.load(root, types)
+        loaded, formation = app_json.complete(loaded, given), given.formation
+        findings = (*findings, *given.findings)
     loaded = environment.resolve_providers(loaded, _has_sidekiq(entries, loaded))
     loaded = _with_defaults(loaded, wishes.defaults)
-    root = _root(wishes, path)
     return Sources(
         root=root,
         procfile=name,
         entries=entries,
         environment=loaded,
-        config=_configuration(root, [entry.name for entry in entries]),
+        config=configured,
         findings=(*findings, *loaded.findings),
-        files=tuple(
-            (os.path.abspath(file), _stamp(file))
-            for file in (path, *env_files, os.path.join(root, config.FILE))
-            if file is not None
-        ),
+        files=tuple((os.path.abspath(file), _stamp(file)) for file in files if file is not None),
+        formation=formation,
     )
 
 

@@ -10,6 +10,7 @@ from procrun.model import LONGEST_WAIT, PLATFORMS
 LAST_PORT = 65535
 LONGEST_TIME = 100
 """Letters that the time before a line may have."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _DIRECTIVE = re.compile(r"%[-_0^#]*[0-9]*[EO]?[a-zA-Z]")
 
@@ -30,6 +31,16 @@ def seconds(text: str) -> float:
     if not 0 < value <= LONGEST_WAIT:  # never true of nan
         raise ValueError(f"{shown(text)} is no time; give seconds, from above 0 to {LONGEST_WAIT}, as in 8 or 0.5")
     return value
+
+
+def period(text: str) -> float:
+    """`90s`, `15m`, `24h` or `1d` in seconds. Raises ValueError that says what to give."""
+    found = re.fullmatch(r"([0-9]{1,7})([smhd])", text.strip())
+    value = int(found[1]) * _UNITS[found[2]] if found is not None else 0
+    if not 0 < value <= LONGEST_WAIT:
+        most = f"{LONGEST_WAIT // _UNITS['d']}d"
+        raise ValueError(f"{shown(text)} is no period; give a number and its unit, up to {most}, as in 24h, 15m or 90s")
+    return float(value)
 
 
 def formation(text: str, types: Sequence[str]) -> dict[str, int]:

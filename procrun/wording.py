@@ -1,4 +1,4 @@
-"""What happened, in words: durations, exits, timelines, and Heroku's own for a process that needed KILL."""
+"""What happened, in words: durations, exits, timelines, and Heroku's own for its errors."""
 
 from collections.abc import Callable
 
@@ -28,6 +28,17 @@ def exit_timeout(seconds: float) -> str:
     """Heroku's own words for a process that needed KILL (its log since 2020)."""
     limit = f"{round(seconds, 1):g}"
     return f"Error R12 (Exit timeout) -> At least one process failed to exit within {limit} seconds of SIGTERM"
+
+
+def boot_timeout(seconds: float) -> str:
+    """Heroku's own words for a web process that does not listen on its port."""
+    return f"Error R10 (Boot timeout) -> Web process failed to bind to $PORT within {seconds:g} seconds of launch"
+
+
+RUNNING = "Process running mem="
+R14 = "Error R14 (Memory quota exceeded)"
+R15 = "Error R15 (Memory quota vastly exceeded)"
+"""Heroku's own words for a process that needs more memory than it has, and far more."""
 
 
 def step(happening: Happening) -> str:
@@ -65,6 +76,11 @@ _STEPS: dict[str, Callable[[Happening], str]] = {
     "killing": lambda h: f"beyond its leader has to be killed: {h.detail}",
     "strays": lambda h: f"is gone; whose these are cannot be told, they end with the run: {h.detail}",
     "stuck": lambda h: f"is not waited for: {h.detail}",
+    "bound": lambda h: f"listens on its port after {h.seconds:.2f} s",
+    "boot-timeout": lambda h: f"{h.detail}; KILL after {h.seconds:g} s (R10)",
+    "memory": lambda h: f"{RUNNING}{h.detail}; {R14}",
+    "memory-kill": lambda h: f"{RUNNING}{h.detail}; {R15}; KILL",
+    "cycling": lambda h: "is restarted, as it has run for its period",
 }
 """What is said of each happening; of any other its own name."""
 

@@ -53,7 +53,8 @@ def test_every_option_is_in_the_documentation_of_its_command(command: str, optio
 def test_every_key_of_the_configuration_has_its_row() -> None:
     assert set(rows(CONFIGURATION, "At the top")) == set(config._KEYS)
     assert set(rows(CONFIGURATION, "Of one process type")) == set(config._PROCESS_KEYS)
-    for heading in ("At the top", "Of one process type"):
+    assert set(rows(CONFIGURATION, "Of the simulated dyno")) == set(config._HEROKU_KEYS)
+    for heading in ("At the top", "Of one process type", "Of the simulated dyno"):
         assert all(len(row) == 4 and all(row) for row in rows(CONFIGURATION, heading).values())
 
 

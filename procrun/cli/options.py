@@ -82,11 +82,14 @@ PLATFORM = (
 )
 JSON = (Option("as_json", ("--json",), None, bool, "As JSON, for programs."),)
 JSON_LINES = (Option("as_json", ("--json",), None, bool, "As JSON, one object a line; stderr told from stdout."),)
+CYCLE = (
+    Option("cycle", ("--cycle",), "PERIOD", values.period, "Restart each once in so long, as a dyno: 24h, 15m, 90s."),
+)
 TERMINALS = (
     Option("no_keys", ("--no-keys",), None, bool, "Read no keys from the terminal (? lists what they do)."),
     Option("pty", ("--pty",), "NAME,…", str, "Give these a terminal of their own (a pty); all: everybody.", many=True),
 )
-START = (*APP, *PORT, *FORMATION, *CHOICE, *TERMINALS, *TIMEOUT, *PLATFORM, *LOOK, *JSON_LINES)
+START = (*APP, *PORT, *FORMATION, *CHOICE, *TERMINALS, *TIMEOUT, *PLATFORM, *LOOK, *JSON_LINES, *CYCLE)
 
 
 def by_flag(options: tuple[Option, ...]) -> dict[str, Option]:

@@ -24,6 +24,7 @@ from procrun.wording import as_event, finding_line, step
 if TYPE_CHECKING:
     from procrun.cli.keyboard import Keyboard
     from procrun.cli.service import Service
+    from procrun.dynos import DynoManager
     from procrun.ledger import Ledger
 
 PATIENCE = 10.0
@@ -103,6 +104,7 @@ class Session:
         self._keyboard: Keyboard | None = None
         self._dynos: dict[str, tuple[int, tuple[int, ...], int, bool, Step]] = {}
         self._ledger: Ledger | None = None
+        self._manager: DynoManager | None = None
         self._loop = Loop()
         look = appearance.look(values, (spec.name for spec in made.specs))
         self._outputs = outputs(self._loop, made, look, values, self._read_on)
@@ -135,8 +137,12 @@ class Session:
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
     def _hear(self, process: Process, happening: Happening) -> None:
+        if happening.what == "started":
+            self._look_after(process)
         self._outputs.event(as_event(happening, process.restarts))
         self._narrator.hear(process, happening)
+        if self._manager is not None:
+            self._manager.hear(process, happening)
         by_itself = happening.what in ("exited", "failed") and process.state is State.UP
         workflow = self._outputs.workflow
         if workflow is not None and by_itself and process.last_exit != Exit(0, None):
@@ -156,6 +162,16 @@ class Session:
             return
         if self._ledger is not None and self._supervisor.verdict is None:
             self._ledger.changed(soon=happening.what != "running")
+
+    def _look_after(self, process: Process) -> None:
+        """Have a dyno manager as soon as there is something for it to do; a deploy may bring the first quota."""
+        manners, cycle = process.spec.manners, self._plan.cycle
+        if self._manager is None and (manners.dyno or manners.memory or cycle):
+            from procrun.dynos import DynoManager
+
+            log = self._plan.sources.config.heroku.log
+            self._manager = DynoManager(self._loop, self._supervisor, cycle, self._outputs.outlet.say, log)
+            self._narrator.told_elsewhere = self._manager.tells
 
     def _write_down(self, folder: str) -> None:
         """Begin the record of what is up, for who comes after a run that was cut short."""

@@ -1,0 +1,143 @@
+"""The dyno manager: watches each instance from its start to its stop, for its port, its memory and its age."""
+
+import os
+from collections.abc import Callable
+from time import monotonic
+from typing import NamedTuple
+
+from procrun.booting import Boot
+from procrun.heroku import TOLD, Words
+from procrun.lifecycle import State
+from procrun.loop import Loop, Timer
+from procrun.model import Happening
+from procrun.process import Process
+from procrun.quota import VASTLY, Quota, share
+from procrun.supervisor import Supervisor
+
+SPREAD = 0.15
+"""The part of its period that a cycle may come later: Heroku's 216 minutes of 24 hours."""
+
+OVER = frozenset({"signal", "timeout", "exited", "failed", "gone"})
+"""Happenings after which there is nothing more to watch for."""
+
+
+class Watched(NamedTuple):
+    """What one instance is watched by, from one start to its end."""
+
+    boot: Boot | None
+    quota: Quota | None
+    cycle: Timer | None
+
+    def cancel(self) -> None:
+        """Watch no more."""
+        for each in self:
+            if each is not None:
+                each.cancel()
+
+
+class DynoManager:
+    """Hears of everything that happens, has `say` tell it in Heroku's words, and acts as Heroku would.
+
+    `cycle` is after how many seconds an instance is restarted, 0 for never. `words` is False where Heroku's are not
+    wanted.
+    """
+
+    def __init__(
+        self, loop: Loop, supervisor: Supervisor, cycle: float, say: Callable[[str], None], words: bool
+    ) -> None:
+        self.tells = TOLD if words else frozenset()
+        self._loop = loop
+        self._supervisor = supervisor
+        self._cycle = cycle
+        self._say = say
+        self._words = Words() if words else None
+        self._watched: dict[str, Watched] = {}
+        self._cycling = ""
+        self._due: list[Process] = []
+
+    def hear(self, process: Process, happening: Happening) -> None:
+        """Something happened to an instance."""
+        if self._words is not None:
+            for line in self._words.lines(process, happening):
+                self._say(line)
+        name = happening.name
+        if happening.what in OVER or happening.what == "started":
+            self._let_be(process)
+        if happening.what == "started":
+            self._watched[name] = self._watch(process)
+        if name == self._cycling and _is_through(process, happening):
+            self._cycle_next()
+
+    def _watch(self, process: Process) -> Watched:
+        spec, manners = process.spec, process.spec.manners
+        boot = quota = cycle = None
+        if manners.boot_timeout:
+            boot = Boot(
+                self._loop,
+                spec.port,
+                process.alive,
+                manners.boot_timeout,
+                lambda: process.remark("bound", monotonic() - process.started, ""),
+                lambda others: _boot_timeout(process, others),
+            )
+        if manners.memory:
+            quota = Quota(self._loop, manners.memory, process.alive, lambda held: self._over(process, held))
+        if self._cycle and not manners.store:
+            cycle = self._loop.after(_once_in(self._cycle), lambda: self._is_due(process))
+        return Watched(boot, quota, cycle)
+
+    def _let_be(self, process: Process) -> None:
+        watched = self._watched.pop(process.spec.name, None)
+        if watched is not None:
+            watched.cancel()
+        if process in self._due:  # somebody else has restarted it
+            self._due.remove(process)
+
+    def _over(self, process: Process, held: int) -> None:
+        """R14 is a warning; R15 is KILL, but never for a store, whose data might not be whole then."""
+        manners = process.spec.manners
+        vastly = held >= VASTLY * manners.memory and not manners.store
+        process.remark("memory-kill" if vastly else "memory", 0.0, share(held, manners.memory))
+        if vastly:
+            process.crash()
+
+    def _is_due(self, process: Process) -> None:
+        self._due.append(process)
+        if not self._cycling:
+            self._cycle_next()
+
+    def _cycle_next(self) -> None:
+        """One after the other: the next once the last is up again, or has failed to come up."""
+        self._cycling = ""
+        while self._due and not self._cycling:
+            process = self._due.pop(0)
+            name = process.spec.name
+            if name in self._watched and self._supervisor.verdict is None and process.wanted:
+                self._cycling = name
+                process.remark("cycling", monotonic() - process.started, "")
+                self._supervisor.stop([process], None, again=True)
+
+
+def _is_through(process: Process, happening: Happening) -> bool:
+    """Whether a restart has come to its end: it is up again, or it is clear that this will take its time."""
+    match happening.what:
+        case "running":
+            return not process.spec.manners.boot_timeout
+        case "gone":
+            return not process.wanted
+        case "exited":
+            return process.state is State.UP
+    return happening.what in ("bound", "waits", "failed")
+
+
+def _boot_timeout(process: Process, others: list[int]) -> None:
+    """R10: KILL at once, without a TERM before it."""
+    elsewhere = f"; it listens on {', '.join(map(str, others))}" if others else ""
+    text = f"does not listen on its port {process.spec.port}{elsewhere}"
+    process.remark("boot-timeout", process.spec.manners.boot_timeout, text)
+    process.crash()
+
+
+def _once_in(period: float) -> float:
+    """`period` and up to SPREAD of it more, at random (without the module, which costs 4 ms)."""
+    return period * (1 + SPREAD * int.from_bytes(os.urandom(4), "big") / 2**32)

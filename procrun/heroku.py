@@ -1,0 +1,80 @@
+"""What happens to a dyno, in the words of Heroku's log (its texts since 2020; the states are its dyno manager's)."""
+
+from collections.abc import Iterator
+
+from procrun.lifecycle import State
+from procrun.model import Happening
+from procrun.process import Process
+from procrun.stopping import exit_status
+from procrun.wording import R14, R15, RUNNING, boot_timeout, exit_timeout
+
+TOLD = frozenset({"timeout", "memory", "memory-kill", "cycling"})
+"""What needs no other words than these."""
+
+_STARTING, _UP, _CRASHED, _DOWN = "starting", "up", "crashed", "down"
+
+
+class Words:
+    """Knows the state of each dyno, which Heroku tells whenever it changes."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, str] = {}
+
+    def lines(self, process: Process, happening: Happening) -> list[str]:
+        """Heroku's lines for what has just happened: `heroku[web.1]: State changed from starting to up`."""
+        if not process.spec.manners.dyno:
+            return []
+        return [f"heroku[{happening.name}]: {text}" for text in self._tell(process, happening)]
+
+    def _tell(self, process: Process, happening: Happening) -> Iterator[str]:
+        match happening.what:
+            case "started":
+                yield from self._started(process)
+            case "bound":
+                yield from self._change(process, _UP)
+            case "failed":
+                yield from self._change(process, _CRASHED)
+            case "exited" if process.last_exit is not None:
+                yield f"Process exited with status {exit_status(process.last_exit)}"
+                if process.state is State.UP:
+                    yield from self._change(process, _CRASHED)
+            case "signal":
+                yield from self._signalled(process, happening.detail.split()[0])  # `TERM (caught by nobody)`
+            case "timeout":
+                yield exit_timeout(happening.seconds)
+                yield "Stopping remaining processes with SIGKILL"
+            case "boot-timeout":
+                yield boot_timeout(happening.seconds)
+                yield "Stopping process with SIGKILL"
+            case "memory":
+                yield f"{RUNNING}{happening.detail}"
+                yield R14
+            case "memory-kill":
+                yield f"{RUNNING}{happening.detail}"
+                yield R15
+                yield "Stopping process with SIGKILL"
+            case "cycling":
+                yield "Cycling"
+
+    def _started(self, process: Process) -> Iterator[str]:
+        if process.spec.name in self._states:
+            yield from self._change(process, _STARTING)
+        self._states[process.spec.name] = _STARTING
+        yield f"Starting process with command `{process.spec.command}`"
+        if not process.spec.manners.boot_timeout:
+            yield from self._change(process, _UP)
+
+    def _signalled(self, process: Process, name: str) -> Iterator[str]:
+        """What a crashed one left behind is stopped, too: it stays crashed."""
+        if name == "KILL":
+            yield "Stopping remaining processes with SIGKILL"
+            return
+        if self._states.get(process.spec.name) != _CRASHED:
+            yield from self._change(process, _STARTING if process.wanted else _DOWN)
+        yield f"Stopping all processes with SIG{name}"
+
+    def _change(self, process: Process, new: str) -> Iterator[str]:
+        old = self._states.get(process.spec.name, _STARTING)
+        self._states[process.spec.name] = new
+        if old != new:
+            yield f"State changed from {old} to {new}"

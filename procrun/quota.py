@@ -1,0 +1,49 @@
+"""How much memory an instance with a quota holds, all its processes together: looked at now and then."""
+
+from collections.abc import Callable, Sequence
+
+from procrun import proc
+from procrun.loop import Loop, Timer
+from procrun.model import Stat
+
+FIRST, LAST = 1.0, 20.0
+"""Seconds from the start to the first look; each further one comes after twice as long, and 20 s at the most.
+
+Heroku looks every 20 s or so, as its logs show; what allocates too much at its start is seen sooner here.
+"""
+
+VASTLY = 2
+"""How many times its quota an instance must hold to be killed. Heroku's own factor depends on the kind of dyno."""
+
+
+class Quota:
+    """Calls `on_over` with the bytes that the processes of `rows` hold, at each look that finds more than `quota`."""
+
+    def __init__(
+        self, loop: Loop, quota: int, rows: Callable[[], Sequence[Stat]], on_over: Callable[[int], None]
+    ) -> None:
+        self._loop = loop
+        self._quota = quota
+        self._rows = rows
+        self._on_over = on_over
+        self._next = FIRST
+        self._timer: Timer = loop.after(FIRST, self._look)
+
+    def cancel(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        self._next = min(2 * self._next, LAST)
+        self._timer = self._loop.after(self._next, self._look)
+        try:
+            held = sum(proc.held(row.pid) for row in self._rows())
+        except OSError:  # no descriptor to look with
+            return
+        if held > self._quota:
+            self._on_over(held)
+
+
+def share(held: int, quota: int) -> str:
+    """`1028M(103.3%)`: Heroku's words for how much that is; M is 1024 times 1024 bytes."""
+    return f"{held // 2**20}M({100 * held / quota:.1f}%)"
