@@ -1,71 +1,99 @@
-"""Does a web process listen on its $PORT in time: looked for quickly at first, then more seldom, and then no more."""
+"""Do web processes listen on their $PORT in time: looked for quickly at first, then more seldom, and then no more."""
 
 from collections.abc import Callable, Sequence
+from time import monotonic
 
 from procrun import proc
 from procrun.loop import Loop, Timer
 from procrun.model import Stat
 
 FIRST, LAST, GROWS = 0.05, 1.0, 1.5
-"""Seconds between two looks: at first, at the most, and how fast they grow."""
+"""Seconds between two looks: behind a start, at the most, and how fast they grow."""
 
 
 class Boot:
-    """Looks until any of `rows` listens on `port`, at whatever address, and calls `on_bound`.
+    """One instance that boots: it listens on `port`, whichever of `rows` does and at whatever address, and is bound.
 
-    After `limit` seconds it calls `on_timeout` with the ports that it listens on instead; while all of it is suspended
-    (Ctrl-Z) no time passes.
+    After `limit` seconds `on_timeout` is called with the ports that it listens on instead.
     """
 
     def __init__(
         self,
-        loop: Loop,
         port: int,
         rows: Callable[[], Sequence[Stat]],
         limit: float,
         on_bound: Callable[[], None],
         on_timeout: Callable[[list[int]], None],
     ) -> None:
-        self._loop = loop
+        self.left = limit
         self._port = port
         self._rows = rows
-        self._left = limit
         self._on_bound = on_bound
         self._on_timeout = on_timeout
-        self._next = FIRST
-        self._waited = 0.0
-        self._timer: Timer | None = None
-        self._wait()
+        self._seen = monotonic()
 
-    def cancel(self) -> None:
-        """Look no more."""
-        if self._timer is not None:
-            self._timer.cancel()
+    def look(self, taken: set[int]) -> set[int] | None:
+        """The ports that it listens on once that decides; None before. `taken` are those that anybody listens on.
 
-    def _wait(self) -> None:
-        self._waited = min(self._next, max(self._left, FIRST))
-        self._timer = self._loop.after(self._waited, self._look)
-
-    def _look(self) -> None:
-        self._next = min(self._next * GROWS, LAST)
-        try:
-            rows = self._rows()
-            ports = self._ports(rows)
-        except OSError:  # no descriptor to look with: nothing is known, so nothing is done
-            self._wait()
-            return
+        Time in which all of it was suspended (Ctrl-Z) does not count.
+        """
+        rows, now = self._rows(), monotonic()
         if not rows or any(row.state != "T" for row in rows):
-            self._left -= self._waited
+            self.left -= now - self._seen
+        self._seen = now
+        if self._port not in taken and self.left > 0:
+            return None
+        found = proc.listeners(row.pid for row in rows)  # reads all its descriptors, so only where that matters
+        ports = {each.address[1] for each in found if isinstance(each.address, tuple)}
+        return ports if self._port in ports or self.left <= 0 else None
+
+    def end(self, ports: set[int]) -> None:
+        """It is bound, or its time is over."""
         if self._port in ports:
             self._on_bound()
-        elif self._left > 0:
-            self._wait()
         else:
             self._on_timeout(sorted(ports))
 
-    def _ports(self, rows: Sequence[Stat]) -> set[int]:
-        """What it listens on; whose socket it is is asked only where that matters: it means to read all descriptors."""
-        if self._left > self._waited and self._port not in proc.listening():
-            return set()
-        found = proc.listeners(row.pid for row in rows)
-        return {each.address[1] for each in found if isinstance(each.address, tuple)}
+
+class Boots:
+    """Looks at all that boot at once: a hundred of them are one look at the sockets, not a hundred."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._boots: list[Boot] = []
+        self._pause = FIRST
+        self._timer: Timer | None = None
+
+    def add(self, boot: Boot) -> None:
+        """Look at this one, too, until it is bound or its time is over."""
+        self._boots.append(boot)
+        if self._timer is None or self._pause > FIRST:
+            self._pause = FIRST
+            self._arm()
+
+    def remove(self, boot: Boot) -> None:
+        """Look at it no more; one that is not looked at is no fault."""
+        if boot in self._boots:
+            self._boots.remove(boot)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = min(self._pause, *(max(boot.left, FIRST) for boot in self._boots), LAST)
+        self._timer = self._loop.after(wait, self._look) if self._boots else None
+
+    def _look(self) -> None:
+        self._pause = min(self._pause * GROWS, LAST)
+        over = []
+        try:
+            taken = set(proc.listening()) if self._boots else set()
+            for boot in self._boots:
+                ports = boot.look(taken)
+                if ports is not None:
+                    over.append((boot, ports))
+        except OSError:
+            pass  # no descriptor to look with: nothing is known, so nothing is done
+        for boot, ports in over:
+            self.remove(boot)
+            boot.end(ports)
+        self._arm()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun.booting import Boot
+from procrun.booting import Boot, Boots
 from procrun.heroku import TOLD, Words
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
@@ -22,17 +22,18 @@ OVER = frozenset({"signal", "timeout", "exited", "failed", "gone"})
 
 
 class Watched(NamedTuple):
-    """What one instance is watched by, from one start to its end."""
+    """What one instance is watched by, from one start to its end; `boot` only until it is up."""
 
     boot: Boot | None
     quota: Quota | None
     cycle: Timer | None
 
     def cancel(self) -> None:
-        """Watch no more."""
-        for each in self:
-            if each is not None:
-                each.cancel()
+        """Watch no more, whatever was begun."""
+        if self.quota is not None:
+            self.quota.cancel()
+        if self.cycle is not None:
+            self.cycle.cancel()
 
 
 class DynoManager:
@@ -52,6 +53,7 @@ class DynoManager:
         self._say = say
         self._words = Words() if words else None
         self._watched: dict[str, Watched] = {}
+        self._boots = Boots(loop)
         self._cycling = ""
         self._due: list[Process] = []
 
@@ -73,13 +75,13 @@ class DynoManager:
         boot = quota = cycle = None
         if manners.boot_timeout:
             boot = Boot(
-                self._loop,
                 spec.port,
                 process.alive,
                 manners.boot_timeout,
                 lambda: process.remark("bound", monotonic() - process.started, ""),
                 lambda others: _boot_timeout(process, others),
             )
+            self._boots.add(boot)
         if manners.memory:
             quota = Quota(self._loop, manners.memory, process.alive, lambda held: self._over(process, held))
         if self._cycle and not manners.store:
@@ -90,6 +92,8 @@ class DynoManager:
         watched = self._watched.pop(process.spec.name, None)
         if watched is not None:
             watched.cancel()
+            if watched.boot is not None:
+                self._boots.remove(watched.boot)
         if process in self._due:  # somebody else has restarted it
             self._due.remove(process)
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from procrun.dynos import SPREAD, _once_in
-from tests.harness import PYTHON, TERM, Folder, Run
+from tests.harness import PYTHON, TERM, Folder, Run, free_base
 
 SLOW = "trap 'sleep 0.3; exit' TERM; echo up; while :; do sleep 0.05; done"
 
@@ -129,7 +129,7 @@ def test_it_comes_a_part_of_the_period_later_at_most_and_never_earlier() -> None
 def test_a_web_is_up_again_when_it_has_bound(folder: Folder) -> None:
     folder.procfile(f"web: sleep 0.6; exec {PYTHON} -m http.server $PORT")
     folder.write("procrun.toml", 'platform = "heroku"\n')
-    run = folder.start("-c", "web=2", "-p", "5900", "--cycle", "2s")
+    run = folder.start("-c", "web=2", "-p", str(free_base()), "--cycle", "2s")
     run.wait_for("Cycling", count=2)
     run.finish(TERM)
 
