@@ -208,10 +208,11 @@ def held(pid: int) -> int:
     """The bytes that `pid` holds in memory or swap and nowhere else: its own, and its part of what it shares.
 
     A page that several processes share is counted once, divided among them, as a cgroup counts it; files (programs,
-    libraries) are cache and are not counted. Another user's process is asked for what anybody may see: there a shared
-    page counts for each. 0 when it is gone.
+    libraries) are cache and are not counted. Another user's process is asked for what anybody may see, as is any on a
+    kernel before 5.4: there a shared page counts for each. 0 when it is gone.
     """
-    return held_in(_read(f"/proc/{pid}/smaps_rollup")) or held_in(_read(f"/proc/{pid}/status"))
+    shares = _read(f"/proc/{pid}/smaps_rollup")
+    return held_in(shares if b"Pss_Anon:" in shares else _read(f"/proc/{pid}/status"))
 
 
 _HELD = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:", b"RssAnon:", b"RssShmem:", b"VmSwap:")

@@ -218,6 +218,18 @@ def test_it_is_an_event(folder: Folder) -> None:
     assert all(re.fullmatch(r"\d+M\(\d+\.\d%\)", event["detail"]) for event in events)
 
 
+def test_a_deploy_may_bring_the_first_quota(folder: Folder) -> None:
+    folder.procfile(f"worker: {hog(folder, 60)}")
+    folder.write("procrun.toml", 'platform = "server"\n')
+    run = folder.start()
+    run.wait_for("holds")
+    folder.write("procrun.toml", 'platform = "server"\n[process.worker]\nmemory = "50M"\n')
+    assert folder.procrun("deploy").returncode == 0
+
+    run.wait_for(r"worker\.1 Process running mem=6\dM\(1[23]\d\.\d%\); Error R14 \(Memory quota exceeded\)$")
+    run.finish(TERM)
+
+
 # --- who has a quota
 
 
