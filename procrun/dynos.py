@@ -85,7 +85,7 @@ class DynoManager:
         if manners.memory:
             quota = Quota(self._loop, manners.memory, process.alive, lambda held: self._over(process, held))
         if self._cycle and not manners.store:
-            cycle = self._loop.after(_once_in(self._cycle), lambda: self._is_due(process))
+            cycle = self._once_in_a_period(process)
         return Watched(boot, quota, cycle)
 
     def _let_be(self, process: Process) -> None:
@@ -105,7 +105,16 @@ class DynoManager:
         if vastly:
             process.crash()
 
+    def _once_in_a_period(self, process: Process) -> Timer:
+        return self._loop.after(_once_in(self._cycle), lambda: self._is_due(process))
+
     def _is_due(self, process: Process) -> None:
+        """One that is suspended (Ctrl-Z) is left so, and has another period."""
+        rows = process.alive()
+        if rows and all(row.state == "T" for row in rows):
+            name = process.spec.name
+            self._watched[name] = self._watched[name]._replace(cycle=self._once_in_a_period(process))
+            return
         self._due.append(process)
         if not self._cycling:
             self._cycle_next()

@@ -1,7 +1,9 @@
 """Every instance is restarted once in a while, as a dyno is every day: one after the other, and never a store."""
 
 import json
+import os
 import re
+import signal
 
 import pytest
 
@@ -107,6 +109,20 @@ def test_a_store_is_never_cycled(folder: Folder) -> None:
     run.finish(TERM)
 
     assert run.output.count("db.1 started") == 1
+
+
+def test_what_is_suspended_is_left_so_and_has_another_period(folder: Folder) -> None:
+    folder.procfile("frozen: echo pid=$$; exec sleep 1000", "worker: exec sleep 1000")
+    run = folder.start("--cycle", "1s")
+    pid = int(run.wait_for(r"pid=(\d+)")[1])
+    os.kill(pid, signal.SIGSTOP)
+    run.wait_for(r"worker\.1 is restarted", count=3)
+    assert "frozen.1 is restarted" not in run.output
+
+    os.kill(pid, signal.SIGCONT)
+
+    run.wait_for(r"frozen\.1 is restarted")
+    run.finish(TERM)
 
 
 def test_a_run_that_is_ending_cycles_nothing(folder: Folder) -> None:
