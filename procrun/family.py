@@ -54,6 +54,15 @@ class Family:
         self._sessions[leader] = name
         self._taken = 0.0
 
+    def beside(self, name: str, leader: int) -> None:
+        """`leader`'s session belongs to `name`, which is no instance: a command that asks one something."""
+        self._sessions[leader] = name
+        self._taken = 0.0
+
+    def forget(self, leader: int) -> None:
+        """That command is over; what is still ending of it is known from the last look."""
+        self._sessions.pop(leader, None)
+
     def died(self, pid: int) -> None:
         """The leader `pid` has ended; others of its session may live on."""
         self._leaders = {name: leader for name, leader in self._leaders.items() if leader != pid}
