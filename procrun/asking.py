@@ -65,6 +65,8 @@ class Exchange:
         self._socket: socket.socket | None = None
         self._said = b""
         self._reason = "it listens on nothing"
+        self.reached = False
+        """Whether somebody took the connection."""
         self._limit = loop.after(within, lambda: self._answer(f"{what} gave no answer in {within:g} s"))
         self._first = loop.after(0, self._next)
 
@@ -106,6 +108,7 @@ class Exchange:
         except OSError as error:
             self._refused(address, error)
             return
+        self.reached = True
         if self._words:
             self._loop.read(self._socket.fileno(), self._hear)
         else:
@@ -172,6 +175,11 @@ class Get:
         else:
             self._question = Lookup(loop, url.host, url.port, within, self._found, answered)
 
+    @property
+    def reached(self) -> bool:
+        """Whether somebody took the connection."""
+        return self._question.reached
+
     def cancel(self) -> None:
         """The answer is not wanted any more."""
         self._question.cancel()
@@ -217,6 +225,8 @@ def _status(what: str, said: bytes, whole: bool) -> str | None:
 
 class Lookup:
     """Looks up where `host` is, in a thread; `found` hears it, or `answered` why not."""
+
+    reached = False
 
     def __init__(
         self,
@@ -279,6 +289,8 @@ class Command:
     left running when it ends by itself. `name` is what its processes are called (`web.1:ready`): they are none of the
     instance's. `ends` is where who reaps finds whom to tell.
     """
+
+    reached = True
 
     def __init__(
         self,

@@ -44,6 +44,11 @@ class Backoff:
         return float(min(FIRST * 2.0 ** min(self._row - 1, 32), longest))
 
 
+def ends_well(policy: Policy, end: Exit | None) -> bool:
+    """Whether this end by itself is what it was started for."""
+    return policy.once and end == Exit(0, None)
+
+
 def comes_back(policy: Policy, end: Exit) -> bool:
     """Whether what ended like this is started again."""
     if policy.restart == "on-failure":

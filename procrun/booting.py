@@ -43,7 +43,7 @@ class Boot:
         self._seen = now
         if self._port not in taken and self.left > 0:
             return None
-        found = proc.listeners(row.pid for row in rows)  # reads all its descriptors, so only where that matters
+        found = proc.listeners((row.pid for row in rows), proc.all_listeners())  # only where it matters: it costs
         ports = {each.address[1] for each in found if isinstance(each.address, tuple)}
         return ports if self._port in ports or self.left <= 0 else None
 

@@ -48,16 +48,25 @@ class Choice:
         return lines if self._grep is None else self._found(self._grep, lines)
 
     def _found(self, grep: re.Pattern[bytes], lines: bytes) -> bytes:
-        before = signal.signal(signal.SIGALRM, _give_up)  # re asks for signals while it searches
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-        try:
-            found = matching(grep, lines)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        except _TooLongError:
+        found = in_time(grep, lines)
+        if found is None:
             self._grep, found = None, lines
             self._on_give_up(f"--grep took longer than {PATIENCE:g} s for some lines; from here on all are shown")
-        signal.signal(signal.SIGALRM, before)
         return found
+
+
+def in_time(grep: re.Pattern[bytes], lines: bytes) -> bytes | None:
+    """As `matching`; None where that takes longer than PATIENCE. In the main thread only."""
+    found = None
+    before = signal.signal(signal.SIGALRM, _give_up)  # re asks for signals while it searches
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    try:
+        found = matching(grep, lines)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except _TooLongError:
+        pass
+    signal.signal(signal.SIGALRM, before)
+    return found
 
 
 def matching(grep: re.Pattern[bytes] | None, lines: bytes) -> bytes:

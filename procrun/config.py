@@ -132,7 +132,23 @@ def _process(type_: str, table: object, where: str) -> ProcessConfig:
     if not isinstance(table, dict):
         raise ConfigError(f"takes a table, as in [process.{plain(type_)}]; this is {shown(table)}", where)
     values = _read(table, _PROCESS_KEYS, f"{where}.")
+    if "ready" in values:
+        from procrun.asked import readiness  # only where a file has it
+
+        values["ready"] = readiness(values["ready"], f"{where}.ready")
+    _refuse_contradictions(values, where)
     return ProcessConfig(**values, places={key: f"{where}.{key}" for key in values})
+
+
+def _refuse_contradictions(values: Mapping[str, Any], where: str) -> None:
+    """Raise ConfigError where two keys of one process type cannot both be meant."""
+    if not values.get("run_once"):
+        return
+    if values.get("restart") == "always":
+        text = 'with run_once it would never be done; "on-failure" starts it again until it ends with 0'
+        raise ConfigError(text, f"{where}.restart")
+    if "ready" in values and values["ready"].kind:
+        raise ConfigError("with run_once it is ready when it has ended with 0; remove one of them", f"{where}.ready")
 
 
 def _read(table: Mapping[str, object], keys: Mapping[str, "_Reader"], where: str) -> dict[str, Any]:
@@ -150,11 +166,9 @@ def _read(table: Mapping[str, object], keys: Mapping[str, "_Reader"], where: str
 
 
 def _why_unknown(key: str, value: object, keys: Mapping[str, "_Reader"]) -> str:
-    if keys is _PROCESS_KEYS and key in _LATER:
-        return "is not supported yet; remove it"
     if keys is not _KEYS and key in _KEYS:
         return "unknown key; it stands at the top of the file, above the first [process.…]"
-    if keys is _KEYS and key in (*_PROCESS_KEYS, *_LATER):
+    if keys is _KEYS and key in _PROCESS_KEYS:
         return "unknown key; it belongs to a process type: put it under [process.NAME]"
     if key in _HEROKU_KEYS:
         return "unknown key; it belongs to the simulated dyno: put it under [heroku]"
@@ -302,6 +316,8 @@ _PROCESS_KEYS: dict[str, _Reader] = {
     "essential": _flag,
     "pty": _flag,
     "memory": _memory,
+    "ready": lambda value: value,  # read by `asked`
+    "run_once": _flag,
 }
 _HEROKU_KEYS: dict[str, _Reader] = {
     "crash_restart": _flag,
@@ -311,4 +327,3 @@ _HEROKU_KEYS: dict[str, _Reader] = {
     "app_json": _flag,
     "log": _flag,
 }
-_LATER = ("ready",)

@@ -41,14 +41,15 @@ class Ends(NamedTuple):
 class Console:
     """Our ends of what one instance reads and writes, anew at each start.
 
-    `hearers` are given each chunk as it is read, before it is made into lines. `window` is the size of its terminal,
-    where it has one.
+    `hearers` are given each chunk as it is read, before it is made into lines, `readers` the whole lines. `window` is
+    the size of its terminal, where it has one.
     """
 
     def __init__(
         self, name: str, loop: Loop, output: Output, busy: Callable[[], bool], window: Callable[[], Window]
     ) -> None:
         self.hearers: list[Hearer] = []
+        self.readers: list[Hearer] = []
         self.terminal = False
         self._name = name
         self._loop = loop
@@ -166,7 +167,8 @@ class Console:
         self._stdin = typing
         self._intakes = []
         for fd, stream in readers.items():
-            intake = Intake(self._name, self._loop, self._output, self._busy, stream, self.terminal, self.hearers)
+            hearers = (self.hearers, self.readers)
+            intake = Intake(self._name, self._loop, self._output, self._busy, stream, self.terminal, *hearers)
             intake.open(fd)
             self._intakes.append(intake)
 

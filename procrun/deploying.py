@@ -91,10 +91,8 @@ class Deployment:
 
         def done() -> None:
             self._supervisor.remove(process.spec.name for process in removed)
-            running = self._supervisor.processes
             wanted = [*(process.spec.name for process in staying), *(spec.name for spec in added)]
-            failed = [name for name in wanted if name not in running or running[name].state is not State.UP]
-            self._send(Done(failed, []))
+            self._send(Done(self._supervisor.failed(wanted, until_ready=False), []))
 
         self._carry_out([*staying, *removed], act, done, frozenset(spec.name for spec in added))
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -147,18 +148,22 @@ class Desk:
 
     def _start(self, request: Start, send: Send) -> Talk:
         chosen = self.choose(request.names)
-        return self._errand(chosen, send, lambda: self._supervisor.start(process.spec for process in chosen))
+        specs = [process.spec for process in chosen]
+        return self._errand(chosen, send, lambda: self._supervisor.start(specs), until_ready=request.wait)
 
     def _restart(self, request: Restart, send: Send) -> Talk:
         chosen = self.choose(request.names)
         budget = _budget(request.timeout)
+        if not request.names:
+            chosen = [process for process in chosen if not process.done]  # it was to run once
         if request.rolling:
             # As a deploy: stores are restarted by name only, or their clients would lose them in between.
-            return self._rolling([p for p in chosen if request.names or not p.spec.manners.store], budget, send)
+            chosen = [p for p in chosen if request.names or not p.spec.manners.store]
+            return self._rolling(self._supervisor.in_order(chosen), budget, send)
         return self._errand(chosen, send, lambda: self._supervisor.stop(chosen, budget, again=True), self._notes())
 
     def _rolling(self, chosen: list[Process], budget: float | None, send: Send) -> Talk:
-        """One after the other; the first that does not come back ends it."""
+        """One after the other, each until it is ready; the first that does not come back so ends it."""
         rest = list(chosen)
         current = Talk()
         begun, before = monotonic(), 0.0
@@ -184,10 +189,19 @@ class Desk:
             nonlocal current, before
             before = monotonic() - begun
             one = [rest.pop(0)]
+            missing = self._supervisor.missing(one[0])
+            if missing:
+                text = f"{one[0].spec.name} was left alone, as it starts after {', '.join(missing)}, which does not run"
+                relay(Done([one[0].spec.name], [text]))
+                return
             notes = self._notes() if not rest else []
-            current = self._errand(one, relay, lambda: self._supervisor.stop(one, budget, again=True), notes)
+            act = partial(self._supervisor.stop, one, budget, again=True)
+            current = self._errand(one, relay, act, notes, until_ready=True)
 
-        step()
+        if rest:
+            step()
+        else:
+            send(Done([], []))
         return Talk(vanished)
 
     def _stop(self, request: Stop, send: Send) -> Talk:
@@ -285,25 +299,30 @@ class Desk:
         act: Callable[[], object],
         notes: Iterable[str] = (),
         up: bool = True,
+        until_ready: bool = False,
     ) -> Talk:
         names = {process.spec.name for process in chosen}
-        return self._errand_for(names, names if up else set(), send, act, notes)
+        return self._errand_for(names, names if up else set(), send, act, notes, until_ready)
 
     def _errand_for(
-        self, names: set[str], up: set[str], send: Send, act: Callable[[], object], notes: Iterable[str] = ()
+        self,
+        names: set[str],
+        up: set[str],
+        send: Send,
+        act: Callable[[], object],
+        notes: Iterable[str] = (),
+        until_ready: bool = False,
     ) -> Talk:
         """Act, pass every step on, and reply once all of `names` have settled; those of `up` must be up then."""
         begun = monotonic()
-        running = self._supervisor.processes
 
         def progress(h: Happening) -> None:
             send(Progress(round(monotonic() - begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))
 
         def done() -> None:
-            failed = [name for name in sorted(up) if name not in running or running[name].state is not State.UP]
-            send(Done(failed, list(notes)))
+            send(Done(self._supervisor.failed(up, until_ready), list(notes)))
 
-        errand = Errand(frozenset(names), progress, done)
+        errand = Errand(frozenset(names), progress, done, until_ready)
         self._supervisor.carry_out(errand, act)
         return Talk(lambda: self._supervisor.forget(errand))
 
@@ -315,8 +334,10 @@ def state_of(process: Process) -> str:
     if process.state is State.DOWN:
         if process.wanted:
             return "crashed" if process.crashed else "waiting"
-        return "down"
-    return "quiet" if process.quieted else "up"
+        return "done" if process.done else "down"
+    if process.quieted:
+        return "quiet"
+    return "starting" if process.starting else "unready" if process.unready else "up"
 
 
 def _budget(timeout: float | None) -> float | None:

@@ -5,6 +5,9 @@ import errno
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What the system says when it has no more to give, and knows nothing of what was asked for."""
 
+NOT_READY = 124
+"""The exit status where something is not ready in time; as timeout(1) has it."""
+
 
 class ProcrunError(Exception):
     """A fault told to the user in one line: what, where, and what to do.

@@ -29,7 +29,7 @@ BUSY_PROMPT_AFTER = 1.0
 
 
 Hearer = Callable[[bytes], None]
-"""Hears of each chunk as it was read."""
+"""Hears of each chunk as it was read; as a reader, of whole lines."""
 
 
 class Output(Protocol):
@@ -59,11 +59,13 @@ class Intake:
         stream: str,
         terminal: bool,
         hearers: Sequence[Hearer],
+        readers: Sequence[Hearer] = (),
     ) -> None:
         self._name = name
         self._stream = stream
         self._terminal = terminal
         self._hearers = hearers
+        self._readers = readers
         self._loop = loop
         self._output = output
         self._busy = busy
@@ -178,6 +180,8 @@ class Intake:
         if self._terminal:
             lines = tame(lines.replace(b"\r\n", b"\n"))
         if lines:
+            for read in tuple(self._readers):
+                read(lines)
             self._output.emit(self._name, lines, self._stream)
 
     def _hang_up(self) -> None:

@@ -24,11 +24,11 @@ _given: int | None = None
 
 
 def make_room(specs: Sequence[Spec], besides: int = 0) -> None:
-    """See to it that these can be started: their consoles, a connection to ask a store, `besides` more descriptors.
+    """See to it that these can be started: consoles, a connection to ask what is awaited, `besides` more descriptors.
 
     Raises ConfigError where the hard limit is too low for that.
     """
-    more = besides + sum(2 + (spec.console == APART) + bool(spec.manners.ready) for spec in specs)
+    more = besides + sum(2 + (spec.console == APART) + _is_awaited(spec) for spec in specs)
     free = room(more + CLIENTS)
     if free < more:
         count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else "procrun alone"
@@ -107,6 +107,10 @@ def _raise(soft: int, needed: int) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     _given = soft if _given is None else _given
     return most
+
+
+def _is_awaited(spec: Spec) -> bool:
+    return spec.manners.ready is not None and spec.manners.ready.awaited
 
 
 def _soft() -> int:

@@ -1,12 +1,13 @@
 """How an instance is stopped, quieted, ordered and started again: platform, configuration and profile as one."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrun import names, stopping
 from procrun.config import find_cycle
 from procrun.errors import ConfigError
-from procrun.model import Config, Entry, Finding, Heroku, Manners, Policy, ProcessConfig, Step
+from procrun.model import OWN_PORT, Config, Entry, Finding, Heroku, Manners, Policy, ProcessConfig, Readiness, Step
 
 if TYPE_CHECKING:  # what is known of programs is imported where one is known: 3 ms of a start
     from procrun.profiles import Profile
@@ -17,7 +18,13 @@ RELEASE = "release"
 """The entry that Heroku runs once at each release: no part of the formation."""
 
 WEB = "web"
-"""The one type that Heroku gives a port to, and that has to listen there."""
+"""The one type that Heroku gives a port to, and that has to listen there: it is asked for it whatever it runs."""
+
+NAMES_PORT = re.compile(r"\$\{?PORT\b")
+"""What a command has in it that says on which port it will listen."""
+
+STORE_WITHIN = 30.0
+"""Seconds after which what uses a store starts all the same."""
 
 
 class Rules(NamedTuple):
@@ -44,10 +51,15 @@ def all_manners(
     stores = [name for name, found in known.items() if found is not None and found.profile.store and rules.order]
     manners: dict[str, Manners] = {}
     findings: list[Finding] = []
+    commands = {entry.name: entry.command for entry in entries}
     for name, found in known.items():
         given = config.processes.get(name, ProcessConfig())
         before = [store for store in stores if not _comes_after(store, name, config)]
-        manners[name] = _manners(name, found, given, rules, before, root)
+        made = _manners(name, found, given, rules, before, root)
+        ready = _readiness(name, commands[name], found, given, rules)
+        if ready is not None and not ready.awaited and made.boot_timeout:
+            ready = ready._replace(within=made.boot_timeout + 1)  # it is Heroku's R10 that says it
+        manners[name] = made._replace(ready=ready)
         findings += _unused(given, rules.platform)
         if given.restart_limit is not None and manners[name].policy.restart == "never":
             text = 'left unused, as nothing is restarted; restart = "on-failure" or "always" uses it'
@@ -83,7 +95,6 @@ def _manners(
         profile=profile.name if profile is not None else "",
         after=given.after if given.after is not None else others,
         store=is_store,
-        ready=profile.ready if profile is not None and is_store else "",
         main_only=profile is not None and profile.main_only and rules.platform != "heroku",
         quiet_signals=quiet,
         busy_title=profile.busy_title if profile is not None else "",
@@ -100,10 +111,32 @@ def _manners(
 
 def _policy(given: ProcessConfig, heroku: Heroku | None) -> Policy:
     """That of the configuration; where it has none any end of a dyno is a crash, and the dyno is started again."""
-    essential = given.essential is not False
-    if given.restart is None and given.essential is not True and heroku is not None and heroku.crash_restart:
+    essential, once = given.essential is not False, given.run_once is True
+    dyno = heroku is not None and heroku.crash_restart and not once
+    if given.restart is None and given.essential is not True and dyno:
         return Policy("always", given.restart_limit, essential, at_once=True)
-    return Policy(given.restart or "never", given.restart_limit, essential)
+    return Policy(given.restart or "never", given.restart_limit, essential, once=once)
+
+
+def _readiness(
+    name: str, command: str, found: "Recognised | None", given: ProcessConfig, rules: Rules
+) -> Readiness | None:
+    """As configured; else as the profile knows it, and for the type `web` when its port answers."""
+    if given.ready is not None:
+        return given.ready if given.ready.kind else None
+    if given.run_once:
+        return None
+    profile = found.profile if found is not None else None
+    if profile is not None and profile.store:
+        kind = "port" if profile.ready == "connect" else profile.ready
+        return Readiness(kind, within=STORE_WITHIN, awaited=True) if rules.order else None
+    if profile is not None and profile.ready == "title":
+        return Readiness("title", profile.busy_title, line=profile.ready_line)
+    if profile is not None and profile.ready_line:
+        return Readiness("log", profile.ready_line)
+    if name == WEB or (profile is not None and profile.ready == "connect"):
+        return Readiness("port", OWN_PORT if NAMES_PORT.search(command) else "")
+    return None
 
 
 def _sequence(

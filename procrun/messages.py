@@ -25,9 +25,10 @@ class Ps(msgspec.Struct, tag="ps", frozen=True):
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
-    """Start these types or instances that are down."""
+    """Start these types or instances that are down; with `wait` until all are ready, or too late for it."""
 
     names: list[str]
+    wait: bool = False
 
 
 class Stop(msgspec.Struct, tag="stop", frozen=True):

@@ -94,12 +94,14 @@ class Policy(NamedTuple):
     """What the end of an instance means: whether it is started again, how often, and whether it ends the run.
 
     After an end that is not one of a row it is started again `at_once`, or else after the first pause.
+    What is to run `once` is done with exit 0: then what comes after it starts, and that end never ends the run.
     """
 
     restart: str = "never"
     limit: Limit | None = None
     essential: bool = True
     at_once: bool = False
+    once: bool = False
 
 
 class Heroku(NamedTuple):
@@ -115,6 +117,28 @@ class Heroku(NamedTuple):
     cycle: str = ""
     app_json: bool = True
     log: bool = True
+
+
+OWN_PORT = "$PORT"
+"""A port to ask that is the instance's own."""
+
+
+class Readiness(NamedTuple):
+    """When an instance is ready: a question of this `kind` is answered, within so many seconds from its start.
+
+    The kinds: port (`value`: a number, OWN_PORT, or empty for whatever it listens on), http (a path or a URL), log (a
+    regular expression), command, notify; of profiles redis, postgres, memcached (protocols on what it listens on) and
+    title (a regular expression). Empty is none. It is asked `every` so many seconds; None: quickly, then slower. A
+    `line` of its output shows it as well. A `restart` returns when it is ready where that is `awaited`: for a store,
+    or as configured; a mere default is told only.
+    """
+
+    kind: str
+    value: str = ""
+    within: float = 60.0
+    every: float | None = None
+    awaited: bool = False
+    line: str = ""
 
 
 class ProcessConfig(NamedTuple):
@@ -135,6 +159,8 @@ class ProcessConfig(NamedTuple):
     restart_limit: Limit | None = None
     essential: bool | None = None
     pty: bool | None = None
+    ready: Readiness | None = None
+    run_once: bool | None = None
     places: Mapping[str, str] = {}
     memory: int | None = None
 
@@ -168,8 +194,8 @@ class Manners(NamedTuple):
 
     `after` are the types it waits for at its start, and that wait for it at its stop. TERM, INT, QUIT and HUP go to
     its main process alone where it is `main_only`. `quiet_signals` make it take no new work, the first that it
-    catches is used; `busy_title` (a regular expression with the groups busy and quiet) reads its process title. A
-    store is `ready` when it answers in that protocol. Death by a `clean` signal of ours is a clean end. `deadly`
+    catches is used; `busy_title` (a regular expression with the groups busy and quiet) reads its process title. With
+    no `ready` it is so once it has lived for a moment. Death by a `clean` signal of ours is a clean end. `deadly`
     signals are known to end it with all its work, whatever it seems to catch (Ruby catches some to die of them later).
     A `dyno` is treated as on Heroku; it must listen on its port within `boot_timeout` seconds where that is not 0, and
     should use no more `memory` than so many bytes where that is not 0.
@@ -179,7 +205,7 @@ class Manners(NamedTuple):
     profile: str = ""
     after: tuple[str, ...] = ()
     store: bool = False
-    ready: str = ""
+    ready: Readiness | None = None
     main_only: bool = False
     quiet_signals: tuple[int, ...] = ()
     busy_title: str = ""
@@ -236,8 +262,9 @@ class Happening(NamedTuple):
     `what` is one of started, running, exited, signal, timeout (KILL at the budget), gone, failed, crashed (it starts
     again in `seconds`), given-up, left (by its leader), killing (others than its leader), strays (of no instance that
     could be told), stuck, bound (to its port), boot-timeout (not bound in time), memory (above its quota), memory-kill
-    (far above it), cycling; `detail` says more: the signal's name, the exit, the error. `seconds` counts from the first
-    signal of a stop sequence (for `exited` and `gone` outside of one: from the start of the process).
+    (far above it), cycling, waits, ready, unready, done (it was to run once), blocks (it ended, others wait for it);
+    `detail` says more: the signal's name, the exit, the error. `seconds` counts from the first signal of a stop
+    sequence (for `exited` and `gone` outside of one: from the start of the process).
     """
 
     name: str

@@ -5,6 +5,7 @@ import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Callable, Iterable, Sequence
 
 from procrun import proc
+from procrun.backoff import ends_well
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
 from procrun.model import Happening, Step
@@ -48,18 +49,18 @@ class Narrator:
                 self.say(f"{name} KILL after {happening.seconds:.2f} s; {cost or exit_timeout(happening.seconds)}")
             case "started":
                 self.say(f"{name} {step(happening)}, port {process.spec.port}")
-            case "waits" | "ready" | "unready" | "quiet" | "failed" | "stuck" | "crashed" | "given-up":
+            case "waits" | "ready" | "unready" | "done" | "quiet" | "failed" | "stuck" | "crashed" | "given-up":
                 self.say(f"{name} {step(happening)}")
             case "boot-timeout" | "memory" | "memory-kill" | "cycling":
                 self.say(f"{name} {step(happening)}")
-            case "left" | "killing" | "strays":
+            case "left" | "killing" | "strays" | "blocks":
                 self.say(f"{name} {step(happening)}")
         if line:
             self.say(line)
 
     def _exited(self, process: Process, happening: Happening) -> None:
         name, how = happening.name, explain(happening.detail)
-        if process.state is State.UP:
+        if process.state is State.UP and not ends_well(process.spec.manners.policy, process.last_exit):
             self.say(f"{name} ended by itself after {duration(happening.seconds)}: {how}")
             self._hint(process)
 

@@ -8,7 +8,7 @@ from procrun import proc, shell, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
 from procrun.hints import shown, there_are
-from procrun.manners import RELEASE, Rules, all_manners
+from procrun.manners import NAMES_PORT, RELEASE, Rules, all_manners
 from procrun.model import APART, PIPES, PTY, Config, Entry, Finding, Manners, Spec, Variable, Wishes
 from procrun.sources import Sources, read, with_foreman_defaults
 from procrun.stopping import DEFAULT_BUDGET, HEROKUS_BUDGET
@@ -19,7 +19,6 @@ EVERYBODY = "all"
 """The name by which `--pty` means everybody, as `all=1` does in a formation."""
 DEFAULTS = {"PYTHONUNBUFFERED": "1"}
 """What a process of the formation gets where nothing else sets it: Python writes to a pipe in blocks otherwise."""
-_NAMES_PORT = re.compile(r"\$\{?PORT\b")
 
 
 class Plan(NamedTuple):
@@ -192,7 +191,7 @@ def _budget_findings(rules: Rules, config: Config, wishes: Wishes) -> Iterable[F
 
 def taken_ports(specs: Iterable[Spec]) -> None:
     """Raise ConfigError, naming the pid, where a command names `$PORT` and somebody listens on it already."""
-    users = [spec for spec in specs if _NAMES_PORT.search(spec.command)]
+    users = [spec for spec in specs if NAMES_PORT.search(spec.command)]
     listening = proc.listening() if users else {}
     for spec in users:
         if spec.port in listening:
@@ -268,7 +267,7 @@ def refuse_shared_ports(specs: Iterable[Spec]) -> None:
     """Raise ConfigError where two instances that name `$PORT` would get the same one."""
     users: dict[int, Spec] = {}
     for spec in specs:
-        if _NAMES_PORT.search(spec.command):
+        if NAMES_PORT.search(spec.command):
             other = users.setdefault(spec.port, spec)
             if other is not spec:
                 first, second = sorted((other, spec), key=lambda each: _number(each.name), reverse=True)

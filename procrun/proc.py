@@ -241,15 +241,23 @@ class Listener(NamedTuple):
     inode: str
 
 
-def listeners(pids: Iterable[int]) -> list[Listener]:
-    """What these processes listen on, TCP and UNIX sockets; a relative path leads through its owner's folder."""
-    wanted = {link[8:-1]: pid for pid in pids for link in _links(f"/proc/{pid}/fd") if link.startswith("socket:[")}
+def all_listeners() -> list[Listener]:
+    """What anybody listens on here, TCP and UNIX sockets; a relative path as it was bound."""
     rows = [Listener((host, port), inode) for host, port, inode in _listen_rows("tcp")]
     rows += [Listener((host, port), inode) for host, port, inode in _listen_rows("tcp6")]
-    for path, inode in _unix_rows():
-        base = "" if path[0] in "/@" else f"/proc/{wanted.get(inode)}/cwd/"
-        rows.append(Listener(base + path, inode))
-    return [row for row in rows if row.inode in wanted]
+    return rows + [Listener(path, inode) for path, inode in _unix_rows()]
+
+
+def listeners(pids: Iterable[int], among: Iterable[Listener]) -> list[Listener]:
+    """Those of `among` that one of these processes has open; a relative path leads through its folder."""
+    owners = {link[8:-1]: pid for pid in pids for link in _links(f"/proc/{pid}/fd") if link.startswith("socket:[")}
+    found = [row for row in among if row.inode in owners]
+    return [
+        row._replace(address=f"/proc/{owners[row.inode]}/cwd/{row.address}")
+        if isinstance(row.address, str) and row.address[0] not in "/@"
+        else row
+        for row in found
+    ]
 
 
 def catches(pid: int, number: int) -> bool:

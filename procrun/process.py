@@ -8,14 +8,14 @@ from time import monotonic, time
 from typing import NamedTuple
 
 from procrun import limits, proc
-from procrun.backoff import Backoff, comes_back
+from procrun.backoff import Backoff, comes_back, ends_well
 from procrun.console import Console, Ends, Window
 from procrun.family import FRESH, MARK, Family
 from procrun.intake import Output
 from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop, Timer
 from procrun.model import Exit, Happening, Spec, Stat, Step
-from procrun.ready import Probe
+from procrun.ready import Asked, Probe, Questions
 from procrun.stopping import ENDING, describe, signal_name, within
 from procrun.volley import HARMLESS, Volley, main_process
 from procrun.walk import Walk
@@ -36,6 +36,7 @@ class Surroundings(NamedTuple):
     tell: Callable[["Process", Happening], None]
     blockers: Callable[["Process"], list["Process"]]
     window: Callable[[], Window]
+    questions: Questions
 
 
 class Busy(NamedTuple):
@@ -64,6 +65,9 @@ class Process:
         self.forced = 0
         self.settled = False
         self.ready = False
+        """Whether it serves what comes after it: it answers, has lived for a moment where nothing is asked, is done."""
+        self.unready = False
+        """Whether it runs, and has not answered in time."""
         self.quieted = False
         self.finished = False
         self.spared: set[int] = set()
@@ -86,6 +90,8 @@ class Process:
         """Have it up, as soon as what it waits for is ready; a pause after a crash is over."""
         self.wanted = True
         self._end_pause()
+        if self.state is State.DOWN:
+            self.ready = self.finished = False
         blockers = self._around.blockers(self) if self.state is State.DOWN else []
         if blockers:
             self._tell("waits", 0.0, ", ".join(process.spec.name for process in blockers))
@@ -93,7 +99,7 @@ class Process:
 
     def nudge(self) -> None:
         """What it waits for may be ready now."""
-        if self.wanted and self.state is State.DOWN and not self.crashed and not self._around.blockers(self):
+        if self.waits and not self._around.blockers(self):
             self._handle(Event.START)
 
     def stop(self, budget: float | None = None) -> None:
@@ -102,6 +108,11 @@ class Process:
             own = self.spec.manners.stop_sequence
             self._sequence = own if budget is None else within(own, budget)
         self._handle(Event.STOP)
+
+    def notified(self) -> None:
+        """It has told that it is ready (sd_notify(3))."""
+        if self._probe is not None:
+            self._probe.notified()
 
     def make_quiet(self) -> str:
         """Have it take no new work; the name of the signal that was sent, or empty where nothing serves."""
@@ -211,6 +222,30 @@ class Process:
         return self._volley.ours(self._around.family.members(self.spec.name))
 
     @property
+    def waits(self) -> bool:
+        """Whether it is wanted up, and waits for others to be ready."""
+        return self.wanted and self.state is State.DOWN and not self.crashed
+
+    @property
+    def awaited(self) -> bool:
+        """Whether who starts it waits until it is ready."""
+        return self.spec.manners.ready is not None and self.spec.manners.ready.awaited
+
+    def came_up(self, until_ready: bool) -> bool:
+        """Whether it runs or is done; and is ready in time where that is awaited, or asked for by `until_ready`."""
+        return self.done or (self.state is State.UP and not (self.unready and (until_ready or self.awaited)))
+
+    @property
+    def starting(self) -> bool:
+        """Whether it runs and is not known to be ready yet."""
+        return self._probe is not None
+
+    @property
+    def done(self) -> bool:
+        """Whether it was to run once, and has ended with 0."""
+        return self.ready and self.state is State.DOWN
+
+    @property
     def crashed(self) -> bool:
         """Whether it is down because it ended by itself, and its next start waits."""
         return self._retry is not None
@@ -232,7 +267,7 @@ class Process:
     def _spawn(self) -> None:
         spec = self.spec = self.next_spec
         self.started, self.since = monotonic(), time()
-        self.settled = self.ready = self.quieted = self.finished = False
+        self.settled = self.ready = self.unready = self.quieted = self.finished = False
         self._volley = Volley(self._refused)
         self._walk.begin(())
         self._sequence = spec.manners.stop_sequence
@@ -259,8 +294,12 @@ class Process:
         self._around.family.born(spec.name, popen.pid)
         self._tell("started", 0.0, "")
         self._around.loop.after(SETTLED_AFTER, lambda: self._settle(popen.pid))
-        if spec.manners.ready:
-            self._probe = Probe(self._around.loop, spec.manners.ready, self._pids, self._be_ready)
+        if spec.manners.ready is not None:
+            asked = Asked(
+                spec.name, spec.port, spec.root, spec.env, self._pids, self.console.readers, self._around.family
+            )
+            around = self._around
+            self._probe = Probe(around.loop, spec.manners.ready, asked, around.questions, self._answered)
 
     def _cannot_spawn(self, error: OSError) -> None:
         self.last_exit = Exit(126, None)
@@ -285,6 +324,10 @@ class Process:
         if self.finished and limit is not None and comes_back(self.spec.manners.policy, end):
             self._tell("given-up", limit.seconds, str(limit.restarts))
 
+    def tell_blocked(self, names: list[str]) -> None:
+        """It has ended, and these wait for it."""
+        self._tell("blocks", 0.0, ", ".join(names))
+
     def _end_pause(self) -> None:
         self._pause = 0.0
         if self._retry is not None:
@@ -298,21 +341,23 @@ class Process:
     def _settle(self, pid: int) -> None:
         if self.pid == pid and self.state is State.UP:
             self.settled = True
-            self.ready = self.ready or not self.spec.manners.ready
+            manners = self.spec.manners
+            self.ready = self.ready or (manners.ready is None and not manners.policy.once)
             self._tell("running", SETTLED_AFTER, "")
 
-    def _be_ready(self, answered: bool) -> None:
-        self.ready = True
-        self._tell("ready" if answered else "unready", monotonic() - self.started, "")
+    def _answered(self, by: str, reason: str) -> None:
+        self._probe = None
+        self.ready, self.unready = not reason, bool(reason)
+        self._tell("unready" if reason else "ready", monotonic() - self.started, reason or by)
 
     def _begin(self) -> None:
-        self.ready = False
-        left = [] if self.pid else self.alive()
-        if left:
-            self._tell("left", 0.0, proc.named(left))
+        self.ready = self.unready = False
         if self._probe is not None:
             self._probe.cancel()
             self._probe = None
+        left = [] if self.pid else self.alive()
+        if left:
+            self._tell("left", 0.0, proc.named(left))
         self.console.read_regardless()
         self._walk.begin(self._sequence)
         self._take_step()
@@ -389,6 +434,9 @@ class Process:
         strays = self._around.family.strays() if self.wanted else []
         self._around.family.buried(self.spec.name)
         self._tell("gone", self._walk.elapsed, self.ended)
+        if self.finished and ends_well(self.spec.manners.policy, self.last_exit):
+            self.ready = True
+            self._tell("done", self.lived, "")
         if strays:
             self._tell("strays", 0.0, proc.named(strays))
         if self._doubt is not None:

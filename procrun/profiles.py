@@ -168,8 +168,9 @@ CELERY = Profile(
     ),
     variants=(  # run: TERM is then a cold or a soft shutdown, which its settings bound
         Variant({"stop": _WORKER, "patience": None}, variable="REMAP_SIGTERM", value="(SIG)?QUIT"),
+        # source (apps/worker.py, on_consumer_ready): at info, and it logs from WARNING on by itself
+        *(Variant({"ready_line": r"\S@\S+ ready\."}, word=level) for level in ("info", "INFO", "debug", "DEBUG")),
     ),
-    ready_line=r"celery@\S+ ready\.",
     term_to_all=(
         "celery's pool dies of a TERM of its own and loses every task in flight; set task_acks_late and "
         "task_reject_on_worker_lost, and they run again"

@@ -1,153 +1,223 @@
-"""Is a store ready: it answers in its own protocol; it is asked quickly until it does, and then no more."""
+"""Is an instance ready? It is asked quickly until it is, then never again; and not for longer than it may take."""
 
-import os
-import struct
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from procrun import proc
+from procrun import limits, proc
 from procrun.loop import Loop, Timer
+from procrun.model import OWN_PORT, Exit, Readiness
+from procrun.sockets import Own, Sockets
+from procrun.turns import Turns
 
-if TYPE_CHECKING:
-    import socket
+if TYPE_CHECKING:  # imported behind the children
+    from procrun.asking import Address, Answered
+    from procrun.family import Family
+    from procrun.protocols import Protocol as Known
 
 EVERY = 0.05
-"""Seconds between two questions."""
+"""Seconds between two questions at the beginning."""
+
+EAGER = 3.0
+"""Seconds after which the pauses grow."""
 
 SELDOM = 0.5
-"""The same at most, once it answers that it is not ready: postgres logs each time that it had to."""
+"""Seconds between two questions at most, soon where it answers that it is not ready: postgres logs each of them."""
 
-ANSWER_WITHIN = 2.0
-"""Seconds a store has to answer one question; then it is asked anew."""
+ANSWER_WITHIN = {"http": 5.0, "command": 10.0}
+"""Seconds there are to answer one question, 2 for others; then it is asked anew."""
 
-GIVE_UP_AFTER = 30.0
-"""Seconds after which its dependents start all the same, with a warning."""
-
-
-def postgres_startup(user: str) -> bytes:
-    """The first message of protocol 3.0 (PostgreSQL's "Message Formats"): a session of `user` is asked for."""
-    wanted = f"user\0{user}\0database\0postgres\0\0".encode()
-    return struct.pack("!ii", 8 + len(wanted), 196608) + wanted
+_COLOURS = rb"\x1b\[[0-9;:]*m"
 
 
-# The role that most likely exists, else the server logs a refusal: initdb names it after who runs it, never root.
-_POSTGRES_USER = os.environ.get("USER", "postgres") if os.geteuid() else "postgres"
-_POSTGRES_STARTING_UP = b"57P03"  # cannot_connect_now, PostgreSQL's errcodes appendix
+class Questions:
+    """What all instances share: the turns to ask, whom the ends of commands are told to, and what listens here."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.turns = Turns(loop)
+        self.ends: dict[int, Callable[[Exit], None]] = {}
+        self.sockets = Sockets()
 
 
-def redis_answers(answer: bytes) -> bool:
-    """PONG, or any refusal (NOAUTH; MISCONF after a failed save) but `-LOADING` (run: 0.5 s with 600,000 keys)."""
-    return answer[:1] in (b"+", b"-") and not answer.startswith(b"-LOADING")
+class Asked(NamedTuple):
+    """What there is to know of the instance that is asked; `readers` hear its lines."""
+
+    name: str
+    port: int
+    root: str
+    env: Mapping[str, str]
+    pids: Callable[[], Iterable[int]]
+    readers: list[Callable[[bytes], None]]
+    family: "Family"
 
 
-def postgres_answers(answer: bytes) -> bool:
-    """Anything but "the database system is starting up"; an unknown user is refused by a server that is up."""
-    return answer[:1] in (b"R", b"E") and _POSTGRES_STARTING_UP not in answer
+class Question(Protocol):
+    """One that is under way; `reached` is whether somebody was there to answer."""
 
+    @property
+    def reached(self) -> bool: ...
 
-def anything(answer: bytes) -> bool:
-    """Any answer at all."""
-    return bool(answer)
-
-
-PROTOCOLS: dict[str, tuple[bytes, Callable[[bytes], bool]]] = {
-    "redis": (b"PING\r\n", redis_answers),
-    "postgres": (postgres_startup(_POSTGRES_USER), postgres_answers),
-    "memcached": (b"version\r\n", anything),
-    "connect": (b"", anything),
-}
-"""What is said to a store, and how its answer is judged; with nothing to say a connection is enough."""
+    def cancel(self) -> None: ...
 
 
 class Probe:
-    """Asks until the store answers, then calls `on_ready(True)`; `on_ready(False)` after `limit` seconds."""
+    """Asks until the answer is yes, then calls `told` with what answered; after its time with "" and why not."""
 
     def __init__(
-        self,
-        loop: Loop,
-        protocol: str,
-        pids: Callable[[], Iterable[int]],
-        on_ready: Callable[[bool], None],
-        limit: float = GIVE_UP_AFTER,
+        self, loop: Loop, wish: Readiness, asked: Asked, questions: Questions, told: Callable[[str, str], None]
     ) -> None:
         self._loop = loop
-        self._question, self._judge = PROTOCOLS[protocol]
-        self._pids = pids
-        self._on_ready = on_ready
-        self._socket: socket.socket | None = None
-        self._turn = 0
+        self._wish = wish
+        self._asked = asked
+        self._questions = questions
+        self._told = told
+        self._question: Question | None = None
+        self._begun = monotonic()
         self._pause = EVERY
-        self._next: Timer = loop.after(EVERY, self._ask)
-        self._limit: Timer = loop.after(limit, lambda: self._end(False))
+        self._turn = 0
+        self._reason = _SILENT.get(wish.kind, "it has not answered yet")
+        if wish.kind == "log":
+            self._reason += f' "{wish.value}"'
+        pattern = wish.value if wish.kind == "log" else wish.line
+        self._pattern: re.Pattern[bytes] | None = None
+        if pattern:
+            self._pattern = re.compile(pattern.encode(errors="surrogateescape"))
+            asked.readers.append(self._read)
+        self._own = Own(questions.sockets, asked.pids)
+        self._limit = loop.after(wish.within, lambda: self._end("", self._reason))
+        self._next: Timer = questions.turns.after(wish.every or EVERY, self._ask)
 
     def cancel(self) -> None:
         """Ask no more; the process is gone."""
-        self._hang_up()
         self._next.cancel()
         self._limit.cancel()
+        if self._question is not None:
+            self._question.cancel()
+        if self._read in self._asked.readers:
+            self._asked.readers.remove(self._read)
 
-    def _end(self, ready: bool) -> None:
+    def notified(self) -> None:
+        """It has said so by itself (sd_notify(3), READY=1); nothing where something else is asked."""
+        if self._wish.kind == "notify":
+            self._end("READY=1", "")
+
+    def _end(self, by: str, reason: str) -> None:
         self.cancel()
-        self._on_ready(ready)
+        self._told(by, reason)
+
+    # What is asked
 
     def _ask(self) -> None:
-        import socket  # behind the children
-
-        self._hang_up()
-        self._next = self._loop.after(EVERY, self._ask)
-        found = proc.listeners(self._pids())
-        if not found:
-            return
-        address = found[self._turn % len(found)].address
         self._turn += 1
-        family = (
-            socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        )
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setblocking(False)
         try:
-            self._socket.connect("\0" + address[1:] if isinstance(address, str) and address[0] == "@" else address)
-        except BlockingIOError:
-            pass
-        except OSError:
-            return
-        self._next.cancel()
-        self._next = self._loop.after(ANSWER_WITHIN, self._ask)
-        self._loop.write(self._socket.fileno(), self._connected)
+            self._put_question()
+        except OSError as error:  # no descriptor is left to look or to ask with
+            self._heard("")(limits.why(error))
 
-    def _connected(self) -> None:
-        assert self._socket is not None
-        self._loop.forget(self._socket.fileno())
-        try:
-            self._socket.getpeername()  # ENOTCONN where the connection failed
-            if not self._question:
-                self._end(True)
-                return
-            self._socket.send(self._question)
-        except OSError:
-            self._again()
-            return
-        self._loop.read(self._socket.fileno(), self._answered)
+    def _put_question(self) -> None:
+        match self._wish.kind:
+            case "port":
+                self._ask_port()
+            case "http":
+                from procrun import urls
+                from procrun.asking import Get
 
-    def _answered(self) -> None:
-        assert self._socket is not None
-        try:
-            answer = os.read(self._socket.fileno(), 4096)
-        except OSError:
-            answer = b""
-        if self._judge(answer):
-            self._end(True)
-        else:
-            self._again()
+                url = urls.read(self._wish.value, self._asked.port)
+                self._question = Get(self._loop, url, self._within(), self._heard(f"GET {url}"))
+            case "command":
+                self._run()
+            case "title":
+                self._look()
+            case "redis" | "postgres" | "memcached" as kind:
+                from procrun.protocols import PROTOCOLS
+
+                self._connect(self._listeners(), PROTOCOLS[kind].called, PROTOCOLS[kind])
+
+    def _ask_port(self) -> None:
+        from procrun.asking import at_port
+
+        number = self._asked.port if self._wish.value == OWN_PORT else int(self._wish.value or 0)
+        addresses = at_port(number) if number else self._listeners()
+        if number and self._turn % 4 == 0:  # it may have an address of its own, and looking for it costs more
+            addresses += [row.address for row in self._own.listeners(number)]
+        self._connect(addresses, f"port {number}" if number else _called(addresses))
+
+    def _listeners(self) -> "list[Address]":
+        """One of the addresses that its own processes listen on, each in its turn."""
+        found = self._own.listeners()
+        return [found[self._turn % len(found)].address] if found else []
+
+    def _connect(self, addresses: "list[Address]", by: str, known: "Known | None" = None) -> None:
+        from procrun.asking import Exchange
+
+        if not addresses:
+            self._heard(by)("it listens on no port")
+            return
+        more = () if known is None else (known.words, known.judge)
+        self._question = Exchange(self._loop, addresses, self._within(), self._heard(by), by, *more)
+
+    def _run(self) -> None:
+        from procrun.asking import Command
+
+        asked, line = self._asked, self._wish.value
+        name, answered = f"{asked.name}:ready", self._heard("command")
+        args = (name, line, asked.root, asked.env, self._within(), answered)
+        self._question = Command(self._loop, asked.family, self._questions.ends, *args)
+
+    def _look(self) -> None:
+        """What its processes call themselves (a worker that rewrites its title once it works)."""
+        titles = (proc.command_line(pid) for pid in self._asked.pids())
+        found = any(re.search(self._wish.value, title) for title in titles)
+        self._heard("title")("" if found else self._reason)
+
+    def _within(self) -> float:
+        return ANSWER_WITHIN.get(self._wish.kind, 2.0)
+
+    # What is answered
+
+    def _heard(self, by: str) -> "Answered":
+        def answered(reason: str) -> None:
+            reached = self._question is not None and self._question.reached
+            self._question = None
+            if reason:
+                self._reason = reason
+                self._again(reached)
+            else:
+                self._end(by, "")
+
+        return answered
+
+    def _again(self, reached: bool) -> None:
+        """Soon less often for who answers that it is not ready: it may log that, or work for it."""
+        if reached:
             self._pause = min(2 * self._pause, SELDOM)
+        elif monotonic() - self._begun > EAGER:
+            self._pause = min(1.2 * self._pause, SELDOM)
+        self._next = self._questions.turns.after(self._wish.every or self._pause, self._ask)
 
-    def _again(self) -> None:
-        self._hang_up()
-        self._next.cancel()
-        self._next = self._loop.after(self._pause, self._ask)
+    def _read(self, lines: bytes) -> None:
+        """Whole lines of its output, in which its line may be."""
+        from procrun.choice import PATIENCE, in_time
 
-    def _hang_up(self) -> None:
-        if self._socket is not None:
-            self._loop.forget(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
+        assert self._pattern is not None
+        found = in_time(self._pattern, re.sub(_COLOURS, b"", lines).replace(b"\r\n", b"\n"))
+        if found:
+            self._end("log line", "")
+        elif found is None:
+            self._asked.readers.remove(self._read)
+            self._reason = f"its pattern took longer than {PATIENCE:g} s to search a line; make it simpler"
+
+
+_SILENT = {
+    "log": "no line of its output matches",
+    "notify": "it has not sent READY=1",
+    "title": "neither its title nor its output says so",
+}
+"""What is said of who has shown nothing."""
+
+
+def _called(addresses: "list[Address]") -> str:
+    """`port 3000`, or the path of a socket."""
+    first = addresses[0] if addresses else ""
+    return first if isinstance(first, str) else f"port {first[1]}"

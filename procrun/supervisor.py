@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from procrun.backoff import ends_well
 from procrun.console import Window
 from procrun.family import Family
 from procrun.intake import Output
@@ -12,6 +13,7 @@ from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
 from procrun.model import Exit, Happening, Spec
 from procrun.process import Process, Surroundings
+from procrun.ready import Questions
 from procrun.stopping import exit_status
 
 if TYPE_CHECKING:  # imported where something is left at the end
@@ -54,7 +56,8 @@ class Supervisor:
         self.watchers: list[Listener] = []
         self._errands: list[Errand] = []
         self._settling: Timer | None = None
-        self._around = Surroundings(loop, self.family, output, self._told, self._blockers, window)
+        self._questions = Questions(loop)
+        self._around = Surroundings(loop, self.family, output, self._told, self.blockers, window, self._questions)
         self._held: dict[str, float | None] = {}
         self._strays: Rescue | None = None
 
@@ -156,6 +159,8 @@ class Supervisor:
             process = leaders.get(info.si_pid)
             if process is not None:
                 process.exited(_exit(info))
+            elif info.si_pid in self._questions.ends:
+                self._questions.ends.pop(info.si_pid)(_exit(info))
         self.family.changed()
         for process in list(self.processes.values()):
             process.check_gone()
@@ -173,12 +178,21 @@ class Supervisor:
         self._settle_soon()
 
     def _finished(self, process: Process) -> None:
-        """An essential one ends the run, and so does the last of the others, unless one was stopped by hand."""
+        """An essential one ends the run, and so does the last of the others, unless one was stopped by hand.
+
+        What was to run once and ends well is none of the essential.
+        """
+        policy = process.spec.manners.policy
         ends = [p.last_exit for p in self.processes.values() if p.finished and p.last_exit is not None]
-        if process.spec.manners.policy.essential and process.last_exit is not None:
+        if policy.essential and process.last_exit is not None and not ends_well(policy, process.last_exit):
             self._end_soon(f"{process.spec.name} ended the run", exit_status(process.last_exit))
         elif len(ends) == len(self.processes):
             self._end_soon("everything has ended", next(filter(None, map(exit_status, ends)), 0))
+        elif not ends_well(policy, process.last_exit):
+            type_ = process.spec.type
+            waiting = [p.spec.name for p in self.processes.values() if p.waits and type_ in p.spec.manners.after]
+            if waiting:
+                process.tell_blocked(waiting)
 
     def _end_soon(self, why: str, status: int) -> None:
         self._loop.after(0, lambda: self.on_end(why, Verdict(status)))
@@ -188,15 +202,24 @@ class Supervisor:
         behind = {p.spec.type for p in self.processes.values() if type_ in p.spec.manners.after}
         return max((self.rank(other) + 1 for other in behind), default=0)
 
-    def _blockers(self, process: Process) -> list[Process]:
-        """What it is started after and is not ready, or will be stopped in a moment."""
+    def blockers(self, process: Process) -> list[Process]:
+        """What it is started after and is not ready, nor too late to be waited for; or will be stopped in a moment."""
         if not process.spec.manners.after:
             return []
         return [
             other
             for other in self.processes.values()
-            if other.spec.type in process.spec.manners.after and not (other.ready and other.spec.name not in self._held)
+            if other.spec.type in process.spec.manners.after
+            and not ((other.ready or other.unready) and other.spec.name not in self._held)
         ]
+
+    def missing(self, process: Process) -> list[str]:
+        """What it is started after and will not come: nobody wants it up."""
+        return [other.spec.name for other in self.blockers(process) if not other.wanted]
+
+    def in_order(self, processes: Iterable[Process]) -> list[Process]:
+        """Those that are down first, what others come after before these; the rest as they are."""
+        return sorted(processes, key=lambda p: (p.state is not State.DOWN, -self.rank(p.spec.type)))
 
     def _release(self) -> None:
         """Begin the stops that nobody is waited for with any more."""
@@ -228,17 +251,25 @@ class Supervisor:
 
     def _check_errands(self) -> None:
         for errand in list(self._errands):
-            if all(self._settled(self.processes[name]) for name in errand.names if name in self.processes):
+            there = [self.processes[name] for name in errand.names if name in self.processes]
+            if all(self._settled(process, errand.until_ready) for process in there):
                 self._errands.remove(errand)
                 errand.done()
 
-    def _settled(self, process: Process) -> bool:
-        """Whether what was asked for it has happened: down and meant to be, or running and, for a store, ready."""
+    def _settled(self, process: Process, until_ready: bool) -> bool:
+        """Whether what was asked for it has happened: down and meant to be, or running and, where awaited, ready."""
         if process.spec.name in self._held or process.state is State.STOPPING:
             return False
         if process.state is State.DOWN:
             return not process.wanted or process.crashed
-        return process.settled and (process.ready or not process.spec.manners.ready)
+        if process.spec.manners.policy.once:
+            return False  # it will have ended
+        return process.settled and not (process.starting and (until_ready or process.awaited))
+
+    def failed(self, names: Iterable[str], until_ready: bool) -> list[str]:
+        """Those of the instances that have not come up, or not in time where that is awaited."""
+        there = {name: self.processes.get(name) for name in sorted(names)}
+        return [name for name, process in there.items() if process is None or not process.came_up(until_ready)]
 
     def _check_over(self) -> None:
         """Once every instance is down, what could be told to be nobody's is stopped too: TERM, a budget, KILL."""
@@ -257,11 +288,15 @@ class Supervisor:
 
 
 class Errand(NamedTuple):
-    """What a client asked for: it hears of each step of these instances, and when all of them have settled."""
+    """What a client asked for: it hears of each step of these instances, and when all of them have settled.
+
+    With `until_ready` each must be ready where anything is asked, by default too.
+    """
 
     names: frozenset[str]
     progress: Callable[[Happening], None]
     done: Callable[[], None]
+    until_ready: bool = False
 
 
 def _dead_child() -> "os.waitid_result | None":

@@ -37,7 +37,7 @@ class Watching:
 
 
 class Waiting:
-    """Replies once all of `processes` are ready, or have ended; failed are those that will not be ready any more."""
+    """Replies once all of `processes` are ready, or have ended; failed are those that end instead, or are too late."""
 
     def __init__(self, supervisor: Supervisor, loop: Loop, request: Wait, processes: list[Process], send: Send) -> None:
         self.talk = Talk(self._end)
@@ -50,7 +50,7 @@ class Waiting:
         self._look()
 
     def _hear(self, process: Process, happening: Happening) -> None:
-        if happening.what in ("exited", "failed", "ready", "unready", "running", "gone"):
+        if happening.what in ("exited", "failed", "ready", "unready", "running", "gone", "done"):
             self._look()
 
     def _look(self) -> None:
@@ -62,11 +62,11 @@ class Waiting:
 
     def _reached(self, process: Process) -> bool:
         if self._request.until == "ready":
-            return process.state is State.UP and process.ready and process.wanted
+            return process.ready and (process.wanted or process.done)
         return process.state is State.DOWN and not process.wanted
 
     def _out_of_reach(self, process: Process) -> bool:
-        return self._request.until == "ready" and not process.wanted
+        return self._request.until == "ready" and (process.unready or not process.wanted)
 
     def _time_out(self) -> None:
         self._end()

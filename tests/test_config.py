@@ -134,7 +134,6 @@ def test_place_is_told_as_one_would_type_it(tmp_path: Path, monkeypatch: pytest.
             "[process.worker]\nplatform = 'server'",
             "process.worker.platform: unknown key; it stands at the top of the file, above the first [process.…]",
         ),
-        ("[process.worker]\nready = {log = 'x'}", "process.worker.ready: is not supported yet; remove it"),
         (r'"a\n" = 1', r"a\n: unknown key"),
     ],
 )

@@ -28,7 +28,7 @@ def test_ps_shows_each_instance_in_a_table(folder: Folder) -> None:
 
     columns = ["NAME", "STATE", "PID", "PORT", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST", "EXIT"]
     assert lines[0].split() == columns
-    assert re.fullmatch(rf"web\.1 +up +{pid} +6000 +[\d.]+ s +0 +[\d.]+% +[\d.]+ MB +-", lines[1])
+    assert re.fullmatch(rf"web\.1 +starting +{pid} +6000 +[\d.]+ s +0 +[\d.]+% +[\d.]+ MB +-", lines[1])
     assert re.match(r"worker\.1 +up +\d+ +6100 ", lines[2])
     run.finish(TERM)
 
@@ -40,7 +40,7 @@ def test_ps_as_json_has_numbers_in_seconds_and_bytes(folder: Folder) -> None:
 
     [row] = json.loads(folder.procrun("ps", "--json").stdout)
 
-    assert (row["name"], row["state"], row["pid"], row["port"], row["restarts"]) == ("web.1", "up", pid, 5000, 0)
+    assert (row["name"], row["state"], row["pid"], row["port"], row["restarts"]) == ("web.1", "starting", pid, 5000, 0)
     assert 0 < row["uptime"] < 60
     assert row["memory"] > 1_000_000
     assert row["cpu_seconds"] >= 0
@@ -313,19 +313,19 @@ def test_what_waits_for_a_store_starts_when_the_store_is_scaled_away(folder: Fol
 
 
 def test_what_was_scaled_away_is_not_restarted_by_a_rolling_restart_that_comes_to_it_later(folder: Folder) -> None:
-    folder.procfile("slow: " + child("polite.py", "1", "0"), "web: sleep 60")
-    run = folder.start("-c", "web=2")
+    folder.procfile("slow: " + child("polite.py", "1", "0"), "more: sleep 60")
+    run = folder.start("-c", "more=2")
     run.wait_for("ready")
-    run.wait_for(r"web\.2 started")
+    run.wait_for(r"more\.2 started")
 
-    with folder.background("restart", "--rolling", "slow", "web") as rolling:
+    with folder.background("restart", "--rolling", "slow", "more") as rolling:
         run.wait_for("asked to stop")
-        assert folder.procrun("scale", "web=1").returncode == 0
+        assert folder.procrun("scale", "more=1").returncode == 0
         assert rolling.wait(PATIENCE) == 0
 
     names = [row["name"] for row in json.loads(folder.procrun("ps", "--json").stdout)]
-    assert names == ["slow.1", "web.1"]
-    assert run.output.count("web.2 started") == 1
+    assert names == ["slow.1", "more.1"]
+    assert run.output.count("more.2 started") == 1
     run.finish(TERM)
 
 
@@ -365,5 +365,5 @@ def test_a_store_that_dies_while_its_stop_waits_for_its_users_is_not_started_aga
         assert stopping.wait(PATIENCE) == 0
 
     states = {row["name"]: row["state"] for row in json.loads(folder.procrun("ps", "--json").stdout)}
-    assert states == {"db.1": "down", "app.1": "down", "web.1": "up"}
+    assert states == {"db.1": "down", "app.1": "down", "web.1": "starting"}
     run.finish(TERM)

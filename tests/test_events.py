@@ -83,10 +83,10 @@ def test_ctrl_c_ends_events(folder: Folder) -> None:
 
 
 def test_wait_returns_when_it_is_ready(folder: Folder) -> None:
-    folder.procfile("web: sleep 60")
+    folder.procfile("job: sleep 60")
     folder.start().wait_for("started")
 
-    result = folder.procrun("wait", "web")
+    result = folder.procrun("wait", "job")
 
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 

@@ -269,7 +269,9 @@ def test_stores_are_recognised_and_everything_else_comes_after_them(folder: Fold
 
 def test_no_order_recognises_no_stores_but_keeps_what_is_configured(folder: Folder) -> None:
     made = specs(folder, 'process.worker.after = ["web"]', no_order=True)
-    assert not any(spec.manners.store or spec.manners.ready for spec in made.values())
+    assert not any(spec.manners.store for spec in made.values())
+    assert not made["redis"].manners.ready
+    assert not made["db"].manners.ready
     assert {name: spec.manners.after for name, spec in made.items() if spec.manners.after} == {"worker": ("web",)}
     assert {spec.manners.stop_sequence[0] for spec in made.values()} == {Step(SIGTERM, 10)}
 

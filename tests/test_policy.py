@@ -87,7 +87,7 @@ def test_given_up_but_not_essential_the_run_goes_on_without_it(folder: Folder) -
     run = folder.start()
     run.wait_for("is given up")
 
-    until(lambda: states(folder) == {"web.1": "up", "worker.1": "down"}, "worker.1 stays down")
+    until(lambda: states(folder) == {"web.1": "starting", "worker.1": "down"}, "worker.1 stays down")
     assert run.finish(TERM) == -TERM
 
 
@@ -97,7 +97,7 @@ def test_the_end_of_what_is_not_essential_ends_nothing(folder: Folder) -> None:
     run = folder.start()
     run.wait_for(r"worker\.1 ended by itself")
 
-    until(lambda: states(folder) == {"web.1": "up", "worker.1": "down"}, "web goes on")
+    until(lambda: states(folder) == {"web.1": "starting", "worker.1": "down"}, "web goes on")
     assert run.finish(TERM) == -TERM
 
 
@@ -118,7 +118,7 @@ def test_a_stop_by_hand_is_not_undone(folder: Folder) -> None:
 
     folder.procrun("stop", "worker")
 
-    assert states(folder) == {"web.1": "up", "worker.1": "down"}
+    assert states(folder) == {"web.1": "starting", "worker.1": "down"}
     run.finish(TERM)
     assert run.output.count("worker.1 started") == 1
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from procrun.family import Family
 from procrun.loop import Loop
-from procrun.ready import Probe
+from procrun.model import Readiness
+from procrun.ready import Asked, Probe, Questions
 from tests.apps.bed import free_port
 from tests.apps.stores import Postgres, Redis
 from tests.harness import PATIENCE, PYTHON, TERM, Folder, Run, child, until
@@ -86,7 +88,7 @@ def test_a_unix_socket_below_the_stores_own_folder_is_found(folder: Folder) -> N
     folder.procfile("worker: " + child("polite.py", "0", "0"), f"redis: {redis.command}")
     run = folder.start()
 
-    run.wait_for(r"redis\.1 ready after|gives no answer")
+    run.wait_for(r"redis\.1 ready after|is not ready")
     run.wait_for(r"worker\.1 +\| ready")
 
     assert "redis.1 ready after" in run.output
@@ -149,7 +151,7 @@ def test_what_uses_a_store_waits_until_the_store_listens(folder: Folder) -> None
     run.wait_for(r"worker\.1 waits for db\.1")
     run.wait_for(r"db\.1 +\| ready")
 
-    assert states(folder) == {"worker.1": "waiting", "db.1": "up"}
+    assert states(folder) == {"worker.1": "waiting", "db.1": "starting"}
     folder.write("go", "")
 
     run.wait_for(r"worker\.1 +\| ready")
@@ -260,23 +262,30 @@ def test_a_further_instance_waits_for_the_store_too(folder: Folder) -> None:
 # The question itself
 
 
-def outcome(protocol: str, answers: list[bytes], limit: float = PATIENCE) -> tuple[bool, int]:
-    """Whether a store that gives these answers, the last again and again, is called ready; and how many it gave."""
-    loop, outcomes = Loop(), list[bool]()
+def probed(kind: str, limit: float = PATIENCE, value: str = "") -> tuple[str, str]:
+    """What this very process is told to have answered, and why not."""
+    loop, outcomes = Loop(), list[tuple[str, str]]()
+
+    def ended(by: str, reason: str) -> None:
+        outcomes.append((by, reason))
+        loop.stop()
+
+    asked = Asked("web.1", 1, "/", {}, lambda: [os.getpid()], [], Family("run"))
+    Probe(loop, Readiness(kind, value, limit), asked, Questions(loop), ended)
+    loop.run()
+    return outcomes[0]
+
+
+def outcome(protocol: str, answers: list[bytes], limit: float = PATIENCE) -> tuple[str, int]:
+    """Why a store that gives these answers, the last again and again, is not ready; and how many it gave."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         given = list[bytes]()
         thread = threading.Thread(target=lambda: serve(server, answers, given))
         thread.start()
-
-        def ended(ready: bool) -> None:
-            outcomes.append(ready)
-            loop.stop()
-
-        Probe(loop, protocol, lambda: [os.getpid()], ended, limit)
-        loop.run()
+        _, reason = probed(protocol, limit)
         server.shutdown(socket.SHUT_RDWR)  # accept() ends
         thread.join()
-    return outcomes[0], len(given)
+    return reason, len(given)
 
 
 def serve(server: socket.socket, answers: list[bytes], given: list[bytes]) -> None:
@@ -290,29 +299,21 @@ def serve(server: socket.socket, answers: list[bytes], given: list[bytes]) -> No
 
 
 def test_a_store_that_never_answers_is_given_up(folder: Folder) -> None:
-    assert outcome("redis", [b"-LOADING Redis is loading the dataset in memory\r\n"], limit=0.5)[0] is False
+    loading = [b"-LOADING Redis is loading the dataset in memory\r\n"]
+    assert outcome("redis", loading, limit=0.5)[0] == "it is still LOADING its data"
 
 
 @pytest.mark.parametrize("last", [b"+PONG\r\n", b"-NOAUTH Authentication required.\r\n", b"-MISCONF x\r\n"])
 def test_redis_is_asked_until_it_has_loaded(last: bytes) -> None:
-    assert outcome("redis", [b"-LOADING Redis is loading the dataset in memory\r\n"] * 2 + [last]) == (True, 3)
+    assert outcome("redis", [b"-LOADING Redis is loading the dataset in memory\r\n"] * 2 + [last]) == ("", 3)
 
 
 def test_postgres_is_asked_until_it_has_recovered() -> None:
     starting = b"E\0\0\0\x40SFATAL\0C57P03\0Mthe database system is starting up\0\0"
     refused = b"E\0\0\0\x40SFATAL\0C28000\0Mno such role\0\0"
-    assert outcome("postgres", [starting, starting, refused]) == (True, 3)
-    assert outcome("postgres", [b"R\0\0\0\x08\0\0\0\0"]) == (True, 1)
+    assert outcome("postgres", [starting, starting, refused]) == ("", 3)
+    assert outcome("postgres", [b"R\0\0\0\x08\0\0\0\0"]) == ("", 1)
 
 
 def test_nobody_listening_is_not_ready() -> None:
-    loop, outcomes = Loop(), list[bool]()
-
-    def ended(ready: bool) -> None:
-        outcomes.append(ready)
-        loop.stop()
-
-    Probe(loop, "connect", lambda: [os.getpid()], ended, limit=0.3)
-    loop.run()
-
-    assert outcomes == [False]
+    assert probed("port", limit=0.3) == ("", "it listens on no port")

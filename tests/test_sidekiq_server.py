@@ -171,7 +171,7 @@ def test_a_deploy_keeps_what_scale_and_stop_have_made(folder: Folder) -> None:
     assert folder.procrun("deploy").returncode == 0
 
     states = {name: entry["state"] for name, entry in ps(folder).items()}
-    assert states == {"web.1": "up", "more.1": "up", "more.2": "up", "less.1": "up", "down.1": "down"}
+    assert states == {"web.1": "starting", "more.1": "up", "more.2": "up", "less.1": "up", "down.1": "down"}
     run.finish(TERM)
 
 

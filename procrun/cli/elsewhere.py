@@ -11,8 +11,11 @@ from procrun.messages import Start
 from procrun.model import Wishes
 from procrun.plan import Plan
 
+_DOWN = {"down", "done"}
+"""States in which an instance can be started."""
 
-def take_part(plan: Plan, wishes: Wishes, as_json: bool) -> Callable[[], int] | None:
+
+def take_part(plan: Plan, wishes: Wishes, as_json: bool, wait: bool) -> Callable[[], int] | None:
     """None when no other run has one of the plan's instances; else what starts those that are down in their run.
 
     That may take long, and no other `start` need wait for it. Raises ConfigError that says who runs them, and since
@@ -26,21 +29,21 @@ def take_part(plan: Plan, wishes: Wishes, as_json: bool) -> Callable[[], int] | 
     if not overlapping:
         return None
     for run, names in overlapping:
-        running = [name for name in names if run.states[name] != "down"]
+        running = [name for name in names if run.states[name] not in _DOWN]
         if running or not wishes.names or len(overlapping) > 1:
             raise ConfigError(_taken(run, running or names))
     run, names = overlapping[0]
     if set(names) != wanted:
         raise ConfigError(_taken(run, names))
-    return lambda: _start(run, names, as_json)
+    return lambda: _start(run, names, as_json, wait)
 
 
-def rejoin(root: str, names: tuple[str, ...], as_json: bool) -> int | None:
+def rejoin(root: str, names: tuple[str, ...], as_json: bool, wait: bool) -> int | None:
     """Start these names in the one run that has them all and where they are down; None where there is none such."""
     for run in runs(root):
         states = [state for name in names for i, state in run.states.items() if name in (i, i.rpartition(".")[0])]
-        if all(run.holds(name) for name in names) and set(states) == {"down"}:
-            return _start(run, list(names), as_json)
+        if all(run.holds(name) for name in names) and set(states) <= _DOWN:
+            return _start(run, list(names), as_json, wait)
     return None
 
 
@@ -60,10 +63,10 @@ def _look_back(root: str, wanted: set[str]) -> None:
         stderr.tell(hindsight.account(earlier) + hindsight.who_lives(earlier.left))
 
 
-def _start(run: Run, names: list[str], as_json: bool) -> int:
+def _start(run: Run, names: list[str], as_json: bool, wait: bool) -> int:
     """Start them there. What they wait for may never come, so a killed front must not leave this process behind."""
     proc.end_with_parent()
-    return follow(run, Start(names), as_json)
+    return follow(run, Start(names, wait), as_json)
 
 
 def _taken(run: Run, names: list[str]) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from procrun.client import Run, ask
-from procrun.errors import ControlError
-from procrun.messages import Done, Progress, Request, Turn
+from procrun.errors import NOT_READY, ControlError
+from procrun.messages import Done, Progress, Request, Start, Turn
 from procrun.model import Happening
 from procrun.wording import step
 
@@ -16,13 +16,18 @@ from procrun.wording import step
 def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[[Turn], Request] | None = None) -> int:
     """Ask, print the timeline while it happens (or, as JSON, at the end), and return the exit status.
 
-    That is 1 when something did not come up. `on_turn` is the client's own part of a deploy.
+    That is 1 when something did not come up; with a Start that waits, NOT_READY where it runs and is not ready in
+    time. `on_turn` is the client's own part of a deploy.
     """
+    late: set[str] = set()
     steps: list[dict[str, Any]] = []
 
     def show(progress: Progress) -> None:
         happening = Happening(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
         text = step(happening)
+        late.discard(progress.name)
+        if progress.what == "unready":
+            late.add(progress.name)
         steps.append({"at": progress.at, **happening._asdict(), "text": text})
         if not as_json:
             click.echo(f"{progress.at:6.2f} s  {progress.name:<10}  {text}")
@@ -30,11 +35,17 @@ def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[
     done = ask(run.path, request, on_progress=show, on_turn=on_turn)
     if not isinstance(done, Done):
         raise ControlError(f"the running procrun answered something else: {type(done).__name__}")
+    waits = isinstance(request, Start) and request.wait
+    status = (NOT_READY if waits and late.issuperset(done.failed) else 1) if done.failed else 0
     if as_json:
         click.echo(json.dumps({"steps": steps, "failed": done.failed, "notes": done.notes}, indent=2))
-        return 1 if done.failed else 0
+        return status
     for note in done.notes:
         click.echo(f"procrun: {note}", err=True)
-    if done.failed:
-        click.echo(f"procrun: did not come up: {', '.join(done.failed)}; its output says why", err=True)
-    return 1 if done.failed else 0
+    not_ready = [name for name in done.failed if name in late]
+    down = [name for name in done.failed if name not in late]
+    if not_ready:
+        click.echo(f"procrun: runs, but was not ready in time: {', '.join(not_ready)}", err=True)
+    if down:
+        click.echo(f"procrun: did not come up: {', '.join(down)}; its output says why", err=True)
+    return status

@@ -89,7 +89,10 @@ TERMINALS = (
     Option("no_keys", ("--no-keys",), None, bool, "Read no keys from the terminal (? lists what they do)."),
     Option("pty", ("--pty",), "NAME,…", str, "Give these a terminal of their own (a pty); all: everybody.", many=True),
 )
-START = (*APP, *PORT, *FORMATION, *CHOICE, *TERMINALS, *TIMEOUT, *PLATFORM, *LOOK, *JSON_LINES, *CYCLE)
+WAIT = (
+    Option("wait", ("--wait",), None, bool, "Stop everything, exit 124, unless all are ready in time; tell how long."),
+)
+START = (*APP, *PORT, *FORMATION, *CHOICE, *TERMINALS, *TIMEOUT, *PLATFORM, *LOOK, *JSON_LINES, *CYCLE, *WAIT)
 
 
 def by_flag(options: tuple[Option, ...]) -> dict[str, Option]:

@@ -17,8 +17,9 @@ from procrun.model import Exit, Finding, Happening, Step, Wishes
 from procrun.narrator import Narrator
 from procrun.process import Process
 from procrun.sources import folder
+from procrun.startup import Startup
 from procrun.stopping import ENDING_NAMES, ending_step
-from procrun.supervisor import Supervisor
+from procrun.supervisor import Supervisor, Verdict
 from procrun.wording import as_event, finding_line, step
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         apart=values["as_json"],
         defaults=plan.DEFAULTS | ({"FORCE_COLOR": "1"} if colour else {}),
     )
-    joined = _rejoined(wishes, values["as_json"]) if names else None
+    joined = _rejoined(wishes, values["as_json"], values["wait"]) if names else None
     if joined is not None:
         return joined
     made = plan.build(wishes, os.environ)
@@ -60,7 +61,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         if rundir.traces(made.sources.root):
             from procrun.cli.elsewhere import take_part
 
-            join = take_part(made, wishes, values["as_json"])
+            join = take_part(made, wishes, values["as_json"], values["wait"])
         if join is None:
             plan.taken_ports(made.specs)
             limits.make_room(made.specs, limits.STANDING + _files(made))
@@ -69,14 +70,14 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
     return session.run() if join is None else join()
 
 
-def _rejoined(wishes: Wishes, as_json: bool) -> int | None:
+def _rejoined(wishes: Wishes, as_json: bool, wait: bool) -> int | None:
     """`start NAME` of what a run here has, and somebody stopped: it is started there, whatever the files say now."""
     root = folder(wishes, os.environ)
     if not rundir.sockets(root):
         return None
     from procrun.cli.elsewhere import rejoin
 
-    return rejoin(root, wishes.names, as_json)
+    return rejoin(root, wishes.names, as_json, wait)
 
 
 def _losses(made: plan.Plan) -> list[Finding]:
@@ -118,6 +119,7 @@ class Session:
             lambda: appearance.window(look),
         )
         self._orders = Orders(to_front, self._supervisor, self._narrator)
+        self._startup = Startup(made.specs, self._narrator.say, self._end_soon if values["wait"] else None)
 
     def begin(self, folders: Iterable[str], passed: list[str]) -> None:
         """Start everything, then the socket, which is not needed to start."""
@@ -143,6 +145,8 @@ class Session:
         self._narrator.hear(process, happening)
         if self._manager is not None:
             self._manager.hear(process, happening)
+        if not self._startup.over and self._supervisor.verdict is None:
+            self._startup.hear(process, happening)
         by_itself = happening.what in ("exited", "failed") and process.state is State.UP
         workflow = self._outputs.workflow
         if workflow is not None and by_itself and process.last_exit != Exit(0, None):
@@ -172,6 +176,10 @@ class Session:
             log = self._plan.sources.config.heroku.log
             self._manager = DynoManager(self._loop, self._supervisor, cycle, self._outputs.outlet.say, log)
             self._narrator.told_elsewhere = self._manager.tells
+
+    def _end_soon(self, why: str, status: int) -> None:
+        """Not from within what happens."""
+        self._loop.after(0, lambda: self._orders.end(why, Verdict(status)))
 
     def _write_down(self, folder: str) -> None:
         """Begin the record of what is up, for who comes after a run that was cut short."""

@@ -1,0 +1,42 @@
+"""What an instance listens on, found with as few looks at processes as can be: with a thousand of them each costs."""
+
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from procrun import proc
+
+KNOWN_AFTER = 0.5
+"""Seconds after which a socket that was not found to be an instance's is nobody's that matters."""
+
+
+class Sockets:
+    """Whatever listens on this machine: when each socket was first seen by this run, on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    def look(self) -> dict[proc.Listener, float]:
+        """All that there is now, each with that time."""
+        now, rows = monotonic(), proc.all_listeners()
+        self._seen = {row.inode: self._seen.get(row.inode, now) for row in rows}
+        return {row: self._seen[row.inode] for row in rows}
+
+
+class Own:
+    """Those of one instance, of whose processes `pids` tells; what listened before its start is none of them."""
+
+    def __init__(self, sockets: Sockets, pids: Callable[[], Iterable[int]]) -> None:
+        self._sockets = sockets
+        self._pids = pids
+        self._begun = monotonic()
+        self._strange: set[str] = set()
+
+    def listeners(self, port: int = 0) -> list[proc.Listener]:
+        """What it listens on now; on this `port` alone, where one is given."""
+        new = {row: since for row, since in self._sockets.look().items() if since >= self._begun}
+        asked = [row for row in new if row.inode not in self._strange and (not port or row.address[1] == port)]
+        found = proc.listeners(self._pids(), asked) if asked else []
+        if not found:
+            now = monotonic()
+            self._strange |= {row.inode for row in asked if now - new[row] > KNOWN_AFTER}
+        return found
