@@ -74,6 +74,7 @@ class Probe:
         self._told = told
         self._question: Question | None = None
         self._begun = monotonic()
+        self._what = ""
         self._pause = EVERY
         self._turn = 0
         self._reason = _SILENT.get(wish.kind, "it has not answered yet")
@@ -85,7 +86,7 @@ class Probe:
             self._pattern = re.compile(pattern.encode(errors="surrogateescape"))
             asked.readers.append(self._read)
         self._own = Own(questions.sockets, asked.pids)
-        self._limit = loop.after(wish.within, lambda: self._end("", self._reason))
+        self._limit = loop.after(wish.within, self._give_up)
         self._next: Timer = questions.turns.after(wish.every or EVERY, self._ask)
 
     def cancel(self) -> None:
@@ -105,6 +106,11 @@ class Probe:
     def _end(self, by: str, reason: str) -> None:
         self.cancel()
         self._told(by, reason)
+
+    def _give_up(self) -> None:
+        """Say what came back last; or that nothing did, where somebody has been asked and still thinks."""
+        thinks = self._question is not None and self._question.reached
+        self._end("", f"{self._what} has not answered yet" if thinks else self._reason)
 
     # What is asked
 
@@ -161,7 +167,7 @@ class Probe:
         from procrun.asking import Command
 
         asked, line = self._asked, self._wish.value
-        name, answered = f"{asked.name}:ready", self._heard("command")
+        name, answered = f"{asked.name}:ready", self._heard("command", f"the command `{line}`")
         args = (name, line, asked.root, asked.env, self._within(), answered)
         self._question = Command(self._loop, asked.family, self._questions.ends, *args)
 
@@ -176,7 +182,9 @@ class Probe:
 
     # What is answered
 
-    def _heard(self, by: str) -> "Answered":
+    def _heard(self, by: str, what: str = "") -> "Answered":
+        self._what = what or by
+
         def answered(reason: str) -> None:
             reached = self._question is not None and self._question.reached
             self._question = None
