@@ -1,13 +1,12 @@
 """One instance: it is spawned, read, signalled and reaped here, as the table of `lifecycle` decides."""
 
-import re
 import signal
 import subprocess
 from collections.abc import Callable
 from time import monotonic, time
 from typing import NamedTuple
 
-from procrun import limits, proc
+from procrun import limits, proc, work
 from procrun.backoff import Backoff, comes_back, ends_well
 from procrun.console import Console, Ends, Window
 from procrun.family import FRESH, MARK, Family
@@ -37,14 +36,6 @@ class Surroundings(NamedTuple):
     blockers: Callable[["Process"], list["Process"]]
     window: Callable[[], Window]
     questions: Questions
-
-
-class Busy(NamedTuple):
-    """Jobs being worked on, of how many at the most, and whether no new ones are taken."""
-
-    busy: int
-    threads: int
-    quiet: bool
 
 
 class Process:
@@ -134,15 +125,10 @@ class Process:
             return False
         return number in HARMLESS or main_process(number, self.pid, self.alive()) is not None
 
-    def busy(self) -> Busy | None:
+    def busy(self) -> work.Busy | None:
         """What its process title says of its work; None where it says nothing."""
-        if not self.spec.manners.busy_title:
-            return None
-        for row in self.alive():
-            match = re.search(self.spec.manners.busy_title, proc.command_line(row.pid))
-            if match is not None:
-                return Busy(int(match["busy"]), int(match["slots"]), bool(match["quiet"]))
-        return None
+        pattern = self.spec.manners.busy_title
+        return work.told(pattern, self.alive()) if pattern else None
 
     def drained(self) -> bool:
         """Whether a quieted worker has finished all its work, as far as its title tells (Sidekiq's is 5 s late)."""
@@ -161,6 +147,8 @@ class Process:
 
     def freeze(self, number: int) -> None:
         """Pass STOP or CONT to everything of it (Ctrl-Z, fg)."""
+        if self._probe is not None:
+            self._probe.freeze(number == signal.SIGSTOP)
         self._signal(number)
 
     def remark(self, what: str, seconds: float, detail: str) -> None:

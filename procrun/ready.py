@@ -75,6 +75,7 @@ class Probe:
         self._question: Question | None = None
         self._begun = monotonic()
         self._what = ""
+        self._left = wish.within
         self._pause = EVERY
         self._turn = 0
         self._reason = _SILENT.get(wish.kind, "it has not answered yet")
@@ -102,6 +103,14 @@ class Probe:
         """It has said so by itself (sd_notify(3), READY=1); nothing where something else is asked."""
         if self._wish.kind == "notify":
             self._end("READY=1", "")
+
+    def freeze(self, frozen: bool) -> None:
+        """It is suspended, and that time does not count; or it goes on."""
+        self._limit.cancel()
+        if frozen:
+            self._left = self._limit.when - monotonic()
+        else:
+            self._limit = self._loop.after(max(0.0, self._left), self._give_up)
 
     def _end(self, by: str, reason: str) -> None:
         self.cancel()

@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -262,6 +262,12 @@ def test_a_further_instance_waits_for_the_store_too(folder: Folder) -> None:
 # The question itself
 
 
+def probe(loop: Loop, wish: Readiness, told: Callable[[str, str], None]) -> Probe:
+    """One that asks this very process."""
+    asked = Asked("web.1", 1, "/", {}, lambda: [os.getpid()], [], Family("run"))
+    return Probe(loop, wish, asked, Questions(loop), told)
+
+
 def probed(kind: str, limit: float = PATIENCE, value: str = "") -> tuple[str, str]:
     """What this very process is told to have answered, and why not."""
     loop, outcomes = Loop(), list[tuple[str, str]]()
@@ -270,8 +276,7 @@ def probed(kind: str, limit: float = PATIENCE, value: str = "") -> tuple[str, st
         outcomes.append((by, reason))
         loop.stop()
 
-    asked = Asked("web.1", 1, "/", {}, lambda: [os.getpid()], [], Family("run"))
-    Probe(loop, Readiness(kind, value, limit), asked, Questions(loop), ended)
+    probe(loop, Readiness(kind, value, limit), ended)
     loop.run()
     return outcomes[0]
 
@@ -317,3 +322,33 @@ def test_postgres_is_asked_until_it_has_recovered() -> None:
 
 def test_nobody_listening_is_not_ready() -> None:
     assert probed("port", limit=0.3) == ("", "it listens on no port")
+
+
+def test_time_in_which_it_is_suspended_does_not_count() -> None:
+    loop, told = Loop(), list[str]()
+
+    def ended(by: str, reason: str) -> None:
+        told.append(reason)
+        loop.stop()
+
+    asking = probe(loop, Readiness("notify", within=0.3), ended)
+    asking.freeze(True)
+
+    def thaw() -> None:
+        told.append("it goes on")
+        asking.freeze(False)
+
+    loop.after(0.6, thaw)
+    loop.run()
+
+    assert told == ["it goes on", "it has not sent READY=1"]
+
+
+def test_what_it_tells_by_itself_ends_the_asking() -> None:
+    loop, told = Loop(), list[tuple[str, str]]()
+    wishes = [Readiness("notify"), Readiness("port", within=0.3)]
+    first, second = [probe(loop, wish, lambda by, reason: told.append((by, reason))) for wish in wishes]
+    first.notified()
+    second.notified()
+    assert told == [("READY=1", "")]
+    second.cancel()
