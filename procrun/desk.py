@@ -222,7 +222,7 @@ class Desk:
         names = {spec.name for spec in wanted}
         running = self._supervisor.processes
         fewer = [p for p in running.values() if p.spec.type in request.formation and p.spec.name not in names]
-        more = [spec for spec in wanted if spec.name not in running or not running[spec.name].wanted]
+        more = [spec for spec in wanted if spec.name not in running or not _there(running[spec.name])]
         limits.make_room(more)
         plan.refuse_shared_ports([*(p.spec for p in running.values() if p.wanted), *more])
         plan.taken_ports(spec for spec in more if spec.name not in running)
@@ -325,6 +325,11 @@ class Desk:
         errand = Errand(frozenset(names), progress, done, until_ready)
         self._supervisor.carry_out(errand, act)
         return Talk(lambda: self._supervisor.forget(errand))
+
+
+def _there(process: Process) -> bool:
+    """Whether it need not be started to have it: it is wanted up, or was to run once."""
+    return process.wanted or process.done
 
 
 def state_of(process: Process) -> str:

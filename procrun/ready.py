@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from procrun import limits, proc
 from procrun.loop import Loop, Timer
@@ -12,9 +12,20 @@ from procrun.sockets import Own, Sockets
 from procrun.turns import Turns
 
 if TYPE_CHECKING:  # imported behind the children
+    from typing import Protocol
+
     from procrun.asking import Address, Answered
     from procrun.family import Family
     from procrun.protocols import Protocol as Known
+
+    class Question(Protocol):
+        """One that is under way; `reached` is whether somebody was there to answer."""
+
+        @property
+        def reached(self) -> bool: ...
+
+        def cancel(self) -> None: ...
+
 
 EVERY = 0.05
 """Seconds between two questions at the beginning."""
@@ -52,15 +63,6 @@ class Asked(NamedTuple):
     family: "Family"
 
 
-class Question(Protocol):
-    """One that is under way; `reached` is whether somebody was there to answer."""
-
-    @property
-    def reached(self) -> bool: ...
-
-    def cancel(self) -> None: ...
-
-
 class Probe:
     """Asks until the answer is yes, then calls `told` with what answered; after its time with "" and why not."""
 
@@ -82,9 +84,8 @@ class Probe:
         if wish.kind == "log":
             self._reason += f' "{wish.value}"'
         pattern = wish.value if wish.kind == "log" else wish.line
-        self._pattern: re.Pattern[bytes] | None = None
+        self._pattern = pattern.encode(errors="surrogateescape")
         if pattern:
-            self._pattern = re.compile(pattern.encode(errors="surrogateescape"))
             asked.readers.append(self._read)
         self._own = Own(questions.sockets, asked.pids)
         self._limit = loop.after(wish.within, self._give_up)
@@ -217,8 +218,8 @@ class Probe:
         """Whole lines of its output, in which its line may be."""
         from procrun.choice import PATIENCE, in_time
 
-        assert self._pattern is not None
-        found = in_time(self._pattern, re.sub(_COLOURS, b"", lines).replace(b"\r\n", b"\n"))
+        pattern = re.compile(self._pattern)  # not before the children are started
+        found = in_time(pattern, re.sub(_COLOURS, b"", lines).replace(b"\r\n", b"\n"))
         if found:
             self._end("log line", "")
         elif found is None:

@@ -102,7 +102,7 @@ def test_wait_fails_for_what_ends_instead(folder: Folder) -> None:
     result = folder.procrun("wait", "job", "--for", "ready")
 
     assert result.returncode == 1
-    assert result.stderr == "procrun: ended, and will not be ready: job.1; `procrun ps` and its output tell more\n"
+    assert result.stderr == "procrun: ended, or not ready in time: job.1; `procrun ps` and its output tell more\n"
 
 
 def test_wait_for_exit_returns_when_it_has_ended(folder: Folder) -> None:

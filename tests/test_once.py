@@ -114,6 +114,21 @@ def test_restarts_of_others_and_of_everything_do_not_run_it_again(folder: Folder
     run.finish(TERM)
 
 
+def test_scale_does_not_run_again_what_is_done(folder: Folder) -> None:
+    folder.procfile(WORKER, "migrate: echo migrated")
+    configure(folder)
+    run = folder.start()
+    run.wait_for(r"worker\.1 +\| ready")
+    reachable(folder)
+
+    assert folder.procrun("scale", "migrate=1", "worker=2").returncode == 0
+
+    run.wait_for(r"worker\.2 +\| ready")
+    assert states(folder) == {"worker.1": "up", "migrate.1": "done", "worker.2": "up"}
+    assert len(re.findall(r"\| migrated", run.output)) == 1
+    run.finish(TERM)
+
+
 def test_start_by_name_runs_it_again(folder: Folder) -> None:
     folder.procfile("migrate: echo migrated", "other: exec sleep 60")
     folder.write("procrun.toml", "[process.migrate]\nrun_once = true\n")

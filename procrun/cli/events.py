@@ -84,5 +84,5 @@ def wait_command(names: tuple[str, ...], until: str | None, timeout: float | Non
             raise ControlError(f"the running procrun answered something else: {type(done).__name__}")
         failed += done.failed
     if failed:
-        warn(f"ended, and will not be ready: {', '.join(failed)}; `procrun ps` and its output tell more")
+        warn(f"ended, or not ready in time: {', '.join(failed)}; `procrun ps` and its output tell more")
     return 1 if failed else 0
