@@ -50,10 +50,11 @@ def test_all_ready_is_told_with_a_table_of_who_waited_for_whom(folder: Folder) -
 def test_one_that_is_not_ready_in_time_stops_everything_with_124(folder: Folder) -> None:
     folder.procfile("web: exec sleep 600", WORKER)
     folder.write("procrun.toml", "[process.web]\nready = { port = true, within = 0.6 }\n")
-    run = folder.start("--wait")
+    port = free_port()
+    run = folder.start("--wait", "-p", str(port))
 
     assert run.finish() == 124
-    assert re.search(r"web\.1 is not ready after 0\.6 s: nothing listens on port 5000\n", run.output)
+    assert re.search(rf"web\.1 is not ready after 0\.6 s: nothing listens on port {port}\n", run.output)
     assert "web.1 was not ready in time; stopping" in run.output
     assert re.search(r"worker\.1 +\| asked to stop", run.output)
     assert "INSTANCE" not in run.output
