@@ -78,7 +78,7 @@ def suspended(pid: int) -> Iterator[None]:
 
 def assert_reached(folder: Folder, env: dict[str, str] | None = None) -> None:
     """The run is found, by a second start too."""
-    assert re.search(r"^web\.1 +up", folder.procrun("ps", env=env).stdout, re.MULTILINE)
+    assert re.search(r"^web\.1 +(up|starting)", folder.procrun("ps", env=env).stdout, re.MULTILINE)
     again = folder.procrun("start", env=env)
     assert (again.returncode, again.stdout) == (2, "")
     assert "web.1 belongs to the procrun with pid" in again.stderr
