@@ -1,4 +1,4 @@
-"""What `ready = {…}` may say in `procrun.toml`, and what is wrong with what it says."""
+"""What `ready = {…}` and `alive = {…}` may say in `procrun.toml`, and what is wrong with what they say."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from procrun import urls
 from procrun.errors import ConfigError
 from procrun.hints import did_you_mean, plain, shown
-from procrun.model import LONGEST_WAIT, OWN_PORT, Readiness
+from procrun.model import LONGEST_WAIT, OWN_PORT, AliveCheck, Readiness
 
 FASTEST = 0.01
 """Seconds between two questions at least: more of them would be all that the run does."""
+
+OFTENEST = 0.1
+"""The same for a process that serves others meanwhile."""
 
 
 def readiness(value: object, where: str) -> Readiness:
@@ -31,6 +34,26 @@ def readiness(value: object, where: str) -> Readiness:
         every=None if every is None else seconds(every, f"{where}.every", FASTEST),
         awaited=True,
     )
+
+
+def aliveness(value: object, where: str) -> AliveCheck:
+    """What the key says. Raises ConfigError that begins with the place `where`."""
+    if not isinstance(value, dict):
+        raise ConfigError(f'takes a table, as in {{ http = "/health" }} or {{ port = true }}{_this(value)}', where)
+    kinds = {kind: KINDS[kind] for kind in ("port", "http", "command")}
+    kind, text = question(value, where, kinds, ("every", "within", "failures"))
+    usual = AliveCheck(kind, text)
+    return usual._replace(
+        every=seconds(value.get("every", usual.every), f"{where}.every", OFTENEST),
+        within=seconds(value.get("within", usual.within), f"{where}.within"),
+        failures=_misses(value.get("failures", usual.failures), f"{where}.failures"),
+    )
+
+
+def _misses(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
+        raise ConfigError(f"takes a number of misses, from 1 to 1000{_this(value)}", where)
+    return value
 
 
 def question(

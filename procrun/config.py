@@ -136,6 +136,10 @@ def _process(type_: str, table: object, where: str) -> ProcessConfig:
         from procrun.asked import readiness  # only where a file has it
 
         values["ready"] = readiness(values["ready"], f"{where}.ready")
+    if "alive" in values:
+        from procrun.asked import aliveness
+
+        values["alive"] = aliveness(values["alive"], f"{where}.alive")
     _refuse_contradictions(values, where)
     return ProcessConfig(**values, places={key: f"{where}.{key}" for key in values})
 
@@ -256,6 +260,12 @@ def _text_or_not(example: str) -> "_Reader":
     return read
 
 
+def _watchdog(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= LONGEST_WAIT:
+        raise ValueError(f"takes seconds, a number from 1 to {LONGEST_WAIT}, as in 30")
+    return float(value)
+
+
 def _text(example: str) -> "_Reader":
     def read(value: object) -> str:
         if not isinstance(value, str) or not value.strip() or "\0" in value:
@@ -318,6 +328,8 @@ _PROCESS_KEYS: dict[str, _Reader] = {
     "memory": _memory,
     "ready": lambda value: value,  # read by `asked`
     "run_once": _flag,
+    "watchdog": _watchdog,
+    "alive": lambda value: value,  # the same
 }
 _HEROKU_KEYS: dict[str, _Reader] = {
     "crash_restart": _flag,

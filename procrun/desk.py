@@ -144,6 +144,7 @@ class Desk:
             busy=busy.busy if busy else None,
             threads=busy.threads if busy else None,
             store=process.spec.manners.store,
+            status=process.status or None,
         )
 
     def _start(self, request: Start, send: Send) -> Talk:

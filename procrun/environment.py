@@ -15,6 +15,16 @@ from procrun.model import Finding, Variable
 LARGEST = 8 * 1024 * 1024
 """Bytes that a file may have: an environment has 6 MiB at most (execve(2)). Each letter in quotes costs 140 to read."""
 
+OF_A_SERVICE_MANAGER = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+)
+"""What systemd tells procrun itself (sd_notify(3), sd_listen_fds(3)): a process's READY=1 would be taken for ours."""
+
 _UPPER_CASE_NAME = r"[A-Z][A-Z0-9_]*"
 _URL_NAME = r"[A-Z][A-Z0-9_]*_(?:URL|URI|DSN)"
 

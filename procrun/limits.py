@@ -24,11 +24,11 @@ _given: int | None = None
 
 
 def make_room(specs: Sequence[Spec], besides: int = 0) -> None:
-    """See to it that these can be started: consoles, a connection to ask what is awaited, `besides` more descriptors.
+    """See to it that these can be started, with `besides` more descriptors.
 
     Raises ConfigError where the hard limit is too low for that.
     """
-    more = besides + sum(2 + (spec.console == APART) + _is_awaited(spec) for spec in specs)
+    more = besides + sum(map(_descriptors, specs))
     free = room(more + CLIENTS)
     if free < more:
         count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else "procrun alone"
@@ -38,6 +38,14 @@ def make_room(specs: Sequence[Spec], besides: int = 0) -> None:
         )
         fewer = "start fewer, or " if len(specs) > 1 else ""
         raise ConfigError(f"{text}; {fewer}raise the hard limit (ulimit -Hn)", "ulimit -n")
+
+
+def _descriptors(spec: Spec) -> int:
+    """Those of its console, a connection to ask it something, and the socket at which it tells how it is."""
+    manners = spec.manners
+    asked = _is_awaited(spec) or manners.alive is not None
+    told = bool(manners.watchdog) or (manners.ready is not None and manners.ready.kind == "notify")
+    return 2 + (spec.console == APART) + asked + told
 
 
 def room(wanted: int) -> int:

@@ -61,7 +61,8 @@ def all_manners(
             ready = ready._replace(within=made.boot_timeout + 1)  # it is Heroku's R10 that says it
         manners[name] = made._replace(ready=ready)
         findings += _unused(given, rules.platform)
-        if given.restart_limit is not None and manners[name].policy.restart == "never":
+        watched = given.watchdog is not None or given.alive is not None
+        if given.restart_limit is not None and manners[name].policy.restart == "never" and not watched:
             text = 'left unused, as nothing is restarted; restart = "on-failure" or "always" uses it'
             findings.append(Finding(given.places["restart_limit"], text))
     _refuse_cycle(manners, config)
@@ -106,6 +107,8 @@ def _manners(
         dyno=heroku is not None,
         boot_timeout=heroku.boot_timeout if heroku is not None and name == WEB else 0.0,
         memory=given.memory if given.memory is not None else heroku.memory if heroku is not None else 0,
+        watchdog=given.watchdog or 0.0,
+        alive=given.alive,
     )
 
 

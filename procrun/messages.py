@@ -252,6 +252,7 @@ class Row(msgspec.Struct, frozen=True):
     busy: int | None = None
     threads: int | None = None
     store: bool = False
+    status: str | None = None
 
 
 class Status(msgspec.Struct, tag="status", frozen=True):

@@ -141,6 +141,20 @@ class Readiness(NamedTuple):
     line: str = ""
 
 
+class AliveCheck(NamedTuple):
+    """How a ready instance is asked whether it still works: by a port, http or a command, `every` so many seconds.
+
+    `value` is as for readiness. Without an answer `within` so many seconds it is a miss; `failures` of them in a row
+    mean that it hangs.
+    """
+
+    kind: str
+    value: str
+    every: float = 10.0
+    within: float = 5.0
+    failures: int = 3
+
+
 class ProcessConfig(NamedTuple):
     """What the configuration says of one process type; None where it says nothing.
 
@@ -161,6 +175,8 @@ class ProcessConfig(NamedTuple):
     pty: bool | None = None
     ready: Readiness | None = None
     run_once: bool | None = None
+    watchdog: float | None = None
+    alive: AliveCheck | None = None
     places: Mapping[str, str] = {}
     memory: int | None = None
 
@@ -199,6 +215,7 @@ class Manners(NamedTuple):
     signals are known to end it with all its work, whatever it seems to catch (Ruby catches some to die of them later).
     A `dyno` is treated as on Heroku; it must listen on its port within `boot_timeout` seconds where that is not 0, and
     should use no more `memory` than so many bytes where that is not 0.
+    Where it has a `watchdog`, it hangs when it says nothing for so many seconds; `alive` is what it is asked for that.
     """
 
     stop_sequence: tuple[Step, ...]
@@ -217,6 +234,8 @@ class Manners(NamedTuple):
     dyno: bool = False
     boot_timeout: float = 0.0
     memory: int = 0
+    watchdog: float = 0.0
+    alive: AliveCheck | None = None
 
 
 class Spec(NamedTuple):
@@ -262,9 +281,10 @@ class Happening(NamedTuple):
     `what` is one of started, running, exited, signal, timeout (KILL at the budget), gone, failed, crashed (it starts
     again in `seconds`), given-up, left (by its leader), killing (others than its leader), strays (of no instance that
     could be told), stuck, bound (to its port), boot-timeout (not bound in time), memory (above its quota), memory-kill
-    (far above it), cycling, waits, ready, unready, done (it was to run once), blocks (it ended, others wait for it);
-    `detail` says more: the signal's name, the exit, the error. `seconds` counts from the first signal of a stop
-    sequence (for `exited` and `gone` outside of one: from the start of the process).
+    (far above it), cycling, waits, ready, unready, done (it was to run once), blocks (it ended, others wait for it),
+    hung, unwatched (its watchdog has not begun); `detail` says more: the signal's name, the exit, the error. `seconds`
+    counts from the first signal of a stop sequence (for `exited` and `gone` outside of one: from the start of the
+    process).
     """
 
     name: str

@@ -53,7 +53,10 @@ class Narrator:
                 self.say(f"{name} {step(happening)}")
             case "boot-timeout" | "memory" | "memory-kill" | "cycling":
                 self.say(f"{name} {step(happening)}")
-            case "left" | "killing" | "strays" | "blocks":
+            case "hung":
+                what = "restarting" if process.wanted else "stopping"
+                self.say(f"{name} {step(happening)}; {what}: {_sequence(process.spec.manners.stop_sequence)}")
+            case "left" | "killing" | "strays" | "blocks" | "unwatched":
                 self.say(f"{name} {step(happening)}")
         if line:
             self.say(line)

@@ -2,9 +2,9 @@
 
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic, time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from procrun import limits, proc, work
 from procrun.backoff import Backoff, comes_back, ends_well
@@ -18,6 +18,9 @@ from procrun.ready import Asked, Probe, Questions
 from procrun.stopping import ENDING, describe, signal_name, within
 from procrun.volley import HARMLESS, Volley, main_process
 from procrun.walk import Walk
+
+if TYPE_CHECKING:  # imported where something is to be watched
+    from procrun.health import Health
 
 DRAIN_EVERY = 0.5
 """Seconds between two looks at the title of a quieted worker while it drains."""
@@ -61,10 +64,13 @@ class Process:
         """Whether it runs, and has not answered in time."""
         self.quieted = False
         self.finished = False
+        self.hung = False
+        """Whether it was given up since it hangs, time and again."""
         self.spared: set[int] = set()
         """Sessions that its stop sequence lets live (`no_kill`)."""
         self._around = around
         self._probe: Probe | None = None
+        self._health: Health | None = None
         self.console = Console(spec.name, around.loop, around.output, self._is_busy, around.window)
         self._walk = Walk(around.loop, lambda: self._handle(Event.STEP))
         self._volley = Volley(self._refused)
@@ -149,6 +155,8 @@ class Process:
         """Pass STOP or CONT to everything of it (Ctrl-Z, fg)."""
         if self._probe is not None:
             self._probe.freeze(number == signal.SIGSTOP)
+        if self._health is not None:
+            self._health.freeze(number == signal.SIGSTOP)
         self._signal(number)
 
     def remark(self, what: str, seconds: float, detail: str) -> None:
@@ -162,6 +170,22 @@ class Process:
             self._signal(signal.SIGKILL)
 
     # What happened to it
+
+    def hang(self, why: str) -> None:
+        """It lives, and does nothing: stop it and start it again, whatever it does of itself; unless its limit says no.
+
+        A limit counts this as a restart. A stop that has begun, or is about to, has no use for it.
+        """
+        if not self.wanted or self.state is not State.UP:
+            return
+        now, policy = monotonic(), self.spec.manners.policy
+        pause = self._backoff.wait(policy, now - self.started, now)
+        self.wanted, self._pause = pause is not None, pause or 0.0
+        self.finished = self.hung = not self.wanted
+        self._tell("hung", 0.0, why)
+        if self.hung and policy.limit is not None:
+            self._tell("given-up", policy.limit.seconds, str(policy.limit.restarts))
+        self.stop()
 
     def exited(self, end: Exit) -> None:
         """Its leader was reaped: say so at once, behind its last output."""
@@ -234,6 +258,11 @@ class Process:
         return self.ready and self.state is State.DOWN
 
     @property
+    def status(self) -> str:
+        """What it says of itself (STATUS=, sd_notify(3)), empty where it says nothing."""
+        return self._health.status if self._health is not None else ""
+
+    @property
     def crashed(self) -> bool:
         """Whether it is down because it ended by itself, and its next start waits."""
         return self._retry is not None
@@ -255,17 +284,18 @@ class Process:
     def _spawn(self) -> None:
         spec = self.spec = self.next_spec
         self.started, self.since = monotonic(), time()
-        self.settled = self.ready = self.unready = self.quieted = self.finished = False
+        self.settled = self.ready = self.unready = self.quieted = self.finished = self.hung = False
         self._volley = Volley(self._refused)
         self._walk.begin(())
         self._sequence = spec.manners.stop_sequence
         ends: Ends | None = None
         try:
             ends = self.console.open(spec.console)
+            told = self._watch()
             popen = subprocess.Popen(
                 limits.shell(ends.before + spec.shell_line),
                 cwd=spec.root,
-                env={**spec.env, MARK: self._around.family.mark(spec.name)},
+                env={**spec.env, **told, MARK: self._around.family.mark(spec.name)},
                 stdin=ends.stdin,
                 stdout=ends.stdout,
                 stderr=ends.stderr,
@@ -283,11 +313,24 @@ class Process:
         self._tell("started", 0.0, "")
         self._around.loop.after(SETTLED_AFTER, lambda: self._settle(popen.pid))
         if spec.manners.ready is not None:
-            asked = Asked(
-                spec.name, spec.port, spec.root, spec.env, self._pids, self.console.readers, self._around.family
-            )
             around = self._around
-            self._probe = Probe(around.loop, spec.manners.ready, asked, around.questions, self._answered)
+            self._probe = Probe(around.loop, spec.manners.ready, self._asked(), around.questions, self._answered)
+
+    def _asked(self) -> Asked:
+        spec = self.spec
+        return Asked(spec.name, spec.port, spec.root, spec.env, self._pids, self.console.readers, self._around.family)
+
+    def _watch(self) -> Mapping[str, str]:
+        """Watch over what is about to be started, where anything is to be watched; what it must be told for that."""
+        manners, around = self.spec.manners, self._around
+        notifies = manners.ready is not None and manners.ready.kind == "notify"
+        if not (manners.watchdog or manners.alive or notifies):
+            return {}
+        from procrun.health import Ears, Health
+
+        ears = Ears(self.hang, self.notified, lambda: self._tell("unwatched", manners.watchdog, ""))
+        self._health = Health(around.loop, manners, self._asked(), around.questions.ends, ears)
+        return self._health.env
 
     def _cannot_spawn(self, error: OSError) -> None:
         self.last_exit = Exit(126, None)
@@ -332,17 +375,23 @@ class Process:
             manners = self.spec.manners
             self.ready = self.ready or (manners.ready is None and not manners.policy.once)
             self._tell("running", SETTLED_AFTER, "")
+            if self.ready and self._health is not None:
+                self._health.begin(self.awaited)
 
     def _answered(self, by: str, reason: str) -> None:
         self._probe = None
         self.ready, self.unready = not reason, bool(reason)
         self._tell("unready" if reason else "ready", monotonic() - self.started, reason or by)
+        if self._health is not None:
+            self._health.begin(self.ready and self.awaited)
 
     def _begin(self) -> None:
         self.ready = self.unready = False
         if self._probe is not None:
             self._probe.cancel()
             self._probe = None
+        if self._health is not None:
+            self._health.rest()
         left = [] if self.pid else self.alive()
         if left:
             self._tell("left", 0.0, proc.named(left))
@@ -419,10 +468,13 @@ class Process:
         self.pid = 0
         self.ready = self.settled = self.quieted = False
         self.console.close()
+        if self._health is not None:
+            self._health.close()
+            self._health = None
         strays = self._around.family.strays() if self.wanted else []
         self._around.family.buried(self.spec.name)
         self._tell("gone", self._walk.elapsed, self.ended)
-        if self.finished and ends_well(self.spec.manners.policy, self.last_exit):
+        if self.finished and not self.hung and ends_well(self.spec.manners.policy, self.last_exit):
             self.ready = True
             self._tell("done", self.lived, "")
         if strays:

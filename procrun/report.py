@@ -5,6 +5,7 @@ from typing import Any
 
 from procrun import proc
 from procrun.hindsight import moment
+from procrun.hints import plain
 from procrun.leftovers import Leftover
 from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
@@ -12,8 +13,12 @@ from procrun.wording import duration
 
 
 def status_table(rows: Sequence[Row]) -> str:
-    """The instances as a table for people; with a column BUSY where a process title tells of its work."""
+    """The instances as a table for people; with a column BUSY where a process title tells of its work.
+
+    And with a column STATUS where one tells how it is.
+    """
     told = any(row.busy is not None for row in rows)
+    said = any(row.status for row in rows)
     cells = [
         (
             row.name,
@@ -26,11 +31,12 @@ def status_table(rows: Sequence[Row]) -> str:
             f"{row.cpu_percent:.1f}%",
             _size(row.memory),
             row.last_exit,
+            *([plain(row.status) if row.status else None] if said else []),
         )
         for row in rows
     ]
     first = ("NAME", "STATE", *(["BUSY"] if told else []))
-    headers = (*first, "PID", "PORT", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST EXIT")
+    headers = (*first, "PID", "PORT", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST EXIT", *(["STATUS"] if said else []))
     return _table(cells, headers)
 
 

@@ -13,7 +13,7 @@ from procrun.errors import ConfigError
 
 NAME = ".procrun"
 LOCK = "lock"
-LONGEST_PATH = 107 - len("/4194304.sock~")
+LONGEST_PATH = 107 - len("/4194304.n999999")
 """Bytes a socket's folder may have: sun_path holds 107 and a NUL (unix(7)), the highest pid has 7 digits (proc(5))."""
 
 LOCK_TIMEOUT = 10
@@ -129,6 +129,17 @@ def socket_path(folder: str) -> str:
 def record_path(folder: str) -> str:
     """Where this run's record goes."""
     return os.path.join(folder, f"{os.getpid()}.run")
+
+
+def notify_path(folder: str, number: int) -> str:
+    """Where the socket goes at which one start of an instance of this run tells how it is."""
+    return os.path.join(folder, f"{os.getpid()}.n{number}")
+
+
+def notify_paths(folder: str) -> list[str]:
+    """All such sockets in the folder, whosever they are."""
+    pieces = [(name, *name.partition(".n")) for name in os.listdir(folder)]
+    return [os.path.join(folder, name) for name, pid, _, number in pieces if pid.isdecimal() and number.isdecimal()]
 
 
 def _bases() -> Iterator[str]:

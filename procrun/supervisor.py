@@ -23,6 +23,10 @@ Listener = Callable[[Process, Happening], None]
 OnEnd = Callable[[str, "Verdict"], None]
 
 
+TIMED_OUT = 124
+"""The exit status of a run that ends since a process hangs time and again."""
+
+
 class Verdict(NamedTuple):
     """How the run ends: with an exit status, or by the signal it was told to stop with."""
 
@@ -173,7 +177,8 @@ class Supervisor:
             if happening.name in errand.names:
                 errand.progress(happening)
         ended = happening.what in ("exited", "failed") and process.state is State.UP
-        if ended and process.finished and self.verdict is None:
+        given_up = happening.what == "given-up" and process.hung
+        if (ended or given_up) and process.finished and self.verdict is None:
             self._finished(process)
         self._settle_soon()
 
@@ -183,12 +188,13 @@ class Supervisor:
         What was to run once and ends well is none of the essential.
         """
         policy = process.spec.manners.policy
-        ends = [p.last_exit for p in self.processes.values() if p.finished and p.last_exit is not None]
-        if policy.essential and process.last_exit is not None and not ends_well(policy, process.last_exit):
-            self._end_soon(f"{process.spec.name} ended the run", exit_status(process.last_exit))
+        well = not process.hung and ends_well(policy, process.last_exit)
+        ends = [_status(p) for p in self.processes.values() if p.finished]
+        if policy.essential and not well:
+            self._end_soon(f"{process.spec.name} ended the run", _status(process))
         elif len(ends) == len(self.processes):
-            self._end_soon("everything has ended", next(filter(None, map(exit_status, ends)), 0))
-        elif not ends_well(policy, process.last_exit):
+            self._end_soon("everything has ended", next(filter(None, ends), 0))
+        elif not well:
             type_ = process.spec.type
             waiting = [p.spec.name for p in self.processes.values() if p.waits and type_ in p.spec.manners.after]
             if waiting:
@@ -297,6 +303,13 @@ class Errand(NamedTuple):
     progress: Callable[[Happening], None]
     done: Callable[[], None]
     until_ready: bool = False
+
+
+def _status(process: Process) -> int:
+    """The exit status that its end for good means for the run."""
+    if process.hung or process.last_exit is None:
+        return TIMED_OUT
+    return exit_status(process.last_exit)
 
 
 def _dead_child() -> "os.waitid_result | None":

@@ -58,6 +58,11 @@ def explain(exit_: str) -> str:
     return f"{exit_} ({reasons[exit_]})" if exit_ in reasons else exit_
 
 
+def _again(happening: Happening) -> str:
+    """What ended has no pid any more."""
+    return "hangs" if happening.pid else "ended"
+
+
 _STEPS: dict[str, Callable[[Happening], str]] = {
     "started": lambda h: f"started, pid {h.pid}",
     "restarted": lambda h: f"started again, pid {h.pid}",
@@ -66,7 +71,11 @@ _STEPS: dict[str, Callable[[Happening], str]] = {
     "exited": lambda h: explain(h.detail),
     "gone": lambda h: f"gone {h.seconds:.2f} s after its first signal" if h.seconds else "gone",
     "crashed": lambda h: f"starts again in {duration(h.seconds)}",
-    "given-up": lambda h: f"is given up: restarted {h.detail} times in {h.seconds:g} s, and ended again",
+    "given-up": lambda h: f"is given up: restarted {h.detail} times in {h.seconds:g} s, and {_again(h)} again",
+    "unwatched": lambda h: (
+        f"has sent no READY=1 and no WATCHDOG=1 in {h.seconds:g} s; with its first one its watchdog begins"
+    ),
+    "hung": lambda h: f"hangs: {h.detail}",
     "waits": lambda h: f"waits for {h.detail}",
     "quiet": lambda h: f"{h.detail}: takes no new work",
     "ready": lambda h: f"ready after {h.seconds:.2f} s",

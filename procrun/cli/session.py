@@ -11,6 +11,7 @@ from procrun.cli import appearance
 from procrun.cli.faults import warn
 from procrun.cli.orders import Orders
 from procrun.cli.outputs import outputs
+from procrun.environment import OF_A_SERVICE_MANAGER
 from procrun.lifecycle import State
 from procrun.loop import Loop
 from procrun.model import Exit, Finding, Happening, Step, Wishes
@@ -40,6 +41,8 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
 
     Raises ConfigError, with nothing started, for bad input and for names that run already.
     """
+    for name in OF_A_SERVICE_MANAGER:
+        os.environ.pop(name, None)
     colour = appearance.colour_wanted(values)
     wishes = Wishes(
         **{name: value for name, value in values.items() if name in Wishes._fields},
