@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -532,4 +532,8 @@ def test_a_command_waits_for_a_start_that_is_under_way(folder: Folder) -> None:
 
 def opened(pid: int) -> set[str]:
     """The files that a process has open."""
-    return {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(link))
+    return found
