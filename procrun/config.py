@@ -19,6 +19,11 @@ SMALLEST_LOG = 10_000
 
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
+AUTO = "auto"
+"""The port of a checkout that has one for itself."""
+
+LAST_PORT = 65535
+
 NO_PROFILE = "none"
 """The profile of a program of which nothing is to be assumed."""
 
@@ -275,6 +280,14 @@ def _text(example: str) -> "_Reader":
     return read
 
 
+def _port(value: object) -> int | str:
+    if value == AUTO:
+        return AUTO
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LAST_PORT:
+        raise ValueError(f'takes "{AUTO}", or the base port as a number from 1 to {LAST_PORT}')
+    return value
+
+
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("takes true or false, without quotes")
@@ -313,6 +326,7 @@ _KEYS: dict[str, _Reader] = {
     "log_size": _size,
     "log_keep": _count,
     "log_rotate": _period,
+    "port": _port,
 }
 _PROCESS_KEYS: dict[str, _Reader] = {
     "profile": _text("sidekiq"),

@@ -186,7 +186,8 @@ class Config(NamedTuple):
 
     Budgets are in seconds. `formation` is written as for `-c`; `metadata` is the path of a Cloud 66 manifest from
     the app's folder, `environment` its level that counts. Log files are in the folder `log_dir`, where there is one:
-    begun anew at `log_size` bytes and as often as `log_rotate` says, `log_keep` old ones of each kept.
+    begun anew at `log_size` bytes and as often as `log_rotate` says, `log_keep` old ones of each kept. `port` is the
+    base, or "auto".
     """
 
     platform: str = "local"
@@ -203,6 +204,7 @@ class Config(NamedTuple):
     processes: Mapping[str, ProcessConfig] = {}
     where: str | None = None
     heroku: Heroku = Heroku()
+    port: int | str | None = None
 
 
 class Manners(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from procrun import proc, shell, values
-from procrun.environment import Environment
+from procrun.config import AUTO
 from procrun.errors import ConfigError
 from procrun.hints import shown, there_are
 from procrun.manners import NAMES_PORT, RELEASE, Rules, all_manners
@@ -22,7 +22,10 @@ DEFAULTS = {"PYTHONUNBUFFERED": "1"}
 
 
 class Plan(NamedTuple):
-    """Everything that is to run. `types` are the entries of the formation, in the order that gives them ports."""
+    """Everything that is to run. `types` are the entries of the formation, in the order that gives them ports.
+
+    The base is the checkout's own (`port = "auto"`) where `own_port` says so.
+    """
 
     sources: Sources
     types: tuple[Entry, ...]
@@ -37,6 +40,7 @@ class Plan(NamedTuple):
     budget: float
     manners: Mapping[str, Manners]
     cycle: float
+    own_port: bool = False
 
 
 def build(wishes: Wishes, environ: Mapping[str, str]) -> Plan:
@@ -54,12 +58,13 @@ def lay_out(sources: Sources, wishes: Wishes) -> Plan:
     release = [entry for entry in sources.entries if entry.name == RELEASE and RELEASE in wishes.names]
     variables = {name: variable.value for name, variable in sources.environment.variables.items()}
     manners, findings = all_manners(sources.entries, rules, config, variables, sources.root)
+    base, own = _base_port(wishes, sources)
     plan = Plan(
         sources=sources._replace(findings=(*sources.findings, *_budget_findings(rules, config, wishes), *findings)),
         # At the end, so that the others have the same ports with it and without.
         types=(*(entry for entry in sources.entries if entry.name != RELEASE), *release),
         specs=(),
-        base_port=_base_port(wishes, sources.environment),
+        base_port=base,
         single=_single(wishes),
         quiet=frozenset(values.split(wishes.quiet)),
         only=frozenset(values.split(wishes.only)),
@@ -69,6 +74,7 @@ def lay_out(sources: Sources, wishes: Wishes) -> Plan:
         budget=rules.budget,
         manners=manners,
         cycle=_cycle(config, wishes, rules),
+        own_port=own,
     )
     specs = tuple(_choose(plan, wishes))
     refuse_shared_ports(specs)
@@ -189,9 +195,14 @@ def _budget_findings(rules: Rules, config: Config, wishes: Wishes) -> Iterable[F
         yield Finding(where, text, note=True)
 
 
+def names_port(spec: Spec) -> bool:
+    """Whether its command says `$PORT`, so that it will listen there."""
+    return NAMES_PORT.search(spec.command) is not None
+
+
 def taken_ports(specs: Iterable[Spec]) -> None:
     """Raise ConfigError, naming the pid, where a command names `$PORT` and somebody listens on it already."""
-    users = [spec for spec in specs if NAMES_PORT.search(spec.command)]
+    users = [spec for spec in specs if names_port(spec)]
     listening = proc.listening() if users else {}
     for spec in users:
         if spec.port in listening:
@@ -267,7 +278,7 @@ def refuse_shared_ports(specs: Iterable[Spec]) -> None:
     """Raise ConfigError where two instances that name `$PORT` would get the same one."""
     users: dict[int, Spec] = {}
     for spec in specs:
-        if NAMES_PORT.search(spec.command):
+        if names_port(spec):
             other = users.setdefault(spec.port, spec)
             if other is not spec:
                 first, second = sorted((other, spec), key=lambda each: _number(each.name), reverse=True)
@@ -275,12 +286,19 @@ def refuse_shared_ports(specs: Iterable[Spec]) -> None:
                 raise ConfigError(f"{text}; start at most {PORTS_PER_TYPE} of {first.type}", "ports")
 
 
-def _base_port(wishes: Wishes, loaded: Environment) -> int:
-    """`-p` beats `.env` beats the shell beats 5000."""
+def _base_port(wishes: Wishes, sources: Sources) -> tuple[int, bool]:
+    """`-p` beats `.env` beats the shell beats `procrun.toml` beats 5000; and whether it is the checkout's own."""
     if wishes.port is not None:
-        return wishes.port
-    value, source = loaded.variables.get("PORT", Variable("", ""))
+        return wishes.port, False
+    value, source = sources.environment.variables.get("PORT", Variable("", ""))
     try:
-        return values.port(value.strip()) if value.strip() else BASE_PORT
+        if value.strip():
+            return values.port(value.strip()), False
     except ValueError as error:
         raise ConfigError(f"PORT: {error}", source) from None
+    configured = sources.config.port
+    if configured == AUTO:
+        from procrun.ports import of_checkout  # where it is wanted
+
+        return of_checkout(sources.root), True
+    return int(configured or BASE_PORT), False

@@ -276,6 +276,12 @@ def listening() -> dict[int, str]:
     return {port: inode for table in ("tcp", "tcp6") for _, port, inode in _listen_rows(table)}
 
 
+def first_outgoing_port() -> int:
+    """Where the ports begin that the kernel gives to outgoing connections (ip(7)); 0 where that cannot be read."""
+    fields = _read("/proc/sys/net/ipv4/ip_local_port_range").split()
+    return int(fields[0]) if fields else 0
+
+
 def holder(inode: str) -> int | None:
     """The pid that has the socket `inode` open; None where that is not ours to see."""
     wanted = f"socket:[{inode}]"

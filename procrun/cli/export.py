@@ -8,10 +8,12 @@ import click
 from procrun.cli.click_options import one_of, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PORT
+from procrun.config import AUTO
 from procrun.errors import ConfigError
 from procrun.export.plugins import Context, File, formats, render
 from procrun.model import Wishes
-from procrun.plan import build
+from procrun.plan import BASE_PORT, Plan, lay_out
+from procrun.sources import read
 
 
 @click.command("export")
@@ -37,13 +39,23 @@ def export_command(
 
     honcho's exporters do it, with honcho's options, and any other exporter that is installed for honcho.
     """
-    plan = build(Wishes(**wishes), os.environ)
+    plan = _for_elsewhere(Wishes(**wishes))
     name = app or os.path.basename(plan.sources.root) or "app"
     context = Context(name, log or f"/var/log/{name}", user or name, shell, template_dir)
     for file in render(plan, format_, context):
         click.echo(_write(folder, file))
     warn("stop sequences and budgets are not carried over to the exported files yet; set them there by hand")
     return 0
+
+
+def _for_elsewhere(wishes: Wishes) -> Plan:
+    """The plan, without the port that this checkout has for itself: the files are for another place."""
+    sources = read(wishes, os.environ)
+    if sources.config.port == AUTO:
+        sources = sources._replace(config=sources.config._replace(port=None))
+        if lay_out(sources, wishes).base_port == BASE_PORT:
+            warn(f'port = "{AUTO}" is for this checkout alone; the files have {BASE_PORT}, and -p gives another')
+    return lay_out(sources, wishes)
 
 
 export_command.epilog = f"Formats: {', '.join(formats())}"

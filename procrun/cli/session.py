@@ -66,6 +66,10 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
 
             join = take_part(made, wishes, values["as_json"], values["wait"])
         if join is None:
+            if made.own_port:
+                from procrun.cli.ownport import settle
+
+                made, wishes = settle(made, wishes, first)
             plan.taken_ports(made.specs)
             limits.make_room(made.specs, limits.STANDING + _files(made))
             session = Session(to_front, made, wishes, values)
@@ -138,6 +142,11 @@ class Session:
 
         self._service = Service(self._supervisor, self._loop, self._plan, self._wishes, self._outputs.backlog)
         self._service.open(itertools.chain([first], places), passed, self._narrator.say)
+        if self._plan.own_port:
+            from procrun.cli.ownport import urls
+
+            for line in urls(self._plan.specs):
+                self._narrator.say(line)
         if len(self._plan.types) < len(self._plan.sources.entries):
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
