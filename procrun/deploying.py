@@ -85,8 +85,7 @@ class Deployment:
         def act() -> None:
             for process in by_signal:
                 process.send(process.spec.manners.restart_signal or 0)
-            self._supervisor.stop([p for p in staying if p not in by_signal], None, again=True)
-            self._supervisor.stop(removed, None, again=False)
+            self._supervisor.replace([p for p in staying if p not in by_signal], removed)
             self._supervisor.start(added)
 
         def done() -> None:

@@ -23,6 +23,7 @@ from procrun.messages import (
     Progress,
     Ps,
     Quiet,
+    Reload,
     Request,
     Restart,
     Row,
@@ -46,7 +47,7 @@ Send = Callable[[Answer], None]
 
 
 class Desk:
-    """Serves the requests of one run on its `platform`.
+    """Serves the requests of one run on what is its `platform` by now.
 
     `expand` makes specs for instances that the plan did not have (`expand("web", 3)`: the first three; raises
     ConfigError); `notes` gives lines that go with a restart; `deployment` begins a deploy, `talks` what else goes on
@@ -56,7 +57,7 @@ class Desk:
     def __init__(
         self,
         supervisor: Supervisor,
-        platform: str,
+        platform: Callable[[], str],
         expand: Callable[[str, int], Iterable[Spec]],
         notes: Callable[[], list[str]],
         deployment: Callable[[list[Process], Send], Deployment],
@@ -92,7 +93,7 @@ class Desk:
                 return self._deploy(request, send)
             case Logs():
                 return self._talks[Logs](request, self._named([name for name in request.names if name != OURS]), send)
-            case Watch() | Wait() | Attach():
+            case Watch() | Wait() | Attach() | Reload():
                 _budget(request.timeout if isinstance(request, Wait) else None)
                 return self._talks[type(request)](request, self._named(request.names), send)
             case _:
@@ -260,10 +261,10 @@ class Desk:
 
     def _signal(self, request: Signal, send: Send) -> Talk:
         number = signal_number(request.signal, "signal")
-        if self._platform == "heroku":
+        if self._platform() == "heroku":
             raise ControlError("a dyno gets no signals but TERM and KILL; use `procrun restart`", 2)
         name = signal_name(number)
-        if self._platform == "local" and name in ("USR1", "USR2", "TSTP"):
+        if self._platform() == "local" and name in ("USR1", "USR2", "TSTP"):
             self._server_only(f"signal {name}", f"a dyno has no {name}")
         chosen = self.choose(request.names)
         for process in chosen:
@@ -289,8 +290,8 @@ class Desk:
         return deployment.talk
 
     def _server_only(self, what: str, instead: str) -> None:
-        if self._platform != "server":
-            text = f'{what} is for platform = "server" in procrun.toml, and this run is on {self._platform}'
+        if self._platform() != "server":
+            text = f'{what} is for platform = "server" in procrun.toml, and this run is on {self._platform()}'
             raise ControlError(f"{text}: {instead}", 2)
 
     def _errand(

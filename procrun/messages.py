@@ -150,6 +150,20 @@ class Resize(msgspec.Struct, tag="resize", frozen=True):
     columns: _Size
 
 
+class Reload(msgspec.Struct, tag="reload", frozen=True):
+    """Read the plan again and put in place what is new; or only tell, with `dry_run`, what that would be.
+
+    Answered by Progress, one of `plan` for each instance first, and Done.
+    """
+
+    dry_run: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Everybody."""
+        return []
+
+
 Request = (
     Hello
     | Ps
@@ -168,6 +182,7 @@ Request = (
     | Attach
     | Keys
     | Resize
+    | Reload
 )
 
 

@@ -111,6 +111,14 @@ class Process:
         if self._probe is not None:
             self._probe.notified()
 
+    def adapt(self) -> None:
+        """Take over the manners of its next spec without a restart; a stop that is under way goes on as it began."""
+        if self.state is State.STOPPING or self.spec == self.next_spec:
+            return
+        self.spec = self.next_spec
+        self._sequence = self.spec.manners.stop_sequence
+        self._tell("reloaded", 0.0, "")
+
     def make_quiet(self) -> str:
         """Have it take no new work; the name of the signal that was sent, or empty where nothing serves."""
         for number in self.spec.manners.quiet_signals:
@@ -481,6 +489,7 @@ class Process:
             self._tell("strays", 0.0, proc.named(strays))
         if self._doubt is not None:
             self._doubt.cancel()
+        self.spec = self.next_spec  # what it waits for, too
         if self.wanted:
             self.restarts += 1
             if self._pause:

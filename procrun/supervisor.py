@@ -82,6 +82,16 @@ class Supervisor:
 
         A store that is stopped alone is stopped at once: only who is being stopped with it is waited for.
         """
+        self._hold(processes, budget, again)
+        self._release()
+
+    def replace(self, back: Iterable[Process], gone: Iterable[Process]) -> None:
+        """Stop all of these as one, so that stores are behind what uses them; start those of `back` again."""
+        self._hold(gone, None, again=False)
+        self._hold(back, None, again=True)
+        self._release()
+
+    def _hold(self, processes: Iterable[Process], budget: float | None, again: bool) -> None:
         for process in processes:
             if self.processes.get(process.spec.name) is not process:
                 continue  # it was scaled away while a deploy or a rolling restart had yet to come to it
@@ -90,7 +100,6 @@ class Supervisor:
                 self._held.setdefault(process.spec.name, budget)
             elif again:
                 process.start()
-        self._release()
 
     def carry_out(self, errand: "Errand", act: Callable[[], object]) -> None:
         """Act, watch over the errand until everything it is about has settled, and let it report."""

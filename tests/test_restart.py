@@ -113,7 +113,10 @@ def test_restart_keeps_the_plan_and_says_when_a_file_has_changed(folder: Folder)
 
     result = folder.procrun("restart", "worker")
 
-    assert result.stderr == "procrun: Procfile has changed since the start; restart keeps the old plan\n"
+    assert result.stderr == (
+        "procrun: Procfile has changed since the start; restart keeps the old plan, "
+        "`procrun reload` restarts what is new in it\n"
+    )
     run.wait_for(r"\| old", count=2)
     run.finish(TERM)
 

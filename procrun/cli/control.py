@@ -9,10 +9,10 @@ import click
 from procrun.cli.click_options import counts, process_names, takes
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON, TIMEOUT
-from procrun.client import Run, ended, find, rows, runs
+from procrun.client import Run, ask, ended, find, rows, runs
 from procrun.errors import ConfigError
 from procrun.hints import shown
-from procrun.messages import Request, Restart, Scale, Stop
+from procrun.messages import Reload, Request, Restart, Scale, Stop
 from procrun.model import Wishes
 from procrun.sources import folder
 
@@ -35,6 +35,22 @@ def restart_command(names: tuple[str, ...], timeout: float | None, as_json: bool
     instances in parallel. Prints each step with its time and returns when the new processes run.
     """
     return each(where, names, lambda chosen: Restart(chosen, timeout, rolling), as_json)
+
+
+@click.command("reload")
+@takes(*APP, *JSON)
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+def reload_command(dry_run: bool, as_json: bool, **where: Any) -> int:
+    """Read Procfile, .env and procrun.toml again, and restart only what they have something new for.
+
+    What is new in the Procfile is started, what is gone from it is stopped; another stop sequence or restart policy is
+    taken over without a restart. Of a variable its name is told, never its value. A fault in a file changes nothing.
+    """
+    meant = find(root_of(where), ())
+    if len(meant) > 1 and not dry_run:  # a fault that one of them finds shall leave all of them alone
+        for run, _ in meant:
+            ask(run.path, Reload(dry_run=True))
+    return _all([follow(run, Reload(dry_run), as_json) for run, _ in meant])
 
 
 @click.command("stop")

@@ -24,12 +24,16 @@ def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[
 
     def show(progress: Progress) -> None:
         happening = Happening(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
-        text = step(happening)
+        text = step(happening) if progress.what != "plan" else progress.detail
         late.discard(progress.name)
         if progress.what == "unready":
             late.add(progress.name)
         steps.append({"at": progress.at, **happening._asdict(), "text": text})
-        if not as_json:
+        if as_json:
+            return
+        if progress.what == "plan":
+            click.echo(f"{progress.name} {text}")
+        else:
             click.echo(f"{progress.at:6.2f} s  {progress.name:<10}  {text}")
 
     done = ask(run.path, request, on_progress=show, on_turn=on_turn)

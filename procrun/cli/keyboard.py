@@ -5,11 +5,11 @@ from collections.abc import Callable
 from procrun.choice import Choice
 from procrun.desk import Desk
 from procrun.errors import ProcrunError
-from procrun.messages import Answer, Done, Ps, Refused, Request, Restart, Status
+from procrun.messages import Answer, Done, Ps, Refused, Reload, Request, Restart, Status
 from procrun.report import status_table
 from procrun.supervisor import Supervisor
 
-HELP = "keys: 1-9 choose, m mutes or shows it, a shows all, r restarts it, p lists states, ? this help"
+HELP = "keys: 1-9 choose, m mutes or shows it, a shows all, r restarts it, R reloads, p lists states, ? this help"
 
 
 class Keyboard:
@@ -30,6 +30,8 @@ class Keyboard:
             self._help()
         elif key == "p":
             self._ask(Ps())
+        elif key == "R":
+            self._ask(Reload())
         elif key == "a":
             self._show_all()
         elif key in "mr":

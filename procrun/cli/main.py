@@ -24,6 +24,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 COMMANDS = {
     "start": "main",
     "restart": "control",
+    "reload": "control",
     "stop": "control",
     "scale": "control",
     "ps": "control",

@@ -5,21 +5,23 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
-from procrun import limits, plan, rundir
+from procrun import config, limits, plan, rundir
 from procrun.attaching import Attachments
 from procrun.backlog import Backlog
 from procrun.deploying import Deployment
 from procrun.desk import Desk
 from procrun.errors import ConfigError
 from procrun.loop import Loop
-from procrun.messages import Attach, Logs, Talk, Wait, Watch
-from procrun.model import Spec, Wishes
+from procrun.messages import Attach, Logs, Reload, Talk, Wait, Watch
+from procrun.model import Config, Spec, Wishes
 from procrun.process import Process
 from procrun.reading import Reading
+from procrun.reloading import Reloading
 from procrun.server import Server
 from procrun.sources import Sources, changed_files
 from procrun.supervisor import Supervisor
 from procrun.watching import Waiting, Watching
+from procrun.wording import finding_line
 
 PATIENCE_WITH_FOLLOWERS = 0.5
 """Seconds that those who follow the output have for its end."""
@@ -30,18 +32,29 @@ Send = Callable[[Any], None]
 class Service:
     """The desk of a run, and the socket at which clients come to it."""
 
-    def __init__(self, supervisor: Supervisor, loop: Loop, made: plan.Plan, wishes: Wishes, backlog: Backlog) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        loop: Loop,
+        made: plan.Plan,
+        wishes: Wishes,
+        backlog: Backlog,
+        say: Callable[[str], None],
+    ) -> None:
         self._supervisor = supervisor
         self._loop = loop
         self._plan = made
         self._wishes = wishes
         self._backlog = backlog
+        self._say = say
         self._server: Server | None = None
         self._readings: list[Reading] = []
-        self.desk = Desk(supervisor, made.platform, self._expand, self._changes, self._deployment, self._talks())
+        self.desk = Desk(
+            supervisor, lambda: self._plan.platform, self._expand, self._changes, self._deployment, self._talks()
+        )
 
-    def open(self, folders: Iterable[str], passed: list[str], say: Callable[[str], None]) -> None:
-        """Open the socket in the first folder that can hold one; `say` why where it is not the usual one."""
+    def open(self, folders: Iterable[str], passed: list[str]) -> None:
+        """Open the socket in the first folder that can hold one; say why where it is not the usual one."""
         for place in folders:
             try:
                 self._server = Server(rundir.socket_path(place), self._loop, self.desk.serve)
@@ -49,9 +62,9 @@ class Service:
                 passed.append(f"{place}: {error.strerror}")
                 continue
             if passed:
-                say(f"the control socket is in {place}, since not in {passed[0]}")
+                self._say(f"the control socket is in {place}, since not in {passed[0]}")
             return
-        say(f"no control socket ({'; '.join(passed)}): ps, restart and stop cannot reach this run")
+        self._say(f"no control socket ({'; '.join(passed)}): ps, restart and stop cannot reach this run")
 
     def close(self) -> None:
         """Those who follow get the last lines, too, if they take them soon; then the socket goes."""
@@ -66,6 +79,7 @@ class Service:
     def _talks(self) -> dict[type, Callable[[Any, list[Process], Send], Talk]]:
         """What clients may read, watch and wait for."""
         return {
+            Reload: lambda request, chosen, send: self._begin_reload(request, send),
             Attach: Attachments(self._supervisor, self._backlog).begin,
             Logs: lambda request, chosen, send: self._read(request, send),
             Watch: lambda request, chosen, send: Watching(self._supervisor, request, chosen, send).talk,
@@ -84,17 +98,46 @@ class Service:
         return Deployment(self._supervisor, self._loop, self._reload, chosen, send)
 
     def _reload(self) -> tuple[Spec, ...]:
-        """The specs of the plan as its files are now; the ports and names stay those of the command line."""
+        """The specs of the plan as its files are now, which is the plan from here on."""
+        self._plan, specs = self._read_again()
+        return specs
+
+    def _read_again(self) -> tuple[plan.Plan, tuple[Spec, ...]]:
+        """The plan as its files are now, and its specs as scaled; ports and names stay those of the command line.
+
+        Raises ConfigError for a fault in them.
+        """
         _refuse_to_wait(self._wishes, self._plan.sources)
         now, running = plan.build(self._wishes, os.environ), self._supervisor.processes
         specs = tuple(plan.as_scaled(self._plan, now, list(running)))
         limits.make_room([spec for spec in specs if spec.name not in running])
+        return now, specs
+
+    def _begin_reload(self, request: Reload, send: Send) -> Talk:
+        self.desk.choose([])  # raises where the run is ending
+        now, specs = self._read_again()
+        notes = [
+            *map(finding_line, now.sources.findings),
+            *_of_the_start(self._plan.sources.config, now.sources.config),
+        ]
+        reloading = Reloading(self._supervisor, specs, send, self._say)
+        if request.dry_run:
+            return reloading.rehearse(notes)
         self._plan = now
-        return specs
+        return reloading.begin(notes)
 
     def _changes(self) -> list[str]:
         names = [os.path.relpath(file, self._plan.sources.root) for file in changed_files(self._plan.sources)]
-        return [f"{name} has changed since the start; restart keeps the old plan" for name in names]
+        cure = "`procrun reload` restarts what is new in it"
+        return [f"{name} has changed since the start; restart keeps the old plan, {cure}" for name in names]
+
+
+def _of_the_start(before: Config, now: Config) -> list[str]:
+    """A line for each setting that is new and that only a start looks at: the log files stay as they were opened."""
+    keys = [
+        key for key in ("log_dir", "log_size", "log_keep", "log_rotate") if getattr(before, key) != getattr(now, key)
+    ]
+    return [f"{config.FILE}: {key} is new; it holds from the next `procrun start` on" for key in keys]
 
 
 def _refuse_to_wait(wishes: Wishes, sources: Sources) -> None:

@@ -140,8 +140,9 @@ class Session:
         self._write_down(first)
         from procrun.cli.service import Service
 
-        self._service = Service(self._supervisor, self._loop, self._plan, self._wishes, self._outputs.backlog)
-        self._service.open(itertools.chain([first], places), passed, self._narrator.say)
+        wishes, backlog, say = self._wishes, self._outputs.backlog, self._narrator.say
+        self._service = Service(self._supervisor, self._loop, self._plan, wishes, backlog, say)
+        self._service.open(itertools.chain([first], places), passed)
         if self._plan.own_port:
             from procrun.cli.ownport import urls
 
@@ -163,12 +164,13 @@ class Session:
         workflow = self._outputs.workflow
         if workflow is not None and by_itself and process.last_exit != Exit(0, None):
             workflow.error(f"{happening.name} crashed", f"{process.spec.command}: {step(happening)}")
-        if happening.what == "started":
+        if happening.what == "started" or (happening.what == "reloaded" and happening.pid):
             spec, manners = process.spec, process.spec.manners
             rank, first = self._supervisor.rank(spec.type), ending_step(manners.stop_sequence)
             dyno = (happening.pid, process.console.inodes, rank, manners.main_only, first)
-            self._dynos[spec.name] = dyno
-            self._link.born(spec.name, *dyno)
+            if self._dynos.get(spec.name) != dyno:
+                self._dynos[spec.name] = dyno
+                self._link.born(spec.name, *dyno)
         elif happening.what == "gone":
             self._dynos.pop(process.spec.name, None)
         elif happening.what in ("signal", "timeout") and happening.detail in ENDING_NAMES:

@@ -1,0 +1,110 @@
+"""`reload`: of a plan that was read again only what is new is put in place, each instance as little as it needs."""
+
+from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
+from typing import NamedTuple
+
+from procrun.differing import difference
+from procrun.lifecycle import State
+from procrun.messages import Answer, Done, Progress, Talk
+from procrun.model import Happening, Spec
+from procrun.process import Process
+from procrun.supervisor import Errand, Supervisor
+
+Send = Callable[[Answer], None]
+
+
+class Fate(NamedTuple):
+    """What a reload does to one instance: one of KINDS, and why."""
+
+    name: str
+    kind: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{KINDS[self.kind]}{self.why}"
+
+
+KINDS = {
+    "restarts": "restarts: ",
+    "starts": "starts: it is new",
+    "stops": "stops: it is no longer planned",
+    "adapts": "goes on with another ",
+    "down": "stays down; has another ",
+    "unchanged": "unchanged",
+}
+"""What may be done, in words."""
+
+
+def fates(supervisor: Supervisor, specs: Iterable[Spec]) -> Iterator[Fate]:
+    """What becomes of each instance that there is, and of each that is new, where `specs` is all that shall be."""
+    by_name = {spec.name: spec for spec in specs}
+    for name, process in supervisor.processes.items():
+        yield _fate(process, by_name.pop(name)) if name in by_name else Fate(name, "stops", "")
+    yield from (Fate(name, "starts", "") for name in by_name)
+
+
+def _fate(process: Process, spec: Spec) -> Fate:
+    runs_with, manners = difference(process.spec, spec)
+    if not runs_with and not manners:
+        return Fate(spec.name, "unchanged", "")
+    if not process.wanted and not process.finished:
+        return Fate(spec.name, "down", ", ".join((*runs_with, *manners)))  # it was stopped by hand, and stays so
+    if runs_with:
+        return Fate(spec.name, "restarts", ", ".join((*runs_with, *manners)))
+    return Fate(spec.name, "adapts", ", ".join(manners))
+
+
+class Reloading:
+    """One reload to `specs`, told to a client by `send`, and in the stream by `say`."""
+
+    def __init__(self, supervisor: Supervisor, specs: Iterable[Spec], send: Send, say: Callable[[str], None]) -> None:
+        self._supervisor = supervisor
+        self._specs = tuple(specs)
+        self._send = send
+        self._say = say
+        self._begun = monotonic()
+        self._fates = tuple(fates(supervisor, self._specs))
+
+    def rehearse(self, notes: list[str]) -> Talk:
+        """Tell what would be done."""
+        self._tell_plan()
+        self._send(Done([], [*notes, "nothing was done"]))
+        return Talk()
+
+    def begin(self, notes: list[str]) -> Talk:
+        """Tell what is done, do it, and answer once all of it has settled."""
+        self._tell_plan()
+        for fate in self._fates:
+            if fate.kind != "unchanged":
+                self._say(f"{fate.name} {fate}")
+        added, removed = self._supervisor.replan(self._specs)
+        gone = [process.spec.name for process in removed]
+        back = self._names("restarts")
+        processes = self._supervisor.processes
+
+        def act() -> None:
+            for name in self._names("adapts", "unchanged"):
+                processes[name].adapt()
+            self._supervisor.replace([processes[name] for name in back], removed)
+            self._supervisor.start(added)
+
+        def done() -> None:
+            self._supervisor.remove(gone)
+            wanted = [*back, *self._names("starts")]
+            failed = [name for name in wanted if name not in processes or processes[name].state is not State.UP]
+            self._send(Done(failed, notes))
+
+        errand = Errand(frozenset([*back, *gone, *self._names("starts")]), self._progress, done)
+        self._supervisor.carry_out(errand, act)
+        return Talk()  # whoever vanishes: what was begun is done to its end, or half of it would run on the old plan
+
+    def _names(self, *kinds: str) -> list[str]:
+        return [fate.name for fate in self._fates if fate.kind in kinds]
+
+    def _tell_plan(self) -> None:
+        for fate in self._fates:
+            self._progress(Happening(fate.name, "plan", 0.0, str(fate), 0))
+
+    def _progress(self, h: Happening) -> None:
+        self._send(Progress(round(monotonic() - self._begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))
