@@ -312,6 +312,16 @@ def _types(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _patterns(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
+        raise ValueError('takes a list of patterns of files, as in ["app/**/*.py"]')
+    if value:
+        from procrun.globs import read  # where files are watched
+
+        read(value, "/")
+    return tuple(value)
+
+
 _Reader = Callable[[object], object]
 
 _KEYS: dict[str, _Reader] = {
@@ -344,6 +354,7 @@ _PROCESS_KEYS: dict[str, _Reader] = {
     "run_once": _flag,
     "watchdog": _watchdog,
     "alive": lambda value: value,  # the same
+    "watch": _patterns,
 }
 _HEROKU_KEYS: dict[str, _Reader] = {
     "crash_restart": _flag,

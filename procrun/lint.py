@@ -15,7 +15,8 @@ _GIVEN = {"PORT", "PS"}
 
 def lint(plan: Plan) -> list[Finding]:
     """Every finding, in the order of the files: first those of reading, then those of each command."""
-    return [*plan.sources.findings, *(finding for entry in plan.sources.entries for finding in _command(plan, entry))]
+    commands = (finding for entry in plan.sources.entries for finding in _command(plan, entry))
+    return [*plan.sources.findings, *commands, *_watch(plan)]
 
 
 def _command(plan: Plan, entry: Entry) -> Iterator[Finding]:
@@ -26,6 +27,15 @@ def _command(plan: Plan, entry: Entry) -> Iterator[Finding]:
             yield Finding(entry.where, f"{entry.name} uses ${name}, which is not set; {hint}")
     yield from _program(plan, entry)
     yield from nesting(plan, entry)
+
+
+def _watch(plan: Plan) -> Iterator[Finding]:
+    places = [process.places["watch"] for process in plan.sources.config.processes.values() if process.watch]
+    if places:
+        from procrun.lookout import CURE, extension  # where files are watched
+
+        if extension() is None:
+            yield Finding(places[0], CURE)
 
 
 def _program(plan: Plan, entry: Entry) -> Iterator[Finding]:

@@ -109,12 +109,13 @@ def _manners(
         memory=given.memory if given.memory is not None else heroku.memory if heroku is not None else 0,
         watchdog=given.watchdog or 0.0,
         alive=given.alive,
+        watch=given.watch or (),
     )
 
 
 def _policy(given: ProcessConfig, heroku: Heroku | None) -> Policy:
     """That of the configuration; where it has none any end of a dyno is a crash, and the dyno is started again."""
-    essential, once = given.essential is not False, given.run_once is True
+    essential, once = _is_essential(given), given.run_once is True
     dyno = heroku is not None and heroku.crash_restart and not once
     if given.restart is None and given.essential is not True and dyno:
         return Policy("always", given.restart_limit, essential, at_once=True)
@@ -140,6 +141,11 @@ def _readiness(
     if name == WEB or (profile is not None and profile.ready == "connect"):
         return Readiness("port", OWN_PORT if NAMES_PORT.search(command) else "")
     return None
+
+
+def _is_essential(given: ProcessConfig) -> bool:
+    """What is started again by the next change of a file ends no run, unless that was said."""
+    return given.essential if given.essential is not None else not given.watch
 
 
 def _sequence(

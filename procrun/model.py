@@ -177,6 +177,7 @@ class ProcessConfig(NamedTuple):
     run_once: bool | None = None
     watchdog: float | None = None
     alive: AliveCheck | None = None
+    watch: tuple[str, ...] | None = None
     places: Mapping[str, str] = {}
     memory: int | None = None
 
@@ -218,6 +219,7 @@ class Manners(NamedTuple):
     A `dyno` is treated as on Heroku; it must listen on its port within `boot_timeout` seconds where that is not 0, and
     should use no more `memory` than so many bytes where that is not 0.
     Where it has a `watchdog`, it hangs when it says nothing for so many seconds; `alive` is what it is asked for that.
+    When a file changes that the patterns `watch` mean, it is restarted.
     """
 
     stop_sequence: tuple[Step, ...]
@@ -238,6 +240,7 @@ class Manners(NamedTuple):
     memory: int = 0
     watchdog: float = 0.0
     alive: AliveCheck | None = None
+    watch: tuple[str, ...] = ()
 
 
 class Spec(NamedTuple):

@@ -100,6 +100,8 @@ class Supervisor:
                 self._held.setdefault(process.spec.name, budget)
             elif again:
                 process.start()
+            else:
+                process.finished = False  # from here on it is down since somebody wants it so
 
     def carry_out(self, errand: "Errand", act: Callable[[], object]) -> None:
         """Act, watch over the errand until everything it is about has settled, and let it report."""
@@ -127,6 +129,10 @@ class Supervisor:
             if process is not None and process.state is State.DOWN and not process.wanted:
                 del self.processes[name]
         self._settle_soon()  # a store that is gone for good is waited for no more
+
+    def soon(self, act: Callable[[], None]) -> None:
+        """Act once what is happening just now has happened: from a listener nothing can be started or stopped."""
+        self._loop.after(0, act)
 
     def end(self, verdict: Verdict) -> None:
         """Stop everything; the first verdict stands."""
@@ -192,16 +198,17 @@ class Supervisor:
         self._settle_soon()
 
     def _finished(self, process: Process) -> None:
-        """An essential one ends the run, and so does the last of the others, unless one was stopped by hand.
+        """An essential one ends the run, and so does the last of the others.
 
-        What was to run once and ends well is none of the essential.
+        Unless one was stopped by hand, or is started again when a file changes. What was to run once and ends well is
+        none of the essential.
         """
         policy = process.spec.manners.policy
         well = not process.hung and ends_well(policy, process.last_exit)
         ends = [_status(p) for p in self.processes.values() if p.finished]
         if policy.essential and not well:
             self._end_soon(f"{process.spec.name} ended the run", _status(process))
-        elif len(ends) == len(self.processes):
+        elif len(ends) == len(self.processes) and not any(p.spec.manners.watch for p in self.processes.values()):
             self._end_soon("everything has ended", next(filter(None, ends), 0))
         elif not well:
             type_ = process.spec.type

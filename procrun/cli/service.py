@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from procrun import config, limits, plan, rundir
 from procrun.attaching import Attachments
@@ -22,6 +22,12 @@ from procrun.sources import Sources, changed_files
 from procrun.supervisor import Supervisor
 from procrun.watching import Waiting, Watching
 from procrun.wording import finding_line
+
+PATIENCE_WITH_WATCHERS = 0.5
+"""Seconds that the thread which watches files has for its end; it looks ten times a second whether it is there."""
+
+if TYPE_CHECKING:  # imported where files are watched
+    from procrun.onchange import OnChange
 
 PATIENCE_WITH_FOLLOWERS = 0.5
 """Seconds that those who follow the output have for its end."""
@@ -48,6 +54,7 @@ class Service:
         self._backlog = backlog
         self._say = say
         self._server: Server | None = None
+        self._on_change: OnChange | None = None
         self._readings: list[Reading] = []
         self.desk = Desk(
             supervisor, lambda: self._plan.platform, self._expand, self._changes, self._deployment, self._talks()
@@ -55,6 +62,7 @@ class Service:
 
     def open(self, folders: Iterable[str], passed: list[str]) -> None:
         """Open the socket in the first folder that can hold one; say why where it is not the usual one."""
+        self._watch_files()
         for place in folders:
             try:
                 self._server = Server(rundir.socket_path(place), self._loop, self.desk.serve)
@@ -69,6 +77,8 @@ class Service:
     def close(self) -> None:
         """Those who follow get the last lines, too, if they take them soon; then the socket goes."""
         self._backlog.close()
+        if self._on_change is not None:
+            self._on_change.close(PATIENCE_WITH_WATCHERS)
         end = monotonic() + PATIENCE_WITH_FOLLOWERS
         self._loop.at(end, lambda: None)
         while monotonic() < end and any(not reading.over for reading in self._readings):
@@ -99,8 +109,26 @@ class Service:
 
     def _reload(self) -> tuple[Spec, ...]:
         """The specs of the plan as its files are now, which is the plan from here on."""
-        self._plan, specs = self._read_again()
+        now, specs = self._read_again()
+        self._adopt(now)
         return specs
+
+    def _adopt(self, now: plan.Plan) -> None:
+        self._plan = now
+        self._watch_files()
+
+    def _watch_files(self) -> None:
+        """Watch what the plan says, where it says so: nothing of it is loaded otherwise."""
+        wanted = any(self._plan.manners[spec.type].watch for spec in self._plan.specs)
+        if self._on_change is not None and wanted:
+            self._on_change.adopt(self._plan)
+        elif self._on_change is not None:
+            self._on_change.close()
+            self._on_change = None
+        elif wanted:
+            from procrun.onchange import OnChange
+
+            self._on_change = OnChange(self._supervisor, self._loop, self._plan, self._say)
 
     def _read_again(self) -> tuple[plan.Plan, tuple[Spec, ...]]:
         """The plan as its files are now, and its specs as scaled; ports and names stay those of the command line.
@@ -109,6 +137,7 @@ class Service:
         """
         _refuse_to_wait(self._wishes, self._plan.sources)
         now, running = plan.build(self._wishes, os.environ), self._supervisor.processes
+        require_watchers(now)
         specs = tuple(plan.as_scaled(self._plan, now, list(running)))
         limits.make_room([spec for spec in specs if spec.name not in running])
         return now, specs
@@ -123,13 +152,21 @@ class Service:
         reloading = Reloading(self._supervisor, specs, send, self._say)
         if request.dry_run:
             return reloading.rehearse(notes)
-        self._plan = now
+        self._adopt(now)
         return reloading.begin(notes)
 
     def _changes(self) -> list[str]:
         names = [os.path.relpath(file, self._plan.sources.root) for file in changed_files(self._plan.sources)]
         cure = "`procrun reload` restarts what is new in it"
         return [f"{name} has changed since the start; restart keeps the old plan, {cure}" for name in names]
+
+
+def require_watchers(made: plan.Plan) -> None:
+    """Raise ConfigError where files are to be watched, and nothing is installed that can."""
+    if any(made.manners[spec.type].watch for spec in made.specs):
+        from procrun.onchange import require
+
+        require(made)
 
 
 def _of_the_start(before: Config, now: Config) -> list[str]:

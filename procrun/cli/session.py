@@ -54,6 +54,10 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
     if joined is not None:
         return joined
     made = plan.build(wishes, os.environ)
+    if any(made.manners[spec.type].watch for spec in made.specs):
+        from procrun.onchange import require
+
+        require(made)
     for finding in (*made.sources.findings, *_losses(made)):
         warn(finding_line(finding))
     passed: list[str] = []
