@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from procrun.errors import EXHAUSTED
+
 NEVER = frozenset({"node_modules", "bower_components", "__pycache__"})
 """Folders in which nothing is looked for, unless they are named without a wildcard. Of others see `_is_left_out`."""
 
@@ -74,7 +76,7 @@ def exactly(files: Iterable[str]) -> Globs:
 
 
 def survey(globs: Iterable[Globs], root: str) -> Survey:
-    """Look for all files that any of `globs` means."""
+    """Look for all files that any of `globs` means. Raises OSError where there is no descriptor to look with."""
     found = Survey({}, {}, set())
     for each in globs:
         for glob in each.wanted:
@@ -152,7 +154,9 @@ def _walk(folder: str, glob: Glob, globs: Globs, found: Survey, depth: int, abov
     real = os.path.realpath(folder)
     try:
         entries = list(os.scandir(folder))
-    except OSError:
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
         return  # not ours to read, or just gone
     if real in above:
         return

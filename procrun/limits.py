@@ -10,6 +10,9 @@ from procrun.model import APART, Spec
 STANDING = 10
 """Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, output 2, socket, lock, record."""
 
+WATCHING = 6
+"""Descriptors of what watches files: a pipe 2, inotify 1, epoll 1, eventfd 1, a look at a folder 1."""
+
 SPARE = 8
 """Descriptors that stay free: a spawn opens five for a moment, a signal two, an import two; four are for clients."""
 

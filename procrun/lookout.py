@@ -113,7 +113,7 @@ class Lookout(threading.Thread):
 
     def _look_out(self) -> None:
         try:
-            before = self._survey()
+            before = self._survey(self._wanted)
             self._tell_of_nothing(before)
             while not self._over.is_set():
                 if self._next is not None:
@@ -125,7 +125,7 @@ class Lookout(threading.Thread):
     def _turn_to(self, wanted: Mapping[str, Globs], before: Survey) -> Survey:
         """Look first, then compare: what comes in between is told twice rather than not at all."""
         self._next = None
-        now = survey(wanted.values(), self._root)
+        now = self._survey(wanted)
         self._compared(before)
         self._wanted = wanted
         self._tell_of_nothing(now)
@@ -144,8 +144,14 @@ class Lookout(threading.Thread):
         now = self._compared(before)
         return self._wait(watcher, now) if watcher is None or now.folders == before.folders else now
 
-    def _survey(self) -> Survey:
-        return survey(self._wanted.values(), self._root)
+    def _survey(self, wanted: Mapping[str, Globs]) -> Survey:
+        """What there is by now. While there is no descriptor to look with, another look is taken every second."""
+        while not self._over.is_set():
+            try:
+                return survey(wanted.values(), self._root)
+            except OSError:
+                self._over.wait(LOOKS)
+        return Survey({}, {}, set())  # for nobody
 
     def _watcher(self, found: Survey) -> Any:
         """What wakes us when something changes in the folders; None where it has to be looked for.
@@ -189,7 +195,7 @@ class Lookout(threading.Thread):
 
     def _compared(self, before: Survey) -> Survey:
         """A new survey; what differs is told."""
-        now = self._survey()
+        now = self._survey(self._wanted)
         if self._over.is_set():
             return now
         paths = [path for path in {**before.files, **now.files} if before.files.get(path) != now.files.get(path)]

@@ -1,7 +1,7 @@
 """What a change of files does: the instances of a type that watches them are restarted, once for a burst."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from time import monotonic
 
 from procrun import globs
@@ -26,14 +26,9 @@ PLAN = ""
 """Who watches the files that the plan was read from."""
 
 
-def watched_types(made: Plan) -> list[str]:
-    """The types among what is to run that watch files."""
-    return [type_ for type_ in dict.fromkeys(spec.type for spec in made.specs) if made.manners[type_].watch]
-
-
 def require(made: Plan) -> None:
-    """Raise ConfigError where files are to be watched, and nothing is installed that can."""
-    types = watched_types(made)
+    """Raise ConfigError where what is to run watches files, and nothing is installed that can."""
+    types = [spec.type for spec in made.specs if made.manners[spec.type].watch]
     if types and extension() is None:
         raise ConfigError(CURE, made.sources.config.processes[types[0]].places["watch"])
 
@@ -51,22 +46,24 @@ class _Pending:
 
 
 class OnChange:
-    """Watches what the types of `made` say, and what it was read from, until `close`."""
+    """Watches what `made` says of these types, and the files it was read from, until `close`."""
 
-    def __init__(self, supervisor: Supervisor, loop: Loop, made: Plan, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, supervisor: Supervisor, loop: Loop, made: Plan, types: Collection[str], say: Callable[[str], None]
+    ) -> None:
         self._supervisor = supervisor
         self._made = made
         self._say = say
         self._pending: dict[str, _Pending] = {}
         self._suspects: dict[str, int] = {}
-        self._types = watched_types(made)
+        self._types = types
         self._lookout = Lookout(loop, self._wanted(), made.sources.root, self._changed, say)
         supervisor.watchers.append(self._hear)
 
-    def adopt(self, made: Plan) -> None:
-        """The plan is `made` by now."""
+    def adopt(self, made: Plan, types: Collection[str]) -> None:
+        """The plan is `made` by now, and these are the types that watch."""
         self._made = made
-        self._types = watched_types(made)
+        self._types = types
         self._lookout.look_for(self._wanted())
 
     def close(self, patience: float = 0.0) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -376,10 +377,8 @@ def test_reload_takes_over_other_patterns_and_none(folder: Folder) -> None:
     folder.write("lib/last.py", "new")
     run.wait_for(r"web\.1 restarts: lib/last\.py changed$")
     assert "app/views.py changed" not in run.output
-    threads = len(os.listdir(f"/proc/{run.supervisor()}/task"))
     change("watch = ", "after = [] # ")
-    until(lambda: len(os.listdir(f"/proc/{run.supervisor()}/task")) < threads, "nothing watches")
-    assert len(os.listdir(f"/proc/{run.supervisor()}/task")) == 1
+    until(lambda: len(os.listdir(f"/proc/{run.supervisor()}/task")) == 1, "nothing watches")
     change("after = [] # ", "watch = ")
     until(lambda: folder.write("lib/again.py", "more") and "lib/again.py changed" in run.output, "it watches again")
     assert alive(pid)
@@ -445,6 +444,45 @@ def test_limit_of_the_kernel_is_told_and_files_are_looked_at_instead(folder: Fol
 
     run.wait_for(r"web\.1 restarts: app/7/views\.py changed$")
     assert ("max_user_watches" if "watches" in kind else "max_user_instances") in told
+    run.finish(TERM)
+
+
+def test_no_descriptor_to_look_with_is_no_change(folder: Folder) -> None:
+    for name in ("a.py", "deep/b.py", "deep/c.py"):
+        folder.write(f"app/{name}", "")
+    watching(folder, "app")
+    run = up(folder)
+    supervisor = run.supervisor()
+    before = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, before[1]))
+    folder.write("app/a.py", "new")
+    looked = wakeups(supervisor)
+    until(lambda: wakeups(supervisor) > looked + 5, "it has looked, and waits")
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, before)
+
+    run.wait_for(r"web\.1 restarts: app/a\.py changed$")
+    settle(run)
+    assert len(restarts(run)) == 1
+    run.finish(TERM)
+
+
+def wakeups(pid: int) -> int:
+    """How often threads of `pid` have waited for something."""
+    states = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    return sum(int(re.findall(r"^voluntary_ctxt_switches:\t(\d+)", state, re.MULTILINE)[0]) for state in states)
+
+
+def test_type_that_is_scaled_up_later_is_watched(folder: Folder) -> None:
+    folder.write("app/views.py", "")
+    watching(folder, "app")
+    run = folder.start("-c", "web=0")
+    run.wait_for("worker is ready")
+
+    folder.procrun("scale", "web=1")
+
+    until(lambda: folder.write("app/views.py", "x") and "web.1 restarts: app/views.py" in run.output, "it watches")
+    settle(run)
     run.finish(TERM)
 
 

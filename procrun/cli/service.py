@@ -13,7 +13,7 @@ from procrun.desk import Desk
 from procrun.errors import ConfigError
 from procrun.loop import Loop
 from procrun.messages import Attach, Logs, Reload, Talk, Wait, Watch
-from procrun.model import Config, Spec, Wishes
+from procrun.model import Config, Happening, Spec, Wishes
 from procrun.process import Process
 from procrun.reading import Reading
 from procrun.reloading import Reloading
@@ -55,6 +55,7 @@ class Service:
         self._say = say
         self._server: Server | None = None
         self._on_change: OnChange | None = None
+        self._watched: list[str] = []
         self._readings: list[Reading] = []
         self.desk = Desk(
             supervisor, lambda: self._plan.platform, self._expand, self._changes, self._deployment, self._talks()
@@ -63,6 +64,7 @@ class Service:
     def open(self, folders: Iterable[str], passed: list[str]) -> None:
         """Open the socket in the first folder that can hold one; say why where it is not the usual one."""
         self._watch_files()
+        self._supervisor.watchers.append(self._hear)
         for place in folders:
             try:
                 self._server = Server(rundir.socket_path(place), self._loop, self.desk.serve)
@@ -118,17 +120,24 @@ class Service:
         self._watch_files()
 
     def _watch_files(self) -> None:
-        """Watch what the plan says, where it says so: nothing of it is loaded otherwise."""
-        wanted = any(self._plan.manners[spec.type].watch for spec in self._plan.specs)
+        """Watch what the plan says of what runs, where it says so: nothing of it is loaded otherwise."""
+        types = dict.fromkeys(process.spec.type for process in self._supervisor.processes.values())
+        manners = self._plan.manners
+        self._watched = wanted = [type_ for type_ in types if type_ in manners and manners[type_].watch]
         if self._on_change is not None and wanted:
-            self._on_change.adopt(self._plan)
+            self._on_change.adopt(self._plan, wanted)
         elif self._on_change is not None:
             self._on_change.close()
             self._on_change = None
         elif wanted:
             from procrun.onchange import OnChange
 
-            self._on_change = OnChange(self._supervisor, self._loop, self._plan, self._say)
+            self._on_change = OnChange(self._supervisor, self._loop, self._plan, wanted, self._say)
+
+    def _hear(self, process: Process, happening: Happening) -> None:
+        """A type that watches files may have had no instance until now."""
+        if happening.what == "started" and process.spec.manners.watch and process.spec.type not in self._watched:
+            self._watch_files()
 
     def _read_again(self) -> tuple[plan.Plan, tuple[Spec, ...]]:
         """The plan as its files are now, and its specs as scaled; ports and names stay those of the command line.

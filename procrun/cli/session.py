@@ -101,8 +101,9 @@ def _losses(made: plan.Plan) -> list[Finding]:
 
 
 def _files(made: plan.Plan) -> int:
-    """Descriptors of log files: one for each process type, and our own."""
-    return len(made.types) + 1 if made.sources.config.log_dir is not None else 0
+    """Descriptors of log files, one for each process type, and our own; and of what watches files."""
+    logs = len(made.types) + 1 if made.sources.config.log_dir is not None else 0
+    return logs + limits.WATCHING * any(made.manners[spec.type].watch for spec in made.specs)
 
 
 class Session:
