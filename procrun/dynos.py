@@ -67,6 +67,8 @@ class DynoManager:
             self._let_be(process)
         if happening.what == "started":
             self._watched[name] = self._watch(process)
+        elif happening.what == "reloaded" and happening.pid:
+            self._weigh_anew(process)
         if name == self._cycling and _is_through(process, happening):
             self._cycle_next()
 
@@ -83,10 +85,21 @@ class DynoManager:
             )
             self._boots.add(boot)
         if manners.memory:
-            quota = Quota(self._loop, manners.memory, process.alive, lambda held: self._over(process, held))
+            quota = self._quota(process)
         if self._cycle and not manners.store:
             cycle = self._once_in_a_period(process)
         return Watched(boot, quota, cycle)
+
+    def _quota(self, process: Process) -> Quota:
+        return Quota(self._loop, process.spec.manners.memory, process.alive, lambda held: self._over(process, held))
+
+    def _weigh_anew(self, process: Process) -> None:
+        """Its quota may be another one, while it runs."""
+        watched = self._watched.get(process.spec.name, Watched(None, None, None))
+        if watched.quota is not None:
+            watched.quota.cancel()
+        quota = self._quota(process) if process.spec.manners.memory else None
+        self._watched[process.spec.name] = watched._replace(quota=quota)
 
     def _let_be(self, process: Process) -> None:
         watched = self._watched.pop(process.spec.name, None)

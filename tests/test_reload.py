@@ -11,7 +11,7 @@ import pytest
 
 from procrun.differing import difference
 from procrun.model import Manners, Spec, Step
-from tests.harness import PROCRUN, TERM, Folder, Run, alive, child
+from tests.harness import PROCRUN, PYTHON, TERM, Folder, Run, alive, child
 
 SAYS = "sh -c 'echo {0} is ready $$; trap \"exit 0\" TERM; while :; do sleep 1; done'"
 
@@ -189,6 +189,21 @@ def test_new_manners_reach_the_front_that_stops_all_when_the_supervisor_is_kille
     run.finish()
 
     assert re.search(r"KILL after 1\.\d", run.output), run.output
+
+
+def test_new_quota_of_memory_holds_for_the_running_process(folder: Folder) -> None:
+    hog = 'held = b"x" * 60_000_000; print("ready", flush=True); import signal; signal.pause()'
+    folder.procfile(f"web: {PYTHON} -c '{hog}'")
+    run = folder.start()
+    run.wait_for("ready")
+    folder.write("procrun.toml", '[process.web]\nmemory = "50M"\n')
+
+    result = folder.procrun("reload")
+
+    assert result.stdout == "web.1 goes on with another memory\n"
+    run.wait_for(r"web\.1 Process running mem=\d+M\(1\d\d\.\d%\); Error R14")
+    assert run.output.count("web.1 started") == 1
+    run.finish(TERM)
 
 
 def test_what_was_stopped_by_hand_stays_down_and_has_the_new_plan_at_its_next_start(folder: Folder) -> None:

@@ -13,7 +13,7 @@ from procrun.desk import Desk
 from procrun.errors import ConfigError
 from procrun.loop import Loop
 from procrun.messages import Attach, Logs, Reload, Talk, Wait, Watch
-from procrun.model import Config, Happening, Spec, Wishes
+from procrun.model import Happening, Spec, Wishes
 from procrun.process import Process
 from procrun.reading import Reading
 from procrun.reloading import Reloading
@@ -156,7 +156,7 @@ class Service:
         now, specs = self._read_again()
         notes = [
             *map(finding_line, now.sources.findings),
-            *_of_the_start(self._plan.sources.config, now.sources.config),
+            *_of_the_start(self._plan, now),
         ]
         reloading = Reloading(self._supervisor, specs, send, self._say)
         if request.dry_run:
@@ -178,11 +178,11 @@ def require_watchers(made: plan.Plan) -> None:
         require(made)
 
 
-def _of_the_start(before: Config, now: Config) -> list[str]:
-    """A line for each setting that is new and that only a start looks at: the log files stay as they were opened."""
-    keys = [
-        key for key in ("log_dir", "log_size", "log_keep", "log_rotate") if getattr(before, key) != getattr(now, key)
-    ]
+def _of_the_start(before: plan.Plan, now: plan.Plan) -> list[str]:
+    """A line for each setting that is new and that only a start looks at."""
+    then, new = before.sources.config, now.sources.config
+    keys = [key for key in ("log_dir", "log_size", "log_keep", "log_rotate") if getattr(then, key) != getattr(new, key)]
+    keys += ["heroku.log"] * (then.heroku.log != new.heroku.log) + ["heroku.cycle"] * (before.cycle != now.cycle)
     return [f"{config.FILE}: {key} is new; it holds from the next `procrun start` on" for key in keys]
 
 

@@ -157,7 +157,7 @@ class Session:
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
     def _hear(self, process: Process, happening: Happening) -> None:
-        if happening.what == "started":
+        if happening.what in ("started", "reloaded"):
             self._look_after(process)
         self._outputs.event(as_event(happening, process.restarts))
         self._narrator.hear(process, happening)
