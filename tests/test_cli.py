@@ -197,7 +197,7 @@ def test_bash_accepts_the_completion(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["re"], ["restart", "release"]),
+        (["re"], ["restart", "reload", "release"]),
         (["restart", "w"], ["web", "worker"]),
         (["stop", "wo"], ["worker"]),
         (["start", "web", "wo"], ["worker"]),
@@ -215,7 +215,7 @@ def test_bash_accepts_the_completion(folder: Folder) -> None:
         (["wait", "--for", "r"], ["ready"]),
         (["chaos", "--faults", "fl"], ["flood"]),
         (["export", "sys"], ["systemd"]),
-        (["help", "rel"], ["release"]),
+        (["help", "rel"], ["reload", "release"]),
         (["start", "-f", "Proc"], ["file,Proc"]),
         (["check", "-d", "a"], ["dir,a"]),
     ],
