@@ -1,4 +1,4 @@
-"""What differs between two Specs of one instance, in words: what it runs with takes a restart, its manners do not."""
+"""What differs between two Specs of one instance, in words: most manners can be taken over without a restart."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -14,6 +14,9 @@ _WORDS = {"shell_line": "command", "root": "folder", "console": "terminal", "pol
 _ASIDE = frozenset({"name", "type", "quiet", "manners", "command", "env"})
 """Fields of a Spec that are told in another way, or that a process knows nothing of."""
 
+_WATCHED = frozenset({"watchdog", "alive"})
+"""Manners that are looked after from a start on, and told to the process by its environment."""
+
 
 class Difference(NamedTuple):
     """What is new for an instance: in `runs_with` what only a new process can have, in `manners` the rest."""
@@ -26,8 +29,12 @@ def difference(before: Spec, now: Spec) -> Difference:
     """What `now` has that `before` had not; names alone, since values may be secrets."""
     env = list(_variables(before.env, now.env))
     fields = (name for name in Spec._fields if name not in _ASIDE and getattr(before, name) != getattr(now, name))
-    manners = (name for name in now.manners._fields if getattr(before.manners, name) != getattr(now.manners, name))
-    return Difference((*([f"env {_some(env)}"] if env else ()), *_told(fields)), tuple(_told(manners)))
+    manners = [name for name in now.manners._fields if getattr(before.manners, name) != getattr(now.manners, name)]
+    watched = [name for name in manners if name in _WATCHED]
+    return Difference(
+        (*([f"env {_some(env)}"] if env else ()), *_told(fields), *_told(watched)),
+        tuple(_told(name for name in manners if name not in watched)),
+    )
 
 
 def _variables(before: Mapping[str, str], now: Mapping[str, str]) -> Iterable[str]:

@@ -382,3 +382,17 @@ def test_many_variables_are_counted() -> None:
     assert found.runs_with == ("env V0 V1 V2 V3 V4 V5 and 3 more", "folder", "port", "terminal")
     assert difference(before, before) == ((), ())
     assert Path(now.root).is_absolute()
+
+
+def test_another_watchdog_needs_a_new_process_since_its_environment_tells_of_it(folder: Folder) -> None:
+    folder.procfile("web: echo ready $WATCHDOG_USEC; exec sleep 1000")
+    folder.write("procrun.toml", "[process.web]\nwatchdog = 1000\n")
+    run = folder.start()
+    run.wait_for("ready 1000000000$")
+    folder.write("procrun.toml", "[process.web]\nwatchdog = 2000\n")
+
+    result = folder.procrun("reload")
+
+    assert result.stdout.startswith("web.1 restarts: watchdog\n")
+    run.wait_for("ready 2000000000$")
+    run.finish(TERM)
