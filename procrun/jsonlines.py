@@ -96,6 +96,10 @@ class JsonStream:
         """Something happened."""
         self._sink.write(event_as_json(happening, time()), ours=True)
 
+    def raw(self, line: bytes) -> None:
+        """A whole line that is an object already."""
+        self._sink.write(line, ours=True)
+
     def mark(self, lost: Amount) -> bytes:
         """The object that stands where some output is missing."""
         return _encode(Lost(moment(time()), lost.size, lost.lines)) + b"\n"

@@ -48,7 +48,8 @@ class Narrator:
                 cost = "this store had no time to end well; look after its data" if process.spec.manners.store else ""
                 self.say(f"{name} KILL after {happening.seconds:.2f} s; {cost or exit_timeout(happening.seconds)}")
             case "started":
-                self.say(f"{name} {step(happening)}, port {process.spec.port}")
+                port = process.spec.port
+                self.say(f"{name} {step(happening)}{f', port {port}' if port else ''}")
             case "waits" | "ready" | "unready" | "done" | "quiet" | "failed" | "stuck" | "crashed" | "given-up":
                 self.say(f"{name} {step(happening)}")
             case "boot-timeout" | "memory" | "memory-kill" | "cycling":

@@ -224,6 +224,14 @@ def held_in(text: bytes) -> int:
     return 1024 * sum(int(row[1]) for row in rows if len(row) >= 2 and row[0] in _HELD)
 
 
+def peak_memory(pid: int) -> int:
+    """The most resident memory that `pid` ever had, in bytes (VmHWM, proc(5)); 0 when it is gone."""
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith(b"VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 def seconds(ticks: int) -> float:
     """Clock ticks as seconds."""
     return ticks / _TICKS
@@ -280,6 +288,11 @@ def first_outgoing_port() -> int:
     """Where the ports begin that the kernel gives to outgoing connections (ip(7)); 0 where that cannot be read."""
     fields = _read("/proc/sys/net/ipv4/ip_local_port_range").split()
     return int(fields[0]) if fields else 0
+
+
+def listening_sockets() -> set[tuple[int, str]]:
+    """The same as port and inode, of every socket: a port may have one for each address."""
+    return {(port, inode) for table in ("tcp", "tcp6") for _, port, inode in _listen_rows(table)}
 
 
 def holder(inode: str) -> int | None:

@@ -64,6 +64,8 @@ class Rescue:
         self._over = over
         self.stopped = 0
         """How many processes there were to stop."""
+        self.told_of: list[str] = []
+        """Whose they were, and which, for people."""
         self._told = told
         self._volley = Volley(self._refused)
         self._dynos: dict[str, Dyno] = {}
@@ -122,6 +124,7 @@ class Rescue:
         if new:
             more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
             stderr.tell(f"{self._why}; stopping {', '.join(who)}{more}")
+            self.told_of += who
         for dyno in self._stops.keys() & left.keys() - set(new):
             self._go_on(dyno, left[dyno])
 

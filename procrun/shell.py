@@ -4,7 +4,7 @@ An unclear line stays as written.
 """
 
 import re  # compiles a pattern when it is first used, most of them never
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from procrun import grammar
 from procrun.grammar import ASSIGNMENT, Command, UnclearError
@@ -50,6 +50,18 @@ def exec_line(command: str) -> str:
         return command
     start = last.words[0].start
     return f"{command[:start]}exec {command[start:]}"
+
+
+def line_of(argv: Sequence[str]) -> str:
+    """What has sh run just these words, or the one that is a line itself."""
+    from shlex import join  # where a command is given: not before the first child
+
+    return exec_line(argv[0]) if is_line(argv) else f"exec {join(argv)}"
+
+
+def is_line(argv: Sequence[str]) -> bool:
+    """Whether these words are one single word that only a shell can run: it has blanks or shell signs."""
+    return len(argv) == 1 and re.search(r"[\s$&|;<>()`\"'*?~]", argv[0]) is not None
 
 
 def words(command: str) -> tuple[str, ...]:

@@ -147,6 +147,11 @@ class Supervisor:
         """The instances of which something is alive."""
         return [process for process in self.processes.values() if process.state is not State.DOWN]
 
+    @property
+    def swept(self) -> list[str]:
+        """What had to be stopped at the very end, when every instance was down, for people."""
+        return self._strays.told_of if self._strays is not None else []
+
     def hurry(self) -> None:
         """Go one step on in every stop sequence that is under way."""
         for process in list(self.processes.values()):

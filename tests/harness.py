@@ -111,10 +111,11 @@ class Folder:
         env: dict[str, str] | None = None,
         dropping: str | None = None,
         before: Sequence[str] = (),
+        verb: str = "start",
     ) -> Run:
-        """`procrun start` in the background, behind what executes it, if anything is to."""
+        """`procrun start` in the background, behind what executes it, if anything is to; or another verb that runs."""
         popen = subprocess.Popen(
-            [*before, *PROCRUN, "start", *arguments],
+            [*before, *PROCRUN, verb, *arguments],
             cwd=self.path,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,

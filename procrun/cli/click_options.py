@@ -30,6 +30,18 @@ def takes(*options: Option) -> Callable[[Function], Function]:
     return decorate
 
 
+class WithCommand(click.Command):
+    """Keeps what stands behind `--` away from click, which would take it for names: it is `ctx.meta["command"]`.
+
+    That is None where there is no `--`.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta["command"] = args[at + 1 :] if at < len(args) else None
+        return super().parse_args(ctx, args[:at])
+
+
 def process_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The process types of the Procfile that begin so, for the shell's completion; of a list the last one."""
     from procrun.sources import read

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class Outputs(NamedTuple):
-    """`outlet` takes all lines, `event` what happens, where the stream is for programs; `workflow` is GitHub's."""
+    """`outlet` takes all lines, `event` what happens, where the stream is for programs; `workflow` is GitHub's.
+
+    `raw` puts a whole line into the stream as it is.
+    """
 
     sink: Sink
     outlet: Outlet
@@ -31,6 +34,7 @@ class Outputs(NamedTuple):
     backlog: Backlog
     event: Callable[[Happening], None]
     workflow: Workflow | None
+    raw: Callable[[bytes], None]
 
 
 def outputs(loop: Loop, made: Plan, look: Look, values: dict[str, Any], on_drain: Callable[[], None]) -> Outputs:
@@ -44,7 +48,7 @@ def outputs(loop: Loop, made: Plan, look: Look, values: dict[str, Any], on_drain
     choice = Choice(made.only, made.quiet, values["grep"], lambda text: outlet.say(text))
     outlet = Outlet(stream, choice)
     outlet.taps += taps
-    return Outputs(sink, outlet, choice, backlog, event, workflow)
+    return Outputs(sink, outlet, choice, backlog, event, workflow, stream.raw)
 
 
 def _stream(sink: Sink, look: Look, values: dict[str, Any]) -> "Stream | JsonStream":

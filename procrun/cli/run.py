@@ -2,7 +2,6 @@
 
 import errno
 import os
-import re
 import shutil
 import signal
 from collections.abc import Mapping
@@ -20,8 +19,6 @@ from procrun.model import Wishes
 from procrun.plan import lay_out
 from procrun.sources import Sources, read
 from procrun.wording import finding_line
-
-_FOR_A_SHELL = re.compile(r"[\s$&|;<>()`\"'*?~]")
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
@@ -43,8 +40,7 @@ def run_command(words: tuple[str, ...], **wishes: Any) -> int:
     env = {name: variable.value for name, variable in sources.environment.variables.items()}
     if wishes["port"] is not None:
         env["PORT"] = str(wishes["port"])
-    in_shell = len(words) == 1 and _FOR_A_SHELL.search(words[0])
-    argv = ["/bin/sh", "-c", shell.exec_line(words[0])] if in_shell else list(words)
+    argv = ["/bin/sh", "-c", shell.exec_line(words[0])] if shell.is_line(words) else list(words)
     if wishes["app_root"]:
         os.chdir(sources.root)
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from procrun.cli.click_options import one_of, process_names, takes
+from procrun.cli.click_options import WithCommand, one_of, process_names, takes
 from procrun.cli.control import each, root_of
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON
@@ -41,16 +41,7 @@ def signal_command(signal_: str, names: tuple[str, ...], force: bool, as_json: b
     return each(where, names, lambda chosen: Signal(signal_, chosen, force), as_json)
 
 
-class _WithCommand(click.Command):
-    """Keeps what stands behind `--` away from click, which would take it for names."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        at = args.index("--") if "--" in args else len(args)
-        ctx.meta["command"] = args[at + 1 :]
-        return super().parse_args(ctx, args[:at])
-
-
-@click.command("deploy", cls=_WithCommand)
+@click.command("deploy", cls=WithCommand)
 @takes(*APP, *JSON)
 @click.option("-x", "--except", "exclude", metavar="NAME,…", multiple=True, help="Leave these alone.")
 @click.option("--drain-first", metavar="SECONDS", type=float, help="Let jobs end before CMD, so long at most.")
@@ -69,7 +60,7 @@ def deploy_command(
     Without NAME everything is restarted but stores and what has restart_on_deploy = false. When CMD fails, or this
     command is interrupted, what was quieted is restarted on the old plan; the exit status is CMD's.
     """
-    command: list[str] = click.get_current_context().meta["command"]
+    command: list[str] | None = click.get_current_context().meta["command"]
     meant = find(root_of(where), names)
     if len(meant) != 1:
         raise ConfigError("several runs are meant; deploy them one after the other, by name", "deploy")

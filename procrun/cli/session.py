@@ -12,6 +12,7 @@ from procrun.cli.faults import warn
 from procrun.cli.orders import Orders
 from procrun.cli.outputs import outputs
 from procrun.environment import OF_A_SERVICE_MANAGER
+from procrun.github import Workflow
 from procrun.lifecycle import State
 from procrun.loop import Loop
 from procrun.model import Exit, Finding, Happening, Step, Wishes
@@ -41,15 +42,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
 
     Raises ConfigError, with nothing started, for bad input and for names that run already.
     """
-    for name in OF_A_SERVICE_MANAGER:
-        os.environ.pop(name, None)
-    colour = appearance.colour_wanted(values)
-    wishes = Wishes(
-        **{name: value for name, value in values.items() if name in Wishes._fields},
-        names=names,
-        apart=values["as_json"],
-        defaults=plan.DEFAULTS | ({"FORCE_COLOR": "1"} if colour else {}),
-    )
+    wishes = wishes_of(names, values)
     joined = _rejoined(wishes, values["as_json"], values["wait"]) if names else None
     if joined is not None:
         return joined
@@ -58,8 +51,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         from procrun.onchange import require
 
         require(made)
-    for finding in (*made.sources.findings, *_losses(made)):
-        warn(finding_line(finding))
+    tell_findings(made)
     passed: list[str] = []
     folders = rundir.make(made.sources.root, passed)
     first = next(folders)
@@ -79,6 +71,25 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
             session = Session(to_front, made, wishes, values)
             session.begin(itertools.chain([first], folders), passed)
     return session.run() if join is None else join()
+
+
+def wishes_of(names: tuple[str, ...], values: dict[str, Any]) -> Wishes:
+    """What the command line asks for; the environment is made fit to be read, too."""
+    for name in OF_A_SERVICE_MANAGER:
+        os.environ.pop(name, None)
+    colour = appearance.colour_wanted(values)
+    return Wishes(
+        **{name: value for name, value in values.items() if name in Wishes._fields},
+        names=names,
+        apart=values["as_json"],
+        defaults=plan.DEFAULTS | ({"FORCE_COLOR": "1"} if colour else {}),
+    )
+
+
+def tell_findings(made: plan.Plan) -> None:
+    """What was found in the files, and what a stop would cost, as lines on stderr."""
+    for finding in (*made.sources.findings, *_losses(made)):
+        warn(finding_line(finding))
 
 
 def _rejoined(wishes: Wishes, as_json: bool, wait: bool) -> int | None:
@@ -107,7 +118,10 @@ def _files(made: plan.Plan) -> int:
 
 
 class Session:
-    """Wires the floors below to each other for one run."""
+    """Wires the floors below to each other for one run.
+
+    Another kind of run is another class: it may `launch` alone, and tell crashes and its end in its own way.
+    """
 
     def __init__(self, to_front: link.Link, made: plan.Plan, wishes: Wishes, values: dict[str, Any]) -> None:
         self._link = to_front
@@ -135,11 +149,7 @@ class Session:
 
     def begin(self, folders: Iterable[str], passed: list[str]) -> None:
         """Start everything, then the socket, which is not needed to start."""
-        sys.excepthook = stderr.crashed
-        proc.become_subreaper()  # before there can be an orphan
-        link.listen_to(self._loop, self._orders.obey, self._supervisor.reap)
-        self._link.watch(self._loop, self._orders.obey, self._press)
-        self._supervisor.start(self._plan.specs)
+        self.launch()
         places = iter(folders)
         first = next(places)
         self._write_down(first)
@@ -153,6 +163,17 @@ class Session:
 
             for line in urls(self._plan.specs):
                 self._narrator.say(line)
+        self._say_what_is_left_out()
+
+    def launch(self) -> None:
+        """Heed signals, and start everything."""
+        sys.excepthook = stderr.crashed
+        proc.become_subreaper()  # before there can be an orphan
+        link.listen_to(self._loop, self._orders.obey, self._supervisor.reap)
+        self._link.watch(self._loop, self._orders.obey, self._press)
+        self._supervisor.start(self._plan.specs)
+
+    def _say_what_is_left_out(self) -> None:
         if len(self._plan.types) < len(self._plan.sources.entries):
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
@@ -165,10 +186,8 @@ class Session:
             self._manager.hear(process, happening)
         if not self._startup.over and self._supervisor.verdict is None:
             self._startup.hear(process, happening)
-        by_itself = happening.what in ("exited", "failed") and process.state is State.UP
-        workflow = self._outputs.workflow
-        if workflow is not None and by_itself and process.last_exit != Exit(0, None):
-            workflow.error(f"{happening.name} crashed", f"{process.spec.command}: {step(happening)}")
+        if self._outputs.workflow is not None and happening.what in ("exited", "failed"):
+            self._annotate(self._outputs.workflow, process, happening)
         if happening.what == "started" or (happening.what == "reloaded" and happening.pid):
             spec, manners = process.spec, process.spec.manners
             rank, first = self._supervisor.rank(spec.type), ending_step(manners.stop_sequence)
@@ -200,6 +219,11 @@ class Session:
         """Not from within what happens."""
         self._loop.after(0, lambda: self._orders.end(why, Verdict(status)))
 
+    def _annotate(self, workflow: Workflow, process: Process, happening: Happening) -> None:
+        """A process has ended: an annotation, if that was a crash."""
+        if process.state is State.UP and process.last_exit != Exit(0, None):
+            workflow.error(f"{happening.name} crashed", f"{process.spec.command}: {step(happening)}")
+
     def _write_down(self, folder: str) -> None:
         """Begin the record of what is up, for who comes after a run that was cut short."""
         from procrun.ledger import Ledger
@@ -217,8 +241,7 @@ class Session:
     def run(self) -> int:
         """Serve until everything is over; the exit status."""
         self._loop.run()
-        supervisor = self._supervisor
-        self._sum_up()
+        status = self._sum_up()
         if self._service is not None:
             self._service.close()
         if self._outputs.workflow is not None:
@@ -228,21 +251,23 @@ class Session:
             self._ledger.close()
         elif self._ledger is not None:
             link.leave_word(self._ledger.path, "its front process was killed", orphaned or 0)
-        verdict = supervisor.verdict
+        verdict = self._supervisor.verdict
         link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
         told_to = verdict is None or verdict.signal is not None
         self._outputs.sink.close(PATIENCE_WHEN_TOLD if told_to else PATIENCE)
         if self._outputs.sink.dropped.size:
             warn(f"{self._outputs.sink.dropped} of output could not be shown")
         self._link.over(verdict.signal if verdict is not None else None)
-        return verdict.status if verdict is not None else 1
+        return status
 
-    def _sum_up(self) -> None:
+    def _sum_up(self) -> int:
+        """Tell how each process ended; the exit status."""
         if self._outputs.workflow is not None:
             self._outputs.workflow.group("procrun: how each process ended")
         self._narrator.sum_up(self._supervisor.processes.values())
         if self._outputs.workflow is not None:
             self._outputs.workflow.end_group()
+        return self._supervisor.verdict.status if self._supervisor.verdict is not None else 1
 
     def _press(self, key: str) -> None:
         if self._keyboard is None and self._service is not None:
