@@ -36,6 +36,7 @@ COMMANDS = {
     "deploy": "server",
     "signal": "server",
     "chaos": "chaos",
+    "smoke": "smoke",
     "run": "run",
     "release": "run",
     "check": "look",

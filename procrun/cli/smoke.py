@@ -1,0 +1,214 @@
+"""`procrun smoke`: one command for CI, which starts everything, tries it, stops it, and says whether all went well."""
+
+import os
+import re
+import signal
+import sys
+import time
+from typing import Any, NoReturn
+
+import click
+
+from procrun import driver, front, junit, limits, portblock, scorecard, values
+from procrun.cli.click_options import WithCommand, process_names, takes
+from procrun.cli.faults import told, warn
+from procrun.cli.options import APP, CHOICE, FORMATION, JSON_LINES, LOOK, PLATFORM, PORT, TERMINALS, TIMEOUT, Option
+from procrun.cli.session import Session, tell_findings, wishes_of
+from procrun.errors import ConfigError
+from procrun.github import Workflow
+from procrun.hints import shown
+from procrun.link import Link
+from procrun.logwatch import LogWatch
+from procrun.model import Happening, Wishes
+from procrun.portblock import Placed
+from procrun.prefix import OURS
+from procrun.process import Process
+from procrun.smoke import Around, Asked, Conductor
+from procrun.sources import read
+from procrun.supervisor import Verdict
+from procrun.verdict import CMD, Result
+
+READY_WITHIN = 60.0
+"""Seconds in which everything must be ready, where nothing else is said."""
+
+STAY = 5.0
+"""Seconds to stay up, where no command is given."""
+
+LAST_LINES = 10
+"""Lines of output that are told of who is at fault."""
+
+LOG_LINES = 1000
+"""The same in the JUnit report."""
+
+LONGEST_LINE = 500
+"""Letters of a line that are told of."""
+
+
+def _duration(text: str) -> float:
+    found = re.fullmatch(r"([0-9.]+)(s|m|)", text)
+    if not found:
+        raise ValueError(f"{shown(text)} is no time; give seconds or minutes, as in 10, 10s or 2m")
+    return values.seconds(found[1]) * (60 if found[2] == "m" else 1)
+
+
+def _rounds(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", text):
+        raise ValueError(f"{shown(text)} is no number of restarts; give one as in 3")
+    return int(text)
+
+
+_OPTIONS = (
+    Option("within", ("--ready-within",), "SECONDS", _duration, "In which everything must be ready, else 60."),
+    Option("stay", ("--for",), "SECONDS", _duration, "Stay up for so long instead of running CMD, else 5; 10s, 2m."),
+    Option("restarts", ("--restarts",), "N", _rounds, "Then restart everything so many times."),
+    Option(
+        "patterns",
+        ("--fail-on-log",),
+        "REGEX",
+        values.regex,
+        "Fail where a line of a process has it (Python's re).",
+        many=True,
+    ),
+    Option("junit", ("--junit",), "FILE", str, "Write a JUnit report there."),
+)
+_START = (*APP, *PORT, *FORMATION, *CHOICE, *(o for o in TERMINALS if o.name == "pty"), *TIMEOUT, *PLATFORM, *LOOK)
+
+
+@click.command("smoke", cls=WithCommand)
+@takes(*_OPTIONS, *_START, *JSON_LINES)
+@click.argument("names", nargs=-1, metavar="[NAME]… [-- CMD…]", shell_complete=process_names)
+def smoke_command(names: tuple[str, ...], **values: Any) -> NoReturn:
+    """Start everything, wait until it is ready, try it, stop it: the command for CI.
+
+    \b
+    procrun smoke                          stay up for 5 seconds
+    procrun smoke -- npm test              run the tests on the running app
+    procrun smoke --restarts 3 --junit smoke.xml -- 'curl -fsS localhost:$PORT/'
+    procrun smoke --fail-on-log '^Traceback' --for 30s web worker
+
+    CMD runs in the app's folder and environment. PORT is that of web, or of the only process; PROCRUN_PORT_WORKER that
+    of worker. A run of smoke is on its own: beside a `procrun start` it takes other ports, unless -p says which, and
+    `procrun stop` and the like do not find it.
+
+    \b
+    Exits with 0 when all went well, else with the status of what happened first:
+      124  a process was not ready in time
+      20   a process ended by itself
+      21   CMD failed, or was not found
+      22   a line has what --fail-on-log looks for
+      23   a process had to be killed at the end of its budget
+      24   something was left: a process, or a port that is still open
+      25   a process had to be killed to be restarted
+      2    bad usage, a faulty file, a port of -p that is taken: nothing was started
+      130  Ctrl-C (143: TERM)
+    """
+    command: list[str] | None = click.get_current_context().meta["command"]
+    if command == []:
+        raise ConfigError("give a command behind it, as in -- npm test", "--")
+    if command and values["stay"] is not None:
+        raise ConfigError("is for runs without CMD; leave out one of the two", "--for")
+    if values["junit"] is not None:
+        values["junit"] = junit.prepare(values["junit"])
+    sys.exit(told(lambda: front.lead(lambda link: told(lambda: _supervise(link, names, command, values)))))
+
+
+def _supervise(to_front: Link, names: tuple[str, ...], command: list[str] | None, values: dict[str, Any]) -> int:
+    wishes = wishes_of(names, values)
+    placed = portblock.place(read(wishes, os.environ), wishes)
+    sources = placed.plan.sources
+    # Log files are the app's own, and another run may be writing them just now.
+    alone = sources._replace(config=sources.config._replace(log_dir=None))
+    placed = placed._replace(plan=placed.plan._replace(sources=alone))
+    tell_findings(placed.plan)
+    limits.make_room(placed.plan.specs, limits.STANDING + len(placed.claims) + 3)
+    return _Smoke(to_front, placed, wishes, values, command).go()
+
+
+class _Smoke(Session):
+    """A run without socket and record: nobody else reaches it, and it needs no room in the app's folder."""
+
+    def __init__(
+        self, to_front: Link, placed: Placed, wishes: Wishes, values: dict[str, Any], command: list[str] | None
+    ) -> None:
+        super().__init__(to_front, placed.plan, wishes, {**values, "wait": False})
+        self._startup.over = True  # how long it all took is in the table at the end
+        self._supervisor.on_end = lambda why, verdict: None  # when it is over the conductor says
+        self._placed = placed
+        self._values = values
+        patterns = values["patterns"]
+        asked = Asked(
+            within=values["within"] or READY_WITHIN,
+            stay=values["stay"] or STAY,
+            restarts=values["restarts"] or 0,
+            command=driver.driver(placed.plan, CMD, command) if command else None,
+            patterns=tuple(pattern.pattern.decode(errors="surrogateescape") for pattern in patterns),
+        )
+        around = Around(self._loop, self._supervisor, self._end, self._narrator.say, self._last_lines)
+        self._conductor = Conductor(asked, placed.plan.specs, around)
+        if patterns:
+            watch = LogWatch(patterns, (OURS, CMD), self._conductor.found_in_log)
+            self._outputs.outlet.taps.append(watch.hear)
+
+    def go(self) -> int:
+        """Do all of it; the exit status."""
+        if self._placed.notice:
+            self._narrator.say(self._placed.notice)
+        self.launch()
+        self._say_what_is_left_out()
+        self._conductor.begin()
+        return self.run()
+
+    def _end(self, why: str) -> None:
+        self._orders.end(why, Verdict(0))
+
+    def _last_lines(self, name: str, count: int = LAST_LINES) -> list[str]:
+        backlog = self._outputs.backlog
+        pieces = backlog.after(backlog.before_last(count, (name,)), (name,), 1 << 30)
+        text = b"".join(piece.lines for piece in pieces if piece.name == name).decode(errors="replace")
+        lines = text.split("\n")[:-1][-count:]
+        return [line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…" for line in lines]
+
+    def _annotate(self, workflow: Workflow, process: Process, happening: Happening) -> None:
+        """Every fault gets its annotation at the end."""
+
+    def _sum_up(self) -> int:
+        """Tell the result in each of the forms that are wanted; the exit status."""
+        verdict = self._supervisor.verdict
+        assert verdict is not None  # nothing else ends the loop
+        result = self._conductor.conclude()._replace(interrupted=self._interrupted(verdict))
+        status = verdict.status if result.interrupted else result.status
+        if self._values["as_json"]:
+            self._outputs.raw(scorecard.as_json(result, status, time.time()))
+        else:
+            for line in scorecard.lines(result, status):
+                self._narrator.say(line)
+        self._tell_github(result, status)
+        return self._report(result, status)
+
+    def _interrupted(self, verdict: Verdict) -> str:
+        """Why it had to end before its end, if it had; a signal that came later does not matter."""
+        if verdict.signal is not None:
+            return f"{signal.Signals(verdict.signal).name} received"
+        return "the front process was killed" if self._orders.orphaned is not None else ""
+
+    def _tell_github(self, result: Result, status: int) -> None:
+        if self._outputs.workflow is not None:
+            for fault in result.faults:
+                self._outputs.workflow.error(f"smoke: {fault.kind}", "\n".join([fault.text, *fault.lines]))
+        page = os.environ.get("GITHUB_STEP_SUMMARY")
+        if page:
+            try:
+                with open(page, "a", encoding="utf-8", errors="replace") as file:
+                    file.write(scorecard.markdown(result, status))
+            except OSError as error:
+                warn(f"GITHUB_STEP_SUMMARY: {page}: {error.strerror}")
+
+    def _report(self, result: Result, status: int) -> int:
+        """Write the JUnit report, if one is wanted: without it nothing has passed."""
+        if self._values["junit"] is not None:
+            try:
+                junit.write(self._values["junit"], result, lambda name: "\n".join(self._last_lines(name, LOG_LINES)))
+            except OSError as error:
+                warn(f"--junit: {self._values['junit']}: {error.strerror}")
+                return status or 1
+        return status
