@@ -188,19 +188,22 @@ def _why_unknown(key: str, value: object, keys: Mapping[str, "_Reader"]) -> str:
     return f"unknown key{did_you_mean(key, known, otherwise)}"
 
 
-def _platform(value: object) -> str:
-    if value not in PLATFORMS:
-        raise ValueError(f"takes one of {', '.join(PLATFORMS)}")
-    return str(value)
+# The readers of values. The docstring of each is the type and the unit as docs/configuration.md has them:
+# tests/test_configuration.py holds one against the other.
 
 
-def _restart(value: object) -> str:
-    if value not in RESTARTS:
-        raise ValueError(f"takes one of {', '.join(RESTARTS)}")
-    return str(value)
+def _one_of(*choices: str) -> "_Reader":
+    def read(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"takes one of {', '.join(choices)}")
+        return str(value)
+
+    read.__doc__ = ", ".join(f'`"{choice}"`' for choice in choices)
+    return read
 
 
 def _limit(value: object) -> Limit:
+    """`"RESTARTS/SECONDS"`"""
     found = re.fullmatch(r"\s*([0-9]{1,6})\s*/\s*([0-9]{1,7})\s*", value, re.ASCII) if isinstance(value, str) else None
     if found is None or not int(found[1]) or not 0 < int(found[2]) <= LONGEST_WAIT:
         raise ValueError('takes restarts and the seconds in which they are too many, as in "10/5"')
@@ -208,6 +211,7 @@ def _limit(value: object) -> Limit:
 
 
 def _size(value: object) -> int:
+    """bytes, with `k`, `M` or `G`"""
     found = re.fullmatch(r"\s*([0-9]{1,12})\s*([kMG]?)B?\s*", value, re.ASCII) if isinstance(value, str) else None
     number = int(found[1]) * _UNITS[found[2]] if found is not None else 0
     if number < SMALLEST_LOG:
@@ -216,18 +220,14 @@ def _size(value: object) -> int:
 
 
 def _count(value: object) -> int:
+    """number, 1 to 1000"""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
         raise ValueError("takes a number of files, from 1 to 1000")
     return value
 
 
-def _period(value: object) -> str:
-    if value not in PERIODS:
-        raise ValueError(f"takes one of {', '.join(PERIODS)}")
-    return str(value)
-
-
 def _seconds(value: object) -> float:
+    """seconds"""
     # The range is never true of nan.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT:
         raise ValueError(f"takes seconds, a number above 0 and up to {LONGEST_WAIT}, as in 10 or 0.5")
@@ -235,8 +235,8 @@ def _seconds(value: object) -> float:
 
 
 def _memory(value: object) -> int:
-    """Bytes; k, M and G are 1024 each, as Heroku and docker have it. `false` is no quota."""
-    if value is False:
+    """bytes, with `k`, `M` or `G` of 1024, or `false`"""
+    if value is False:  # no quota; 1024 as Heroku and docker have it
         return 0
     found = re.fullmatch(r"\s*([0-9]{1,12})\s*([kMG])B?\s*", value, re.ASCII) if isinstance(value, str) else None
     number = int(found[1]) * 1024 ** ("kMG".index(found[2]) + 1) if found is not None else 0
@@ -246,6 +246,7 @@ def _memory(value: object) -> int:
 
 
 def _seconds_or_not(value: object) -> float:
+    """seconds, or `false`"""
     if value is False:
         return 0.0
     try:
@@ -254,7 +255,7 @@ def _seconds_or_not(value: object) -> float:
         raise ValueError(f"{error}, or false") from None
 
 
-def _text_or_not(example: str) -> "_Reader":
+def _text_or_not(what: str, example: str) -> "_Reader":
     def read(value: object) -> str:
         if value is False:
             return ""
@@ -262,25 +263,29 @@ def _text_or_not(example: str) -> "_Reader":
             raise ValueError(f'takes text, as in "{example}", or false')
         return value
 
+    read.__doc__ = what
     return read
 
 
 def _watchdog(value: object) -> float:
+    """seconds, from 1"""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= LONGEST_WAIT:
         raise ValueError(f"takes seconds, a number from 1 to {LONGEST_WAIT}, as in 30")
     return float(value)
 
 
-def _text(example: str) -> "_Reader":
+def _text(what: str, example: str) -> "_Reader":
     def read(value: object) -> str:
         if not isinstance(value, str) or not value.strip() or "\0" in value:
             raise ValueError(f'takes text, as in "{example}"')
         return value
 
+    read.__doc__ = what
     return read
 
 
 def _port(value: object) -> int | str:
+    """number, or `"auto"`"""
     if value == AUTO:
         return AUTO
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= LAST_PORT:
@@ -289,30 +294,35 @@ def _port(value: object) -> int | str:
 
 
 def _flag(value: object) -> bool:
+    """`true`, `false`"""
     if not isinstance(value, bool):
         raise ValueError("takes true or false, without quotes")
     return value
 
 
 def _sequence(value: object) -> str | tuple[object, ...]:
+    """signals and seconds by turns"""
     if not isinstance(value, str | list):
         raise ValueError('takes signals and seconds by turns, as in "tstp, 120, term, 30, kill"')
     return tuple(value) if isinstance(value, list) else value
 
 
 def _signal(value: object) -> str | int:
+    """name of a signal"""
     if not isinstance(value, str | int) or isinstance(value, bool):
         raise ValueError('takes the name of a signal, as in "usr1"')
     return value
 
 
 def _types(value: object) -> tuple[str, ...]:
+    """list of types"""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError('takes a list of process types, as in ["redis"]')
     return tuple(value)
 
 
 def _patterns(value: object) -> tuple[str, ...]:
+    """list of patterns"""
     if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
         raise ValueError('takes a list of patterns of files, as in ["app/**/*.py"]')
     if value:
@@ -324,28 +334,29 @@ def _patterns(value: object) -> tuple[str, ...]:
 
 _Reader = Callable[[object], object]
 
+# A key more: its reader here, its field with the default in model.py, its row in docs/configuration.md.
 _KEYS: dict[str, _Reader] = {
-    "platform": _platform,
+    "platform": _one_of(*PLATFORMS),
     "restart_budget": _seconds,
     "store_budget": _seconds,
     "total_budget": _seconds,
-    "formation": _text("web=1,worker=2"),
-    "metadata": _text(".cloud66/manifest.yml"),
-    "environment": _text("production"),
-    "log_dir": _text("log"),
+    "formation": _text("as for `-c`", "web=1,worker=2"),
+    "metadata": _text("path from the app's folder", ".cloud66/manifest.yml"),
+    "environment": _text("text", "production"),
+    "log_dir": _text("path from the app's folder", "log"),
     "log_size": _size,
     "log_keep": _count,
-    "log_rotate": _period,
+    "log_rotate": _one_of(*PERIODS),
     "port": _port,
 }
 _PROCESS_KEYS: dict[str, _Reader] = {
-    "profile": _text("sidekiq"),
+    "profile": _text("name", "sidekiq"),
     "stop_sequence": _sequence,
     "no_kill": _flag,
     "restart_signal": _signal,
     "restart_on_deploy": _flag,
     "after": _types,
-    "restart": _restart,
+    "restart": _one_of(*RESTARTS),
     "restart_limit": _limit,
     "essential": _flag,
     "pty": _flag,
@@ -360,7 +371,7 @@ _HEROKU_KEYS: dict[str, _Reader] = {
     "crash_restart": _flag,
     "boot_timeout": _seconds_or_not,
     "memory": _memory,
-    "cycle": _text_or_not("24h"),
+    "cycle": _text_or_not('`"24h"`, `"15m"`, `"90s"`, or `false`', "24h"),
     "app_json": _flag,
     "log": _flag,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from procrun import config, profiles
+from procrun import profiles
 from procrun.cli.main import COMMANDS, procrun
 from procrun.messages import Row
 from procrun.model import PLATFORMS
@@ -17,7 +17,6 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EVERYTHING = "\n".join(page.read_text() for page in PAGES)
 REFERENCE = (ROOT / "docs/commands.md").read_text()
-CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 
 
 def options() -> Iterator[tuple[str, str]]:
@@ -48,29 +47,6 @@ def test_every_option_is_in_the_documentation_of_its_command(command: str, optio
     lines = [line.strip("|").split(" | ") for line in REFERENCE.splitlines() if line.startswith("| `-")]
     of = [line[1] for line in lines if re.search(rf"`{option}[` ]", line[0])]
     assert any(names.strip() == "all" or command in names.split(", ") for names in of)
-
-
-def test_every_key_of_the_configuration_has_its_row() -> None:
-    assert set(rows(CONFIGURATION, "At the top")) == set(config._KEYS)
-    assert set(rows(CONFIGURATION, "Of one process type")) == set(config._PROCESS_KEYS)
-    assert set(rows(CONFIGURATION, "Of the simulated dyno")) == set(config._HEROKU_KEYS)
-    for heading in ("At the top", "Of one process type", "Of the simulated dyno"):
-        assert all(len(row) == 4 and all(row) for row in rows(CONFIGURATION, heading).values())
-
-
-def test_defaults_of_the_configuration_are_those_of_the_code(tmp_path: Path) -> None:
-    made = config.load(str(tmp_path))
-    told = {key: row[2] for key, row in rows(CONFIGURATION, "At the top").items()}
-    assert told["platform"] == f'`"{made.platform}"`'
-    assert told["environment"] == f'`"{made.environment}"`'
-    assert told["store_budget"] == f"{made.store_budget:g}"
-
-
-def test_example_of_the_configuration_is_read(tmp_path: Path) -> None:
-    example = re.search(r"```toml\n(.*?)```", CONFIGURATION, re.DOTALL)
-    assert example is not None
-    (tmp_path / "procrun.toml").write_text(example[1])
-    assert set(config.load(str(tmp_path)).processes) == {"worker", "web", "clock"}
 
 
 @pytest.mark.parametrize("name", [*PLATFORMS, *sorted({profile.name for profile in profiles.PROFILES})])
