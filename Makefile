@@ -2,13 +2,25 @@
 
 PATH_WITH_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help demo test check bench soak docs-table clean
+.PHONY: help demo example-rails example-django example-node test check bench soak docs-table clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/demo ## run the example (a page, a worker, a Redis) until Ctrl-C
 	@$(PATH_WITH_VENV) exec procrun start -f Procfile.example -e .env.example
+
+example-rails: .venv/demo ## run examples/rails: puma, Sidekiq and Redis
+	@examples/rails/bin/setup
+	@cd examples/rails && export $(PATH_WITH_VENV) && procrun release && exec procrun start
+
+example-django: .venv/django ## run examples/django: gunicorn, Celery and Redis
+	@examples/need redis-server
+	@cd examples/django && export $(PATH_WITH_VENV) && procrun release && exec procrun start
+
+example-node: .venv/demo ## run examples/node: a server and a worker, without npm
+	@examples/need node
+	@cd examples/node && export $(PATH_WITH_VENV) && exec procrun start
 
 test: ## install what the tests need, then run all checks
 	@tests/install-packages
@@ -32,8 +44,9 @@ docs-table: .venv/dev ## print the table of docs/workers.md from what the last t
 
 clean: ## remove .venv, caches and the example's data
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf examples/first/data
+	rm -rf examples/first/data examples/rails/Gemfile.lock examples/rails/storage/* examples/django/var/* examples/node/data
 	find procrun tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/demo .venv/dev: pyproject.toml tests/make-venv
+.venv/demo .venv/django .venv/dev: pyproject.toml tests/make-venv
 	@tests/make-venv $(@F)
+.venv/django: examples/django/requirements.txt
