@@ -159,7 +159,7 @@ def test_one_command_starts_it_and_its_worker_writes_a_report(example: Example) 
 
 
 def test_a_report_that_ctrl_c_interrupts_is_finished_after_the_next_start(example: Example) -> None:
-    terminal = example.make(step=1)
+    terminal = example.make(step=1.5)
     example.add()
     number = caught(terminal, r"report (\S+): step 1 of 10")
     shown = ctrl_c(terminal)
