@@ -6,7 +6,7 @@ table inside a key (`ready = { port = 3000 }`) is one line more in TABLES.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,19 +23,34 @@ WRONG_VALUES = ("0", "-1", "nan", "1e99", "true", '""', '"\\u0000"', "[]", "[[]]
 
 
 class Table(NamedTuple):
-    """The readers of a table's keys, and the value that has their defaults."""
+    """A table's keys with their types, the value that has their defaults, and a file with a place for a line of it."""
 
-    readers: Mapping[str, Any]
-    defaults: Any
+    types: Mapping[str, str | None]
+    defaults: object
+    file: str
+
+    def path(self) -> list[str]:
+        """The tables that it is in, the name of the process type being `*`."""
+        path: list[str] = []
+        found = tomllib.loads(self.file.format("here = 1"))
+        while "here" not in found:
+            name, found = next(item for item in found.items() if isinstance(item[1], dict))
+            path.append("*" if path == ["process"] else name)
+        return path
+
+
+def types(readers: Mapping[str, object]) -> dict[str, str | None]:
+    """The type and the unit of each key, as its reader tells them."""
+    return {key: reader.__doc__ for key, reader in readers.items()}
 
 
 TABLES = {
-    "At the top": Table(config._KEYS, Config()),
-    "Of one process type": Table(config._PROCESS_KEYS, ProcessConfig()),
+    "At the top": Table(types(config._KEYS), Config(), "{}\n[process.web]\n"),
+    "Of one process type": Table(types(config._PROCESS_KEYS), ProcessConfig(), "[process.web]\n{}\n"),
 }
 """By the headings of the page."""
 
-KEYS = [(heading, key) for heading, table in TABLES.items() for key in table.readers]
+KEYS = [(heading, key) for heading, table in TABLES.items() for key in table.types]
 
 
 def blocks() -> Iterator[str]:
@@ -53,51 +68,62 @@ def literal(cell: str) -> str | None:
     return text
 
 
-def planned(folder: Folder, heading: str, line: str = "") -> object:
-    """What would be started, and how it would be stopped, by a configuration with this line more."""
-    top, web = (line, "") if heading == "At the top" else ("", line)
-    folder.write("procrun.toml", f'platform = "server"\n{top}\n[process.web]\n{web}\n')
+def planned(folder: Folder, heading: str, lines: str = "") -> object:
+    """What would be started, and how it would be stopped, by a configuration with these lines more."""
+    folder.write("Procfile", CASE)
+    folder.write("procrun.toml", TABLES[heading].file.format(lines))
     return plan.build(Wishes(), {}).specs
+
+
+def read(folder: Folder) -> Config:
+    """What procrun.toml says, but for where it says it."""
+    found = config.load(str(folder.path))
+    return found._replace(processes={name: each._replace(places={}) for name, each in found.processes.items()})
+
+
+def given(file: Mapping[str, Any], path: Sequence[str]) -> set[str]:
+    """The keys that a file has in the tables at `path`."""
+    if not path:
+        return set(file)
+    names = file if path[0] == "*" else [name for name in file if name == path[0]]
+    return {key for name in names for key in given(file[name], path[1:])}
 
 
 @pytest.mark.parametrize("heading", TABLES)
 def test_every_key_has_its_row_and_no_other(heading: str) -> None:
     told = rows(PAGE, heading)
-    assert set(told) == set(TABLES[heading].readers)
+    assert set(told) == set(TABLES[heading].types)
     assert all(len(row) == 4 and all(row) for row in told.values())
 
 
 @pytest.mark.parametrize(("heading", "key"), KEYS)
 def test_a_key_is_told_with_the_type_and_the_unit_of_its_reader(heading: str, key: str) -> None:
-    assert rows(PAGE, heading)[key][1] == TABLES[heading].readers[key].__doc__
+    told = TABLES[heading].types[key]
+    assert rows(PAGE, heading)[key][1] == told, "it is the docstring of the reader"
 
 
 @pytest.mark.parametrize(("heading", "key"), KEYS)
 def test_a_default_that_is_told_as_a_value_is_what_holds_without_the_key(
     folder: Folder, heading: str, key: str
 ) -> None:
-    table = TABLES[heading]
-    default = getattr(table.defaults, key)
+    default = getattr(TABLES[heading].defaults, key, None)
     text = literal(rows(PAGE, heading)[key][2])
     assert text is not None or default is None, f"the default is {default!r}"
     if text is None:
         return
-    if default is not None:
-        assert table.readers[key](tomllib.loads(f"key = {text}")["key"]) == default
-        return
-    folder.write("Procfile", CASE)
-    sequence = 'stop_sequence = "term, 5, kill"\n' if key == "no_kill" else ""
-    assert planned(folder, heading, f"{sequence}{key} = {text}") == planned(folder, heading, sequence)
+    beside = 'stop_sequence = "term, 5, kill"\n' if key == "no_kill" else ""
+    found = planned(folder, heading, f"{beside}{key} = {text}"), read(folder)
+    without = planned(folder, heading, beside), read(folder)
+    assert found[default is not None] == without[default is not None]
 
 
 @pytest.mark.parametrize(("heading", "key"), KEYS)
 def test_no_wrong_value_is_more_than_a_fault(folder: Folder, heading: str, key: str) -> None:
     for value in WRONG_VALUES:
-        folder.write("Procfile", CASE)
         try:
             planned(folder, heading, f"{key} = {value}")
         except ConfigError as error:
-            assert f"{key}" in str(error)
+            assert "procrun.toml: " in str(error)
 
 
 def test_the_examples_load_and_the_last_has_every_key(folder: Folder) -> None:
@@ -106,7 +132,9 @@ def test_the_examples_load_and_the_last_has_every_key(folder: Folder) -> None:
     for block in blocks():
         folder.write("procrun.toml", block)
         assert plan.build(Wishes(), {}).specs
-    found = config.load(str(folder.path))
-    given = {"At the top": set(re.findall(r"(?m)^(\w+) = ", block.partition("\n[")[0]))}
-    given["Of one process type"] = {key for process in found.processes.values() for key in process.places}
-    assert given == {heading: set(table.readers) for heading, table in TABLES.items()}
+
+    file = tomllib.loads(block)
+    tables = {table.path()[0] for table in TABLES.values() if table.path()}
+    for table in TABLES.values():
+        there = given(file, table.path()) - (set() if table.path() else tables)
+        assert there == set(table.types), "the complete example has one line of each key"
