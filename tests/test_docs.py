@@ -1,6 +1,7 @@
 """What there is stands in the documentation, and what it links to is there."""
 
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import click
 import pytest
 
 from procrun import profiles
-from procrun.cli.main import COMMANDS, procrun
+from procrun.cli.main import COMMANDS, command_first, procrun
 from procrun.messages import Row
 from procrun.model import PLATFORMS
 
@@ -73,6 +74,21 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if anchor:
             heads = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
+
+
+def typed() -> Iterator[str]:
+    """What those who come from another runner are told to type: the last cell of each row."""
+    for page in (ROOT / "README.md", ROOT / "docs/coming-from.md"):
+        for cell in re.findall(r"(?m)^\|.* \| (.*) \|$", page.read_text()):
+            yield from re.findall(r"`(?:nohup )?procrun ([^`]*?)(?: > log 2>&1 &)?`", cell)
+
+
+@pytest.mark.parametrize("line", sorted(set(typed())))
+def test_what_one_is_told_to_type_is_a_command_line(line: str) -> None:
+    with click.Context(procrun) as ctx:
+        name, command, arguments = procrun.resolve_command(ctx, command_first(shlex.split(line)))
+        assert command is not None
+        command.make_context(name, arguments, ctx)
 
 
 def test_every_page_is_in_the_index() -> None:
