@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pexpect
 import pytest
 
+from procrun.cli.main import COMMANDS
 from tests.apps.bed import free_port
 from tests.harness import PROCRUN, free_base, until
 from tests.programs import need, need_module
@@ -65,7 +66,8 @@ class Example:
     def environment(self, **more: str) -> dict[str, str]:
         """What the shell of a developer has, with this test's Python first."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return {**os.environ, "PATH": path, "PORT": str(self.base), "NO_COLOR": "1", **more}
+        quick = {"STEP_SECONDS": "0.02", "NO_COLOR": "1"}
+        return {**os.environ, "PATH": path, "PORT": str(self.base), **quick, **more}
 
     def make(self, step: float) -> "pexpect.spawn[str]":
         """The one command, where a step of a report takes so many seconds. What it would install is there already."""
@@ -154,7 +156,8 @@ def test_one_command_starts_it_and_its_worker_writes_a_report(example: Example) 
 
     assert "SIGINT received; stopping" in shown
     assert "forced kills 1" not in shown
-    assert len(re.findall("forced kills 0", shown)) == len(example.types())
+    ended = re.findall(r"procrun +\| (\w+)\.1: .*forced kills 0", shown)
+    assert ended == example.types()
     assert example.open("/") == ""
 
 
@@ -178,6 +181,18 @@ def test_check_has_nothing_to_say_of_it(example: Example) -> None:
 
     assert result.returncode == 0
     assert re.fullmatch(r"Valid procfile detected \(.*\)\n", result.stderr)
+
+
+@pytest.mark.skipif("smoke" not in COMMANDS, reason="this procrun has no smoke")
+def test_the_django_project_passes_smoke_with_a_report_written(tmp_path: Path) -> None:
+    example = Example("django", tmp_path)
+    assert example.procrun("release").returncode == 0
+    tried = "python manage.py try_report"
+
+    result = example.procrun("smoke", "-p", str(example.base), "--restarts", "1", "--", tried)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert re.search(r"smoke .*report 1 is written", result.stdout)
 
 
 def test_what_is_missing_is_named_with_the_line_that_installs_it() -> None:
