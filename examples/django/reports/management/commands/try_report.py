@@ -2,6 +2,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+
 from reports.models import Report
 from reports.tasks import write
 
