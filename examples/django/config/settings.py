@@ -33,8 +33,8 @@ CELERY_BROKER_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
 
-# A stop gives tasks seven seconds to end; the rest go back to the queue, also when the worker is killed.
+# A stop gives tasks five seconds to end; the rest go back to the queue, also when the worker is killed.
 # REMAP_SIGTERM in .env belongs to it: `procrun check` has said so.
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 7
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5
