@@ -4,6 +4,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -76,17 +77,23 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
 
 
-def typed() -> Iterator[str]:
-    """What those who come from another runner are told to type: the last cell of each row."""
-    for page in (ROOT / "README.md", ROOT / "docs/coming-from.md"):
-        for cell in re.findall(r"(?m)^\|.* \| (.*) \|$", page.read_text()):
-            yield from re.findall(r"`(?:nohup )?procrun ([^`]*?)(?: > log 2>&1 &)?`", cell)
+def command_lines() -> Iterator[str]:
+    """Command lines: those of the examples, and what those who come from another runner are told to type."""
+    for page in PAGES:
+        text = page.read_text()
+        yield from re.findall(r"(?m)^(?:\$|   ) procrun ([a-z][^…\n]*)$", text)
+        if page.name in ("README.md", "coming-from.md"):
+            for cell in re.findall(r"(?m)^\|.* \| (.*) \|$", text):
+                yield from re.findall(r"`(?:nohup )?procrun ([^`]*)`", cell)
 
 
-@pytest.mark.parametrize("line", sorted(set(typed())))
-def test_what_one_is_told_to_type_is_a_command_line(line: str) -> None:
+@pytest.mark.parametrize("line", sorted(set(command_lines())))
+def test_every_command_line_is_one_that_procrun_takes(line: str) -> None:
+    words = shlex.shlex(line, posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    typed = takewhile(lambda word: not set(word) <= set("|&;<>()"), words)  # what follows is the shell's
     with click.Context(procrun) as ctx:
-        name, command, arguments = procrun.resolve_command(ctx, command_first(shlex.split(line)))
+        name, command, arguments = procrun.resolve_command(ctx, command_first(list(typed)))
         assert command is not None
         command.make_context(name, arguments, ctx)
 
