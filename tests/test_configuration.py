@@ -13,7 +13,7 @@ import pytest
 
 from procrun import config, plan
 from procrun.errors import ConfigError
-from procrun.model import Config, ProcessConfig, Wishes
+from procrun.model import Config, Heroku, ProcessConfig, Wishes
 from tests.harness import Folder
 from tests.test_docs import ROOT, rows
 
@@ -47,6 +47,7 @@ def types(readers: Mapping[str, object]) -> dict[str, str | None]:
 TABLES = {
     "At the top": Table(types(config._KEYS), Config(), "{}\n[process.web]\n"),
     "Of one process type": Table(types(config._PROCESS_KEYS), ProcessConfig(), "[process.web]\n{}\n"),
+    "Of the simulated dyno": Table(types(config._HEROKU_KEYS), Heroku(), "[heroku]\n{}\n"),
 }
 """By the headings of the page."""
 
