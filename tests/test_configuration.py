@@ -124,7 +124,7 @@ def test_no_wrong_value_is_more_than_a_fault(folder: Folder, heading: str, key: 
         try:
             planned(folder, heading, f"{key} = {value}")
         except ConfigError as error:
-            assert "procrun.toml: " in str(error)
+            assert "procrun.toml" in str(error)
 
 
 def test_the_examples_load_and_the_last_has_every_key(folder: Folder) -> None:
