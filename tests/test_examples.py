@@ -18,7 +18,7 @@ import pytest
 
 from procrun.cli.main import COMMANDS
 from tests.apps.bed import free_port
-from tests.harness import PROCRUN, free_base, until
+from tests.harness import INT, PROCRUN, Folder, free_base, until
 from tests.programs import need, need_module
 
 ROOT = Path(__file__).parent.parent
@@ -181,6 +181,20 @@ def test_check_has_nothing_to_say_of_it(example: Example) -> None:
 
     assert result.returncode == 0
     assert re.fullmatch(r"Valid procfile detected \(.*\)\n", result.stderr)
+
+
+def test_the_node_server_starts_again_when_a_file_of_it_changes(folder: Folder) -> None:
+    need("node")
+    shutil.copytree(ROOT / "examples" / "node", folder.path, ignore=DATA, dirs_exist_ok=True)
+    run = folder.start("-f", "Procfile.dev", "-p", str(free_base()))
+    run.wait_for("open http")
+
+    with (folder.path / "reports.js").open("a") as file:
+        file.write("// changed\n")
+
+    run.wait_for("open http", count=2)
+    run.finish(INT)
+    assert "web.1: exit 0" in run.output
 
 
 @pytest.mark.skipif("smoke" not in COMMANDS, reason="this procrun has no smoke")
