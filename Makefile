@@ -12,11 +12,11 @@ demo: .venv/demo ## run the example (a page, a worker, a Redis) until Ctrl-C
 
 example-rails: .venv/demo ## run examples/rails: puma, Sidekiq and Redis
 	@examples/rails/bin/setup
-	@cd examples/rails && export $(PATH_WITH_VENV) && procrun release && exec procrun start
+	@cd examples/rails && export $(PATH_WITH_VENV) && exec procrun start
 
 example-django: .venv/django ## run examples/django: gunicorn, Celery and Redis
 	@examples/need redis-server
-	@cd examples/django && export $(PATH_WITH_VENV) && procrun release && exec procrun start
+	@cd examples/django && export $(PATH_WITH_VENV) && exec procrun start
 
 example-node: .venv/demo ## run examples/node: a server and a worker, without npm
 	@examples/need node

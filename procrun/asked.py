@@ -93,6 +93,7 @@ def _this(value: object) -> str:
 
 
 def _port(value: object) -> str:
+    """number, or `true`"""
     if value is True:
         return OWN_PORT
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= urls.LAST_PORT:
@@ -101,12 +102,14 @@ def _port(value: object) -> str:
 
 
 def _http(value: object) -> str:
+    """path, or `http://` URL"""
     text = value if isinstance(value, str) else ""
     urls.read(text, 1)
     return text
 
 
 def _log(value: object) -> str:
+    """regular expression"""
     if not isinstance(value, str) or not value:
         raise ValueError('takes a regular expression, as in "Listening on"')
     try:
@@ -117,12 +120,14 @@ def _log(value: object) -> str:
 
 
 def _command(value: object) -> str:
+    """shell command"""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError('takes a command, as in "pg_isready -q"')
     return value
 
 
 def _notify(value: object) -> str:
+    """`true`"""
     if value is not True:
         raise ValueError("takes true alone; remove it, or write ready = false to ask for nothing")
     return ""
@@ -131,4 +136,4 @@ def _notify(value: object) -> str:
 _Reader = Callable[[object], str]
 
 KINDS: dict[str, _Reader] = {"port": _port, "http": _http, "log": _log, "command": _command, "notify": _notify}
-"""What may be asked for, each with what reads its value."""
+"""What may be asked for, each with what reads its value; their docstrings are the types in docs/configuration.md."""

@@ -332,6 +332,11 @@ def _patterns(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _asked(value: object) -> object:
+    """table, or `false`"""
+    return value  # read by `asked`, where there is one
+
+
 _Reader = Callable[[object], object]
 
 # A key more: its reader here, its field with the default in model.py, its row in docs/configuration.md.
@@ -361,7 +366,7 @@ _PROCESS_KEYS: dict[str, _Reader] = {
     "essential": _flag,
     "pty": _flag,
     "memory": _memory,
-    "ready": lambda value: value,  # read by `asked`
+    "ready": _asked,
     "run_once": _flag,
     "watchdog": _watchdog,
     "alive": lambda value: value,  # the same

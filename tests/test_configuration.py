@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from procrun import config, plan
+from procrun import asked, config, plan
 from procrun.errors import ConfigError
-from procrun.model import Config, Heroku, ProcessConfig, Wishes
+from procrun.model import Config, Heroku, ProcessConfig, Readiness, Wishes
 from tests.harness import Folder
 from tests.test_docs import ROOT, rows
 
@@ -48,6 +48,11 @@ TABLES = {
     "At the top": Table(types(config._KEYS), Config(), "{}\n[process.web]\n"),
     "Of one process type": Table(types(config._PROCESS_KEYS), ProcessConfig(), "[process.web]\n{}\n"),
     "Of the simulated dyno": Table(types(config._HEROKU_KEYS), Heroku(), "[heroku]\n{}\n"),
+    "Of `ready`": Table(
+        {**types(asked.KINDS), "within": "seconds", "every": "seconds"},
+        Readiness(""),
+        "[process.web.ready]\nport = 3000\n{}\n",
+    ),
 }
 """By the headings of the page."""
 
@@ -128,7 +133,7 @@ def test_no_wrong_value_is_more_than_a_fault(folder: Folder, heading: str, key: 
 
 
 def test_the_examples_load_and_the_last_has_every_key(folder: Folder) -> None:
-    folder.procfile(*(f"{name}: true" for name in ("web", "worker", "mailer", "clock", "redis", "search")))
+    folder.procfile(*(f"{name}: true" for name in ("web", "worker", "mailer", "clock", "redis", "search", "migrate")))
     folder.write(".cloud66/manifest.yml", "staging:\n  procfile_metadata: {}\n")
     for block in blocks():
         folder.write("procrun.toml", block)
