@@ -332,9 +332,12 @@ def _patterns(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _asked(value: object) -> object:
-    """table, or `false`"""
-    return value  # read by `asked`, where there is one
+def _table(what: str) -> "_Reader":
+    def read(value: object) -> object:
+        return value  # it is read by `asked`
+
+    read.__doc__ = what
+    return read
 
 
 _Reader = Callable[[object], object]
@@ -366,10 +369,10 @@ _PROCESS_KEYS: dict[str, _Reader] = {
     "essential": _flag,
     "pty": _flag,
     "memory": _memory,
-    "ready": _asked,
+    "ready": _table("table, or `false`"),
     "run_once": _flag,
     "watchdog": _watchdog,
-    "alive": lambda value: value,  # the same
+    "alive": _table("table"),
     "watch": _patterns,
 }
 _HEROKU_KEYS: dict[str, _Reader] = {

@@ -13,7 +13,7 @@ import pytest
 
 from procrun import asked, config, plan
 from procrun.errors import ConfigError
-from procrun.model import Config, Heroku, ProcessConfig, Readiness, Wishes
+from procrun.model import AliveCheck, Config, Heroku, ProcessConfig, Readiness, Wishes
 from tests.harness import Folder
 from tests.test_docs import ROOT, rows
 
@@ -49,9 +49,19 @@ TABLES = {
     "Of one process type": Table(types(config._PROCESS_KEYS), ProcessConfig(), "[process.web]\n{}\n"),
     "Of the simulated dyno": Table(types(config._HEROKU_KEYS), Heroku(), "[heroku]\n{}\n"),
     "Of `ready`": Table(
-        {**types(asked.KINDS), "within": "seconds", "every": "seconds"},
+        {**types(asked.KINDS), "within": "seconds", "every": f"seconds, from {asked.FASTEST}"},
         Readiness(""),
         "[process.web.ready]\nport = 3000\n{}\n",
+    ),
+    "Of `alive`": Table(
+        {
+            **types({kind: asked.KINDS[kind] for kind in ("port", "http", "command")}),
+            "every": f"seconds, from {asked.OFTENEST}",
+            "within": "seconds",
+            "failures": "number, 1 to 1000",
+        },
+        AliveCheck("", ""),
+        "[process.web.alive]\nport = 3000\n{}\n",
     ),
 }
 """By the headings of the page."""
