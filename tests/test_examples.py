@@ -16,7 +16,6 @@ from typing import NamedTuple
 import pexpect
 import pytest
 
-from procrun.cli.main import COMMANDS
 from tests.apps.bed import free_port
 from tests.harness import INT, PROCRUN, Folder, free_base, until
 from tests.programs import need, need_module
@@ -197,7 +196,6 @@ def test_the_node_server_starts_again_when_a_file_of_it_changes(folder: Folder) 
     assert "web.1: exit 0" in run.output
 
 
-@pytest.mark.skipif("smoke" not in COMMANDS, reason="this procrun has no smoke")
 def test_the_django_project_passes_smoke_with_a_report_written(tmp_path: Path) -> None:
     example = Example("django", tmp_path)
     tried = "python manage.py try_report"
