@@ -2,12 +2,15 @@
 
 import heapq
 import os
-import selectors
+import select
 import signal
 from collections.abc import Callable, Mapping
 from time import monotonic
 
 Callback = Callable[[], None]
+
+AT_ONCE = 16
+"""Descriptors served before others may be: when a first one fills the output, few more are asked in vain."""
 
 
 class Timer:
@@ -33,29 +36,31 @@ class Loop:
     """
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
+        self._epoll = select.epoll()
+        self._calls: dict[int, Callback] = {}
         self._timers: list[Timer] = []
         self.stopped = False
         self._handlers: Mapping[int, Callback] = {}
 
     def read(self, fd: int, callback: Callback) -> None:
         """Call `callback` whenever `fd` can be read (or has ended), until `forget`."""
-        self._selector.register(fd, selectors.EVENT_READ, callback)
+        self._watch(fd, select.EPOLLIN, callback)
 
     def write(self, fd: int, callback: Callback) -> None:
         """Call `callback` whenever `fd` can be written, until `forget`."""
-        self._selector.register(fd, selectors.EVENT_WRITE, callback)
+        self._watch(fd, select.EPOLLOUT, callback)
 
     def forget(self, fd: int) -> None:
         """Stop watching `fd`; one that is not watched is no fault."""
-        try:
-            self._selector.unregister(fd)
-        except KeyError:
-            pass
+        if self._calls.pop(fd, None) is not None:
+            try:
+                self._epoll.unregister(fd)
+            except OSError:
+                pass  # it was closed
 
     def __contains__(self, fd: int) -> bool:
         """Whether `fd` is watched."""
-        return fd in self._selector.get_map()
+        return fd in self._calls
 
     def at(self, when: float, callback: Callback) -> Timer:
         """Call `callback` once, at `when` on the monotonic clock."""
@@ -89,16 +94,21 @@ class Loop:
 
     def turn(self) -> None:
         """Wait until there is something to do, and do it."""
-        for key, _ in self._selector.select(self._patience()):
+        calls = self._calls
+        for fd, callback in [(fd, calls.get(fd)) for fd, _ in self._epoll.poll(self._patience(), AT_ONCE)]:
             # An earlier call of this round may have forgotten it, or watch another of the same number.
-            if self._selector.get_map().get(key.fd) is key:
-                key.data()
+            if callback is not None and calls.get(fd) is callback:
+                callback()
             self._fire()
         self._fire()
 
     def stop(self) -> None:
         """Leave `run` after the present call, for good."""
         self.stopped = True
+
+    def _watch(self, fd: int, events: int, callback: Callback) -> None:
+        self._epoll.register(fd, events)
+        self._calls[fd] = callback
 
     def _patience(self) -> float | None:
         while self._timers and self._timers[0].callback is None:
