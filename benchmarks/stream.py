@@ -1,8 +1,9 @@
 """One run whose children write (writer.c) and whose output is read by one consumer (reader.c), for every runner alike.
 
-The children report that they are up and wait at a gate, a FIFO, so that start-up is not in the figures; the clock
-runs from the gate's opening to the moment at which the consumer has read the last line of the last child. The
-children do not end before they are killed: most runners would end all with the first.
+The children report that they are up and wait at a gate, a FIFO, for a second more, so that neither start-up nor what
+a runner does just after it (procrun opens its socket then) is in the figures; the clock runs from the gate's opening
+to the moment at which the consumer has read the last line of the last child. The children do not end before they are
+killed: most runners would end all with the first.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from session import Session
 from vitals import Vitals, vitals
 
 LIMIT = 60.0
+SETTLE = 1.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def streaming(runner: Runner, writers: Sequence[Writers], child: Child) -> Itera
         entries = [Entry(some.type, f"{program} {some.kind} {some.lines} {words}", some.count) for some in writers]
         with _consumer([str(reader), str(ends)]) as (consumer, output), _session(runner, entries, output) as session:
             up = session.up(sum(some.count for some in writers))[-1].seconds
+            time.sleep(SETTLE)
             yield Stream(up, lines, session.own_processes(child), gate, consumer)
 
 

@@ -111,15 +111,6 @@ class Console:
         """What tells the pipes it writes into from all others."""
         return () if self.terminal else tuple(intake.inode for intake in self._intakes)
 
-    def read_at(self) -> float:
-        """When something was last read, on the monotonic clock; 0 where nothing was."""
-        return max((intake.read_at for intake in self._intakes), default=0.0)
-
-    def resume(self) -> None:
-        """Read on."""
-        for intake in self._intakes:
-            intake.resume()
-
     def read_regardless(self) -> None:
         """Never hold it back again: a worker that cannot write hangs before it saves its jobs (Sidekiq, measured)."""
         for intake in self._intakes:

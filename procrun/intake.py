@@ -18,8 +18,11 @@ CHUNK = 64 * 1024
 and leave holes where much waits (96 MB for 64, measured).
 """
 
+FLOOD = 16 * 1024
+"""Bytes read at once of a process that writes faster than we read: from then on it is said to flood."""
+
 FLOOD_PIPE = 1024 * 1024
-"""Bytes that the pipe of a process gets room for once it has filled a chunk: its writer waits less often for us."""
+"""Bytes that the pipe of one that floods gets room for: it waits less often for us."""
 
 PROMPT_AFTER = 0.2
 """Seconds after which an unfinished line is shown as it stands, when nobody of the process is running: it waits."""
@@ -35,8 +38,8 @@ Hearer = Callable[[bytes], None]
 class Output(Protocol):
     """Where lines go; `stream` is stdout or stderr where they are told apart, and output where they are one."""
 
-    def full(self, name: str) -> bool:
-        """Whether nothing more of `name` should come for a while."""
+    def holds(self, name: str, floods: bool, resume: Callable[[], None]) -> bool:
+        """Whether nothing more of `name` should come for a while: `resume` is called when it is over."""
         ...
 
     def emit(self, name: str, lines: bytes, stream: str) -> None: ...
@@ -74,10 +77,8 @@ class Intake:
         self._regardless = False
         self._lines = LineBuffer()
         self._since = 0.0
-        self._enlarged = False
+        self._floods = False
         self._prompt: Timer | None = None
-        self.read_at = 0.0
-        """When something was last read, on the monotonic clock."""
 
     @property
     def inode(self) -> int:
@@ -88,7 +89,7 @@ class Intake:
         """Read this from now on, and close it at its end."""
         self._fd = fd
         os.set_blocking(fd, False)
-        self._regardless = self._enlarged = False
+        self._regardless = self._floods = False
         self.resume()
 
     def unfinished(self) -> bytes:
@@ -120,7 +121,7 @@ class Intake:
 
     def _readable(self) -> None:
         """Read, or hold it back: before a read, as a thousand who may each be read once more are too many."""
-        if self._output.full(self._name) and not self._regardless:
+        if not self._regardless and self._output.holds(self._name, self._floods, self.resume):
             self._loop.forget(self._fd)
             self._watched = False
         else:
@@ -139,24 +140,31 @@ class Intake:
         if not data:
             self._hang_up()
             return 0
-        for hear in tuple(self._hearers):
-            hear(data)
-        if len(data) == CHUNK and not self._enlarged:
+        if self._hearers:
+            for hear in tuple(self._hearers):
+                hear(data)
+        if len(data) >= FLOOD and not self._floods:
             self._enlarge()
+        unfinished_before = self._lines.size
         whole = self._lines.feed(data)
-        self._emit(whole)
-        self.read_at = monotonic()
-        if whole or not self._since:
-            self._since = self.read_at  # of the line that is unfinished now
-        if self._prompt is None and self._lines.partial():
-            self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
+        if whole:
+            self._emit(whole)
+        if self._lines.size:
+            self._expect_end(anew=bool(whole) or not unfinished_before)
         return len(data)
+
+    def _expect_end(self, anew: bool) -> None:
+        """A line is unfinished, since now if it is another one than before: it may be a prompt."""
+        if anew:
+            self._since = monotonic()
+        if self._prompt is None:
+            self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
 
     def _enlarge(self) -> None:
         """Only for who fills it: a user may have some 64 MiB in large pipes (pipe(7), pipe-user-pages-soft)."""
         import fcntl
 
-        self._enlarged = True
+        self._floods = True
         try:
             fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, FLOOD_PIPE)
         except OSError:

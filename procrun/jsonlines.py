@@ -77,8 +77,13 @@ class JsonStream:
         self._sink = sink
 
     @property
+    def waits(self) -> bool:
+        """Whether something is not out yet: who writes much should be held back."""
+        return self._sink.waits
+
+    @property
     def full(self) -> bool:
-        """Whether processes should be held back for a while."""
+        """Whether everybody should be held back for a while."""
         return self._sink.full
 
     def emit(self, name: str, lines: bytes, stream: str, at: float) -> None:

@@ -9,29 +9,32 @@ LONGEST = 8 * 1024 * 1024
 class LineBuffer:
     """Splits a stream of chunks at its last newline; no work is done line by line."""
 
-    __slots__ = ("_parts", "_size")
+    __slots__ = ("_parts", "size")
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
-        self._size = 0
+        self.size = 0
+        """Bytes of the unfinished line."""
 
     def feed(self, data: bytes) -> bytes:
         """All whole lines that are complete now (with their newlines), or nothing."""
-        head, newline, tail = data.rpartition(b"\n")
-        if not newline:
-            self._keep(tail)
-            return self.flush() if self._size > LONGEST else b""
-        whole = b"".join((*self._parts, head, newline))
+        cut = data.rfind(b"\n") + 1
+        if not cut:
+            self._keep(data)
+            return self.flush() if self.size > LONGEST else b""
+        if cut == len(data) and not self._parts:
+            return data
+        whole = b"".join((*self._parts, memoryview(data)[:cut]))
         self._parts.clear()
-        self._size = 0
-        self._keep(tail)
+        self.size = 0
+        self._keep(data[cut:])
         return whole
 
     def flush(self) -> bytes:
         """The unfinished line as a whole one, nothing when there is none."""
         rest = self.partial()
         self._parts.clear()
-        self._size = 0
+        self.size = 0
         return rest + b"\n" if rest else b""
 
     def partial(self) -> bytes:
@@ -43,7 +46,7 @@ class LineBuffer:
     def _keep(self, data: bytes) -> None:
         if data:
             self._parts.append(data)
-            self._size += len(data)
+            self.size += len(data)
 
 
 class Amount(NamedTuple):

@@ -15,6 +15,9 @@ class Shown(Protocol):
     """What people or programs see: for people a Stream, for programs a JsonStream."""
 
     @property
+    def waits(self) -> bool: ...
+
+    @property
     def full(self) -> bool: ...
 
     def emit(self, name: str, lines: bytes, stream: str, at: float) -> None: ...
@@ -31,19 +34,34 @@ class Outlet:
         self._shown = shown
         self._choice = choice
         self.taps: list[Tap] = []
+        self._held: list[Callable[[], None]] = []
 
-    def full(self, name: str) -> bool:
-        """Whether nothing more of `name` should come for a while; what is not shown holds nothing up."""
-        return self._shown.full and self._choice.shows(name)
+    def holds(self, name: str, floods: bool, resume: Callable[[], None]) -> bool:
+        """Whether nothing more of `name` should come for a while: `resume` is called when it is over.
+
+        Who floods is held back as soon as anything waits, so that others find little before them; what is not shown
+        holds nothing up.
+        """
+        shown = self._shown
+        if not (shown.waits if floods else shown.full) or not self._choice.shows(name):
+            return False
+        self._held.append(resume)
+        return True
+
+    def drained(self) -> None:
+        """Nothing waits any more: who was held back first comes first, as something may soon wait once more."""
+        held, self._held = self._held, []
+        for resume in held:
+            resume()
 
     def emit(self, name: str, lines: bytes, stream: str) -> None:
         """Whole lines of `name`."""
         now = time()
-        for tap in self.taps:
-            tap(name, lines, now, stream)
         chosen = self._choice.pick(name, lines)
         if chosen:
             self._shown.emit(name, chosen, stream, now)
+        for tap in self.taps:
+            tap(name, lines, now, stream)
 
     def preview(self, name: str, partial: bytes, stream: str) -> None:
         """An unfinished line of `name`, as it stands."""

@@ -42,8 +42,13 @@ class Stream:
         self._losses = 0
 
     @property
+    def waits(self) -> bool:
+        """Whether something is not out yet: who writes much should be held back."""
+        return self._sink.waits
+
+    @property
     def full(self) -> bool:
-        """Whether processes should be held back for a while."""
+        """Whether everybody should be held back for a while."""
         return self._sink.full
 
     def emit(self, name: str, lines: bytes, stream: str = "output", at: float | None = None) -> None:

@@ -31,38 +31,49 @@ class Look(NamedTuple):
 
 
 class Prefix:
-    """Makes prefixes as `look` wants them; the time is worked out once a second, unless milliseconds are wanted."""
+    """Makes prefixes as `look` wants them; each is made once a second, unless milliseconds are wanted."""
 
     def __init__(self, look: Look) -> None:
         self._look = look
-        self._second = 0
+        self._fine = MILLISECONDS in look.timestamps
+        self._second = -1
         self._clock = b""
+        self._made: dict[str, bytes] = {}
 
     def before(self, name: str, at: float) -> bytes:
         """What stands before a line of `name` of the Unix time `at`; empty where no prefix is wanted."""
+        if int(at) != self._second or self._fine:
+            self._second = int(at)
+            self._made.clear()
+            self._clock = self._time(at)
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = self._make(name)
+        return made
+
+    def _make(self, name: str) -> bytes:
         look = self._look
         if not look.prefix:
             return b""
-        text = name.encode(errors="surrogateescape").ljust(look.width) + b" | "
-        if look.timestamps:
-            text = self._time(look.timestamps, at) + text
+        text = self._clock + name.encode(errors="surrogateescape").ljust(look.width) + b" | "
         return b"\x1b[%bm%b\x1b[0m" % (colour(name), text) if look.colour else text
 
-    def _time(self, format_: str, at: float) -> bytes:
-        second = int(at)
-        if MILLISECONDS in format_:
+    def _time(self, at: float) -> bytes:
+        format_ = self._look.timestamps
+        if not format_:
+            return b""
+        if self._fine:
             digits = f"{int(at % 1 * 1000):03}"
             format_ = "%%".join(part.replace(MILLISECONDS, digits) for part in format_.split("%%"))
-        elif second == self._second:
-            return self._clock
-        self._second = second
-        self._clock = time.strftime(format_ + " ", time.localtime(at)).encode(errors="surrogateescape")
-        return self._clock
+        return time.strftime(format_ + " ", time.localtime(at)).encode(errors="surrogateescape")
 
 
 def put(prefix: bytes, lines: bytes) -> bytes:
     """Whole lines, each behind the prefix, in one bulk operation."""
-    return prefix + lines[:-1].replace(b"\n", b"\n" + prefix) + lines[-1:] if prefix else lines
+    if not prefix:
+        return lines
+    one_too_many = lines.replace(b"\n", b"\n" + prefix)
+    return prefix + memoryview(one_too_many)[: -len(prefix)]
 
 
 def colour(name: str) -> bytes:

@@ -231,10 +231,6 @@ class Process:
             self._doubt.cancel()
         self._doubt = self._around.loop.after(FRESH, self.check_gone)
 
-    def read_at(self) -> float:
-        """When something that it wrote was last read, on the monotonic clock."""
-        return self.console.read_at()
-
     # What is
 
     def alive(self) -> list[Stat]:

@@ -6,6 +6,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from procrun.lines import Amount, measure
@@ -25,6 +26,14 @@ procrun's own lines have FULL more: a flood does not wash away what is said of i
 
 SMALL = 4096
 """Bytes below which what waits is put together: a million short lines would cost more in objects than in text."""
+
+
+USUAL_PIPE = 64 * 1024
+WIDE_PIPE = 256 * 1024
+"""Bytes of a pipe that its reader was too slow for once: a chunk with its prefixes has room in it, and we wait less."""
+
+AT_ONCE = 16
+"""Pieces written at once: such small ones fill a pipe of the usual size."""
 
 
 class _Mark(bytes):
@@ -59,6 +68,7 @@ class Sink:
         self._size = 0
         self._torn = False  # what is out ends in the middle of a line
         self._watched = False
+        self._widened = False
         self._untold = Amount()
         self._scribe: Scribe | None = None
         self._fd = self._own(fd)
@@ -67,8 +77,13 @@ class Sink:
         """What could not be shown."""
 
     @property
+    def waits(self) -> bool:
+        """Whether something waits for the reader: who writes much should be held back until `on_drain`."""
+        return self._watched
+
+    @property
     def full(self) -> bool:
-        """Whether processes should be held back until `on_drain`."""
+        """Whether everybody should be held back until `on_drain`."""
         return self._size > FULL and self._watched
 
     def write(self, data: bytes, ours: bool = False) -> None:
@@ -121,24 +136,30 @@ class Sink:
             return self._scribe.inlet
 
     def _flush(self) -> None:
-        was_full = self.full
+        had_to_wait = self._watched
         try:
             while self._waiting:
-                data = self._waiting[0]
-                sent = os.write(self._fd, memoryview(data)[self._sent :])
-                self._size -= sent
-                self._sent += sent
-                self._torn = not data.endswith(b"\n", 0, self._sent)
-                if self._sent == len(data):
-                    self._waiting.popleft()
-                    self._sent = 0
+                first = memoryview(self._waiting[0])[self._sent :]
+                self._is_out(os.writev(self._fd, [first, *islice(self._waiting, 1, AT_ONCE)]))
             self._watch(False)
         except BlockingIOError:
             self._watch(True)
+            self._widen()
         except OSError as error:  # the reader has gone, the terminal was closed, the disk is full
             self._lose(error)
-        if was_full and not self.full:
+        if had_to_wait and not self._watched:
             self._on_drain()
+
+    def _is_out(self, sent: int) -> None:
+        """So many bytes more are out: whole pieces, and then a part of one."""
+        self._size -= sent
+        self._sent += sent
+        while self._waiting and self._sent >= len(self._waiting[0]):
+            data = self._waiting.popleft()
+            self._sent -= len(data)
+            self._torn = not data.endswith(b"\n")
+        if self._sent:
+            self._torn = not self._waiting[0].endswith(b"\n", 0, self._sent)
 
     # What is lost
 
@@ -201,6 +222,19 @@ class Sink:
         if not self._said:
             self._on_loss(f"standard output takes nothing more ({error.strerror}): lines are dropped, the run goes on")
         self._said = True
+
+    def _widen(self) -> None:
+        """More room in a pipe that was full; one that somebody made smaller or larger is left as it is."""
+        if self._widened:
+            return
+        import fcntl
+
+        self._widened = True
+        try:
+            if fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ) == USUAL_PIPE:
+                fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, WIDE_PIPE)
+        except OSError:
+            pass  # it is none, or he has no more (pipe(7), pipe-user-pages-soft)
 
     def _watch(self, wanted: bool) -> None:
         if wanted and not self._watched:

@@ -169,11 +169,6 @@ class Supervisor:
         for process in self.processes.values():
             process.console.resize()
 
-    def resume_reading(self) -> None:
-        """The output takes lines again: of those first who have waited longest, as it may soon be full once more."""
-        for process in sorted(self.processes.values(), key=Process.read_at):
-            process.console.resume()
-
     # What happens
 
     def reap(self) -> None:

@@ -18,7 +18,7 @@ class Kept:
         self.lines: list[tuple[str, bytes]] = []
         self.previews: list[bytes] = []
 
-    def full(self, name: str) -> bool:
+    def holds(self, name: str, floods: bool, resume: Callable[[], None]) -> bool:
         return False
 
     def emit(self, name: str, lines: bytes, stream: str) -> None:

@@ -7,7 +7,6 @@ from so many writers. plot.py draws the figures of the last run.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 
 from compiled import CACHE
@@ -20,7 +19,6 @@ from stream import Writers, streaming
 FIGURES = CACHE / "growth.json"
 COUNTS = {PROCRUN: (1, 10, 100, 1000), "honcho": (1, 10, 100), "foreman": (1, 10, 100)}
 LINES = {PROCRUN: 1_000_000, "honcho": 3_000, "foreman": 25_000}
-SETTLE = 1.0
 START, MEMORY, OUTPUT = "All children up", "Memory", "Output of bulk writers"
 UNITS = {START: "s", MEMORY: "MiB", OUTPUT: "lines/s"}
 
@@ -43,7 +41,6 @@ def measure(runners: Sequence[Runner], child: Child) -> Report:
 def _once(runner: Runner, child: Child, count: int) -> tuple[float, float, float]:
     writers = Writers("a", "bulk", max(1, LINES[runner.name] // count), count)
     with streaming(runner, [writers], child) as stream:
-        time.sleep(SETTLE)
         memory = stream.vitals().pss / 1024
         flow = stream.flow()
         return stream.up, memory, flow.lines / flow.seconds

@@ -37,11 +37,11 @@ class Outputs(NamedTuple):
     raw: Callable[[bytes], None]
 
 
-def outputs(loop: Loop, made: Plan, look: Look, values: dict[str, Any], on_drain: Callable[[], None]) -> Outputs:
+def outputs(loop: Loop, made: Plan, look: Look, values: dict[str, Any]) -> Outputs:
     """Everything between instances and standard output. Raises ConfigError where there can be no log files."""
     backlog = Backlog()
     taps = [backlog.add, *_log_files(made)]
-    sink = Sink(loop, 1, on_drain, warn, lambda lost: stream.mark(lost))
+    sink = Sink(loop, 1, lambda: outlet.drained(), warn, lambda lost: stream.mark(lost))
     stream = _stream(sink, look, values)
     event = _nothing if isinstance(stream, Stream) else stream.event
     workflow = Workflow(stream.raw) if isinstance(stream, Stream) and github.runs_here(os.environ) else None

@@ -134,7 +134,7 @@ class Session:
         self._manager: DynoManager | None = None
         self._loop = Loop()
         look = appearance.look(values, (spec.name for spec in made.specs))
-        self._outputs = outputs(self._loop, made, look, values, self._read_on)
+        self._outputs = outputs(self._loop, made, look, values)
         self._narrator = Narrator(self._loop, self._outputs.outlet.say)
         self._supervisor = Supervisor(
             proc.identity(os.getpid()),
@@ -234,9 +234,6 @@ class Session:
         except OSError:
             return  # no room, or nowhere to write: no reason not to run
         self._link.recorded(self._ledger.path)
-
-    def _read_on(self) -> None:
-        self._supervisor.resume_reading()
 
     def run(self) -> int:
         """Serve until everything is over; the exit status."""
