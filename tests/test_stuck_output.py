@@ -172,6 +172,30 @@ def test_however_many_flood_they_are_held_back_and_nothing_is_missing(
     assert procrun.wait(30) == -TERM
 
 
+def test_a_line_of_one_that_says_little_waits_behind_little_of_a_flood(
+    folder: Folder, launch: Launch, pipe: Pipe
+) -> None:
+    said = folder.path / "said"
+    quiet = "quiet: until [ -e flooded ]; do sleep 0.1; done; echo at last; touch said; exec sleep 1000"
+    folder.procfile(f"yes: exec yes {'y' * 90}", quiet)
+    procrun = launch(pipe.writer)
+    pipe.until_full()
+    supervisor = supervisor_of(procrun)
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+    until(lambda: "pipe_write" in [wait_channel(pid) for pid in children.read_text().split()], "the flood waits")
+    (folder.path / "flooded").touch()
+    until(said.exists, "the line is written")
+
+    output = bytearray()
+    while b"| at last\n" not in output:
+        output += os.read(pipe.reader, 1 << 20)
+
+    assert len(output) < 512 * 1024
+    procrun.send_signal(TERM)
+    pipe.read()
+    assert procrun.wait(30) == -TERM
+
+
 def wait_channel(pid: str) -> str:
     """The kernel's function in which a process sleeps, without the word that newer kernels put before it."""
     return Path(f"/proc/{pid}/wchan").read_text().removeprefix("anon_")
