@@ -57,11 +57,11 @@ class Outlet:
     def emit(self, name: str, lines: bytes, stream: str) -> None:
         """Whole lines of `name`."""
         now = time()
+        for tap in self.taps:
+            tap(name, lines, now, stream)
         chosen = self._choice.pick(name, lines)
         if chosen:
             self._shown.emit(name, chosen, stream, now)
-        for tap in self.taps:
-            tap(name, lines, now, stream)
 
     def preview(self, name: str, partial: bytes, stream: str) -> None:
         """An unfinished line of `name`, as it stands."""
