@@ -42,8 +42,7 @@ class Outlet:
         Who floods is held back as soon as anything waits, so that others find little before them; what is not shown
         holds nothing up.
         """
-        shown = self._shown
-        if not (shown.waits if floods else shown.full) or not self._choice.shows(name):
+        if not self._shown.waits or not (floods or self._shown.full) or not self._choice.shows(name):
             return False
         self._held.append(resume)
         return True
@@ -55,13 +54,13 @@ class Outlet:
             resume()
 
     def emit(self, name: str, lines: bytes, stream: str) -> None:
-        """Whole lines of `name`."""
+        """Whole lines of `name`: first to who looks on and waits, then to those who keep them."""
         now = time()
-        for tap in self.taps:
-            tap(name, lines, now, stream)
         chosen = self._choice.pick(name, lines)
         if chosen:
             self._shown.emit(name, chosen, stream, now)
+        for tap in self.taps:
+            tap(name, lines, now, stream)
 
     def preview(self, name: str, partial: bytes, stream: str) -> None:
         """An unfinished line of `name`, as it stands."""
