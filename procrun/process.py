@@ -15,7 +15,7 @@ from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop, Timer
 from procrun.model import Exit, Happening, Spec, Stat, Step
 from procrun.ready import Asked, Probe, Questions
-from procrun.stopping import ENDING, describe, signal_name, within
+from procrun.stopping import ENDING, UNKILLABLE_AFTER, describe, signal_name, within
 from procrun.volley import HARMLESS, Volley, main_process
 from procrun.walk import Walk
 
@@ -175,6 +175,7 @@ class Process:
         """KILL everything of it at once: that it ends now is as if it had ended by itself."""
         if self.state is State.UP:
             self.forced += 1
+            self._sequence = (Step(signal.SIGKILL, UNKILLABLE_AFTER),)  # for what was forked just then
             self._signal(signal.SIGKILL)
 
     # What happened to it

@@ -163,6 +163,11 @@ def until(true: Callable[[], object], what: str) -> None:
         sleep(0.01)
 
 
+def running(folder: Folder) -> int:
+    """How many instances `ps` shows as up, or as starting: what is called web may never listen in a test."""
+    return len(re.findall(r" (?:up|starting) ", folder.procrun("ps").stdout))
+
+
 def free_base(span: int = 300) -> int:
     """A base port with nobody listening on it nor on the ports of the next types."""
     taken = set(proc.listening())

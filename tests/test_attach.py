@@ -13,7 +13,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from tests.harness import INT, PROCRUN, PYTHON, TERM, Folder, until
+from tests.harness import INT, PROCRUN, PYTHON, TERM, Folder, running, until
 
 TERMINAL: dict[str, Any] = {"encoding": "utf-8", "timeout": 30}
 DETACH = "\x1d"
@@ -81,7 +81,7 @@ def test_lines_go_to_its_stdin_and_what_it_writes_comes_raw(folder: Folder, atta
     terminal.sendintr()
     terminal.expect(r"detached; web\.1 goes on")
     assert ended(terminal) == 0
-    assert folder.procrun("ps").stdout.count(" up ") == 1
+    assert running(folder) == 1
     run.finish(INT)
 
 
@@ -209,7 +209,7 @@ def test_ctrl_c_in_an_attachment_reaches_the_process_only(folder: Folder, attach
     terminal.expect("interrupted")
     terminal.send(DETACH)
     assert ended(terminal) == 0
-    assert folder.procrun("ps").stdout.count(" up ") == 2
+    assert running(folder) == 2
     run.finish(TERM)
 
 

@@ -106,7 +106,7 @@ def descriptors(pid: int, most: int) -> Iterator[None]:
 def assert_well(folder: Folder, run: Run) -> None:
     """It answers, told of no fault, and a stop of what needs KILL keeps its deadline."""
     result = folder.procrun("ps")
-    assert (result.stderr, re.findall(r"^(web\.1) +up", result.stdout, re.MULTILINE)) == ("", ["web.1"])
+    assert (result.stderr, re.findall(r"^(web\.1) +(?:up|starting)", result.stdout, re.MULTILINE)) == ("", ["web.1"])
     run.finish(TERM)
     times = [float(at) for at in re.findall(r"web\.1 TERM [\d.]+ → KILL ([\d.]+) → gone", run.output)]
     assert times
@@ -149,7 +149,7 @@ def test_a_client_that_waits_for_its_answer_is_not_hung_up_on_for_others(folder:
         folder.write("go", "")
         for connection in busy:
             assert json.loads(rest_of(connection).splitlines()[-1])["type"] == "done"
-    assert re.search(r"^web\.1 +up", folder.procrun("ps").stdout, re.MULTILINE)
+    assert re.search(r"^web\.1 +(?:up|starting)", folder.procrun("ps").stdout, re.MULTILINE)
     run.signal(TERM)
     folder.write("go", "")
     run.finish()
@@ -264,7 +264,7 @@ def test_what_is_no_request_is_refused_in_one_line_and_nothing_is_done(folder: F
         answer = answers(path, line + b"\n" + PS)
         assert [part["type"] for part in answer] == ["refused"], line[:60]
 
-    assert re.search(rf"web\.1 +up +{pid} ", folder.procrun("ps").stdout)
+    assert re.search(rf"web\.1 +(?:up|starting) +{pid} ", folder.procrun("ps").stdout)
     assert_well(folder, run)
 
 
@@ -362,7 +362,7 @@ def test_a_deploy_whose_client_goes_wrong_leaves_no_worker_quiet(folder: Folder,
             run.wait_for(r"worker\.1 +\| quiet")
 
     run.wait_for(r"worker\.1 +\| ready", count=2)
-    assert re.search(r"^worker\.1 +up", folder.procrun("ps").stdout, re.MULTILINE)
+    assert re.search(r"^worker\.1 +(?:up|starting)", folder.procrun("ps").stdout, re.MULTILINE)
     run.finish(TERM)
 
 

@@ -21,7 +21,7 @@ from procrun.link import Link
 from procrun.loop import Loop
 from procrun.model import Step
 from tests.apps.bed import APP, Bed
-from tests.harness import PROCRUN, PYTHON, TERM, Folder, alive, child, until
+from tests.harness import PROCRUN, PYTHON, TERM, Folder, alive, child, running, until
 from tests.programs import leave_out
 
 LINE = re.compile(rb"\d\d:\d\d:\d\d \S+ +\| .*\n")
@@ -143,7 +143,7 @@ def test_with_a_full_pipe_deadlines_restart_ps_and_signals_go_on(folder: Folder,
 
     assert 0.5 <= seconds_of(result, "KILL") < 3
     assert result.returncode == 0
-    assert folder.procrun("ps").stdout.count(" up ") == 2
+    assert running(folder) == 2
     procrun.send_signal(TERM)
     assert procrun.wait(30) == -TERM
     assert counted(folder) > (0, 0)
@@ -338,7 +338,7 @@ def test_in_a_paused_terminal_deadlines_restart_and_ps_go_on_and_its_lines_come_
     result = folder.procrun("restart", "stubborn")
 
     assert (result.returncode, 0.5 <= seconds_of(result, "KILL") < 3) == (0, True)
-    assert folder.procrun("ps").stdout.count(" up ") == 2
+    assert running(folder) == 2
     terminal.send("\x11")
     terminal.expect("line 0000001\r\n")
     terminal.expect("line 0005000\r\n")
@@ -503,13 +503,13 @@ def test_a_front_that_stands_still_holds_nothing_up_and_hears_everything_later(f
     folder.procfile("web: exec sleep 60", "other: exec sleep 60")
     with open(folder.path / "log", "wb") as log:
         procrun = launch(log, "-c", "other=1")
-    until(lambda: " up " in folder.procrun("ps").stdout, "it runs")
+    until(lambda: running(folder), "it runs")
     supervisor = supervisor_of(procrun)
     procrun.send_signal(signal.SIGSTOP)
     shrink_pipes(procrun.pid)
 
     assert folder.procrun("scale", "web=150").returncode == 0
-    assert folder.procrun("ps").stdout.count(" up ") == 151
+    assert running(folder) == 151
     assert folder.procrun("restart", "other").returncode == 0
 
     assert folder.procrun("scale", "web=1").returncode == 0
@@ -568,7 +568,7 @@ def test_a_client_that_stands_still_holds_no_deadline_up(folder: Folder) -> None
 
     run.wait_for(r"stubborn\.1 TERM 0\.00 → KILL 0\.\d\d → gone")
     run.wait_for("ready", count=2)
-    assert " up " in folder.procrun("ps").stdout
+    assert running(folder)
     client.send_signal(signal.SIGCONT)
     assert "KILL" in client.communicate(timeout=30)[0]
     assert client.returncode == 0
@@ -583,7 +583,7 @@ def test_a_deploy_does_not_wait_for_a_pipe_in_place_of_env(folder: Folder, launc
     feeder = subprocess.Popen(["sh", "-c", script], cwd=folder.path, start_new_session=True)
     with open(os.devnull, "wb") as nowhere:
         procrun = launch(nowhere, "--platform", "server")
-    until(lambda: " up " in folder.procrun("ps").stdout, "it runs")
+    until(lambda: running(folder), "it runs")
 
     result = folder.procrun("deploy")
 
