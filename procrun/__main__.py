@@ -1,10 +1,12 @@
 """`procrun` and `python -m procrun`."""
 
+import gc
 import sys
 
 
 def main() -> None:
     """Run the command line."""
+    gc.disable()  # what is imported is no garbage, and to look for some costs 2.5 ms; whoever stays looks again
     from procrun.cli.quick import parse
 
     plain_start = parse(sys.argv[1:])
@@ -13,6 +15,7 @@ def main() -> None:
 
         start(**plain_start)
 
+    gc.enable()
     from procrun.cli.main import run
 
     sys.exit(run())

@@ -5,6 +5,7 @@ that neither the terminal nor a signal to the process group reaches it except th
 its orphans come here (a subreaper) and are stopped; when the front dies, the supervisor sees its pipe end.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -53,6 +54,7 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
         os.setsid()
         obey_at_once()
         sys.exit(supervise(Link(life, news_writer)))
+    gc.enable()
     os.close(life)
     os.close(news_writer)
     _Front(supervisor, news, others, life_writer if keys and os.isatty(0) and os.isatty(1) else -1).run()

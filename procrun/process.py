@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import limits, proc, work
+from procrun import limits, proc
 from procrun.backoff import Backoff, comes_back, ends_well
 from procrun.console import Console, Ends, Window
 from procrun.family import FRESH, MARK, Family
@@ -14,13 +14,14 @@ from procrun.intake import Output
 from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop, Timer
 from procrun.model import Exit, Happening, Spec, Stat, Step
-from procrun.ready import Asked, Probe, Questions
 from procrun.stopping import ENDING, UNKILLABLE_AFTER, describe, signal_name, within
 from procrun.volley import HARMLESS, Volley, main_process
 from procrun.walk import Walk
 
-if TYPE_CHECKING:  # imported where something is to be watched
+if TYPE_CHECKING:  # imported behind the first child, or where something is to be watched
     from procrun.health import Health
+    from procrun.ready import Asked, Probe, Questions
+    from procrun.work import Busy
 
 DRAIN_EVERY = 0.5
 """Seconds between two looks at the title of a quieted worker while it drains."""
@@ -38,7 +39,7 @@ class Surroundings(NamedTuple):
     tell: Callable[["Process", Happening], None]
     blockers: Callable[["Process"], list["Process"]]
     window: Callable[[], Window]
-    questions: Questions
+    questions: "Callable[[], Questions]"
 
 
 class Process:
@@ -139,10 +140,14 @@ class Process:
             return False
         return number in HARMLESS or main_process(number, self.pid, self.alive()) is not None
 
-    def busy(self) -> work.Busy | None:
+    def busy(self) -> "Busy | None":
         """What its process title says of its work; None where it says nothing."""
         pattern = self.spec.manners.busy_title
-        return work.told(pattern, self.alive()) if pattern else None
+        if not pattern:
+            return None
+        from procrun.work import told
+
+        return told(pattern, self.alive())
 
     def drained(self) -> bool:
         """Whether a quieted worker has finished all its work, as far as its title tells (Sidekiq's is 5 s late)."""
@@ -318,10 +323,14 @@ class Process:
         self._tell("started", 0.0, "")
         self._around.loop.after(SETTLED_AFTER, lambda: self._settle(popen.pid))
         if spec.manners.ready is not None:
-            around = self._around
-            self._probe = Probe(around.loop, spec.manners.ready, self._asked(), around.questions, self._answered)
+            from procrun.ready import Probe
 
-    def _asked(self) -> Asked:
+            around = self._around
+            self._probe = Probe(around.loop, spec.manners.ready, self._asked(), around.questions(), self._answered)
+
+    def _asked(self) -> "Asked":
+        from procrun.ready import Asked
+
         spec = self.spec
         return Asked(spec.name, spec.port, spec.root, spec.env, self._pids, self.console.readers, self._around.family)
 
@@ -334,7 +343,7 @@ class Process:
         from procrun.health import Ears, Health
 
         ears = Ears(self.hang, self.notified, lambda: self._tell("unwatched", manners.watchdog, ""))
-        self._health = Health(around.loop, manners, self._asked(), around.questions.ends, ears)
+        self._health = Health(around.loop, manners, self._asked(), around.questions().ends, ears)
         return self._health.env
 
     def _cannot_spawn(self, error: OSError) -> None:

@@ -13,10 +13,10 @@ from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
 from procrun.model import Exit, Happening, Spec
 from procrun.process import Process, Surroundings
-from procrun.ready import Questions
 from procrun.stopping import exit_status
 
-if TYPE_CHECKING:  # imported where something is left at the end
+if TYPE_CHECKING:  # imported where somebody is asked, and where something is left at the end
+    from procrun.ready import Questions
     from procrun.rescue import Rescue
 
 Listener = Callable[[Process, Happening], None]
@@ -60,8 +60,8 @@ class Supervisor:
         self.watchers: list[Listener] = []
         self._errands: list[Errand] = []
         self._settling: Timer | None = None
-        self._questions = Questions(loop)
-        self._around = Surroundings(loop, self.family, output, self._told, self.blockers, window, self._questions)
+        self._questions: Questions | None = None
+        self._around = Surroundings(loop, self.family, output, self._told, self.blockers, window, self._asking)
         self._held: dict[str, float | None] = {}
         self._strays: Rescue | None = None
 
@@ -178,12 +178,20 @@ class Supervisor:
             process = leaders.get(info.si_pid)
             if process is not None:
                 process.exited(_exit(info))
-            elif info.si_pid in self._questions.ends:
+            elif self._questions is not None and info.si_pid in self._questions.ends:
                 self._questions.ends.pop(info.si_pid)(_exit(info))
         self.family.changed()
         for process in list(self.processes.values()):
             process.check_gone()
         self._check_over()
+
+    def _asking(self) -> "Questions":
+        """What all who are asked share."""
+        if self._questions is None:
+            from procrun.ready import Questions
+
+            self._questions = Questions(self._loop)
+        return self._questions
 
     def _told(self, process: Process, happening: Happening) -> None:
         for listener in (self._listener, *self.watchers):

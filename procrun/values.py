@@ -12,7 +12,7 @@ LONGEST_TIME = 100
 """Letters that the time before a line may have."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-_DIRECTIVE = re.compile(r"%[-_0^#]*[0-9]*[EO]?[a-zA-Z]")
+_DIRECTIVE = r"%[-_0^#]*[0-9]*[EO]?[a-zA-Z]"
 
 
 def port(text: str) -> int:
@@ -88,7 +88,7 @@ def timestamps(text: str) -> str:
     """A format of strftime(3), empty for `off`; `ms` is the time of day with milliseconds. Raises ValueError."""
     if text in ("off", "ms"):
         return "" if text == "off" else "%H:%M:%S.%L"
-    known = text.isprintable() and _DIRECTIVE.search(text) and all(map(_known, _DIRECTIVE.findall(text)))
+    known = text.isprintable() and re.search(_DIRECTIVE, text) and all(map(_known, re.findall(_DIRECTIVE, text)))
     shown = time.strftime(text) if known else ""
     if not shown.isprintable() or not 0 < len(shown) <= LONGEST_TIME:  # %n, %99999d
         raise ValueError(f'"{plain(text)}" is no format for a time; give one as in %H:%M:%S, or ms, or off')

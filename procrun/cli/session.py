@@ -1,5 +1,6 @@
 """One run: plan, supervisor, stream, front and socket wired to each other."""
 
+import gc
 import itertools
 import os
 import sys
@@ -70,6 +71,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
             limits.make_room(made.specs, limits.STANDING + _files(made))
             session = Session(to_front, made, wishes, values)
             session.begin(itertools.chain([first], folders), passed)
+    gc.enable()  # it was off until here, see __main__
     return session.run() if join is None else join()
 
 
