@@ -46,24 +46,31 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How the samples of each runner lie, in one unit; a note is a last cell for that runner."""
+    """How the samples of each runner lie, in one unit; a note is a last cell for that runner.
+
+    Each has a list of samples for each round; min and max are those of all of them, the rest medians of the rounds.
+    """
 
     title: str
     unit: str
-    samples: dict[str, list[float]]
+    samples: dict[str, list[list[float]]]
     notes: dict[str, str] = field(default_factory=dict)
 
     def p99(self, runner: str) -> float | None:
         """The 99th percentile; None for a runner without samples."""
-        samples = self.samples.get(runner)
-        return _spread(samples)[3] if samples else None
+        rounds = self._rounds(runner)
+        return _of_rounds(rounds)[3] if rounds else None
+
+    def _rounds(self, runner: str) -> list[list[float]]:
+        return [samples for samples in self.samples.get(runner, []) if samples]
 
     def lines(self) -> list[str]:
         """The spread as text."""
         rows = [["runner", "count", "min", "median", "p90", "p99", "max", ""]]
-        for name, samples in self.samples.items():
-            figures = [_figure(value) for value in _spread(samples)] if samples else ["-"] * 5
-            rows.append([name, str(len(samples)), *figures, self.notes.get(name, "")])
+        for name in self.samples:
+            rounds = self._rounds(name)
+            figures = [_figure(value) for value in _of_rounds(rounds)] if rounds else ["-"] * 5
+            rows.append([name, str(sum(map(len, rounds))), *figures, self.notes.get(name, "")])
         return [f"{self.title} ({self.unit})", *_aligned(rows)]
 
 
@@ -144,6 +151,12 @@ def _spread(samples: Sequence[float]) -> tuple[float, ...]:
     """Minimum, median, 90th and 99th percentile, maximum; the percentiles between two samples in proportion."""
     parts = statistics.quantiles(samples, n=100, method="inclusive") if len(samples) > 1 else [samples[0]] * 99
     return min(samples), statistics.median(samples), parts[89], parts[98], max(samples)
+
+
+def _of_rounds(rounds: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """The same of several rounds: the least and the greatest of all, of the rest the medians."""
+    low, *middle, high = zip(*map(_spread, rounds), strict=True)
+    return min(low), *map(statistics.median, middle), max(high)
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

@@ -49,14 +49,18 @@ def measure(runners: Sequence[Runner], child: Child) -> Report:
     read, broken = _half("output read", runners, child, True)
     full, failed = _half("output read by nobody", runners, child, False)
     broken |= failed
-    return Report([read, full], [_goal([*read.samples[PROCRUN], *full.samples[PROCRUN]], PROCRUN in broken)], broken)
+    return Report(
+        [read, full],
+        [_goal([late for half in (read, full) for late in half.samples[PROCRUN][0]], PROCRUN in broken)],
+        broken,
+    )
 
 
 def _half(words: str, runners: Sequence[Runner], child: Child, read: bool) -> tuple[Spread, dict[str, str]]:
     killers = [runner for runner in runners if runner.kills_after is not None]
     runs, broken = interleaved(f"deadline, {words}", killers, 1, lambda runner: _once(runner, child, read))
     outcomes = {name: taken[0] for name, taken in runs.items() if taken}
-    samples = {runner.name: outcomes[runner.name].late if runner.name in outcomes else [] for runner in runners}
+    samples = {runner.name: [outcomes[runner.name].late if runner.name in outcomes else []] for runner in runners}
     notes = {runner.name: "never sends KILL" for runner in runners if runner not in killers}
     notes |= {name: _note(outcome) for name, outcome in outcomes.items()}
     return Spread(f"KILL behind its budget, {STUBBORN} stops in a flood, {words}", "ms", samples, notes), broken

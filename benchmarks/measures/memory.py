@@ -17,6 +17,7 @@ from session import Session
 from vitals import vitals
 
 FEW, MANY = 10, 300
+ROUNDS = 5
 SETTLE = 1.0
 EACH = 30.0
 
@@ -27,7 +28,7 @@ def measure(runners: Sequence[Runner], child: Child) -> Report:
     def once(runner: Runner) -> tuple[int, int]:
         return _used(runner, child, FEW), _used(runner, child, MANY)
 
-    used, broken = interleaved("memory", runners, 1, once)
+    used, broken = interleaved("memory", runners, ROUNDS, once)
     few = {name: [run[0] / 1024 for run in runs] for name, runs in used.items()}
     many = {name: [run[1] / 1024 for run in runs] for name, runs in used.items()}
     each = {name: [(run[1] - run[0]) / (MANY - FEW) for run in runs] for name, runs in used.items()}
