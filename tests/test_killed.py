@@ -188,8 +188,9 @@ def test_a_daemonised_redis_is_stopped_after_the_workers_by_the_front_too(folder
 
 def test_without_a_front_the_supervisor_stops_what_is_no_instances(folder: Folder) -> None:
     need("redis-server")
-    folder.procfile("web: " + child("escapes.py", "redis"))
-    run = folder.start("-c", "web=2")
+    # No web process: one is looked at until it listens, and what is seen then is known to be its own.
+    folder.procfile("job: " + child("escapes.py", "redis"))
+    run = folder.start("-c", "job=2")
     run.wait_for("ready", count=2)
     pid = supervisor(run)
 
