@@ -215,8 +215,9 @@ class Desk:
             if not request.names:
                 self._supervisor.on_end("`procrun stop` was called", Verdict(0))
 
-        down = [process.spec.name for process in chosen if process.state is State.DOWN and not process.wanted]
-        return self._errand(chosen, send, act, [f"{name} is down already" for name in down], up=False)
+        down = [process for process in chosen if process.state is State.DOWN and not process.wanted]
+        told = [f"{process.spec.name} is down already" for process in down if request.names or not process.done]
+        return self._errand(chosen, send, act, told, up=False)
 
     def _scale(self, request: Scale, send: Send) -> Talk:
         self._refuse_while_ending()

@@ -143,6 +143,19 @@ def test_start_by_name_runs_it_again(folder: Folder) -> None:
     run.finish(TERM)
 
 
+def test_to_stop_everything_says_nothing_of_what_is_done(folder: Folder) -> None:
+    folder.procfile("migrate: true", "other: exec sleep 60")
+    folder.write("procrun.toml", "[process.migrate]\nrun_once = true\n")
+    run = folder.start()
+    run.wait_for("done after")
+    reachable(folder)
+
+    result = folder.procrun("stop")
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert run.finish() == 0
+
+
 def test_on_failure_tries_it_until_it_ends_with_0(folder: Folder) -> None:
     folder.procfile(WORKER, "migrate: echo x >> tries; [ $(wc -l < tries) = 3 ]")
     configure(folder, 'restart = "on-failure"')
