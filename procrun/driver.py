@@ -18,13 +18,14 @@ def driver(plan: Plan, name: str, argv: Sequence[str]) -> Spec:
 
     `PORT` is the port of `web`, or of the only type there is; `PROCRUN_PORT_WEB` that of each type's first instance.
     When everything is stopped at once, stores and whatever others come after wait for it: it may be using them.
+    What it reads is at its end at once: nobody can type here, and a CI job would hang until its time is over.
     """
     variables = {key: variable.value for key, variable in plan.sources.environment.variables.items() if key != "PORT"}
     return Spec(
         name=name,
         type=f"({name})",  # such that no process type can have it
         command=argv[0] if len(argv) == 1 else join(argv),
-        shell_line=shell.line_of(argv),
+        shell_line=f"exec </dev/null; {shell.line_of(argv)}",
         env={**variables, **ports(plan.specs), "PS": name},
         root=plan.sources.root,
         port=0,

@@ -35,7 +35,7 @@ def verdict(result: Result, status: int) -> str:
         return f"smoke failed after {duration(result.seconds)}: {result.faults[0].text}{more}; exit {status}"
     count = len(result.outcomes)
     ready = f"{count} process{'es' * (count != 1)} ready after {duration(result.ready_after or 0.0)}"
-    return f"smoke passed after {duration(result.seconds)}: {ready}, {_slowest(result)}"
+    return f"smoke passed after {duration(result.seconds)}: {ready}{_slowest(result)}"
 
 
 def markdown(result: Result, status: int) -> str:
@@ -112,9 +112,12 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _slowest(result: Result) -> str:
-    stops = [(outcome.slowest_stop or 0.0, outcome.name) for outcome in result.outcomes]
+    """Nothing where everything had ended before it was stopped."""
+    stops = [(outcome.slowest_stop, outcome.name) for outcome in result.outcomes if outcome.slowest_stop is not None]
+    if not stops:
+        return ""
     seconds, name = max(stops)
-    return f"slowest stop {duration(seconds)} ({name})"
+    return f", slowest stop {duration(seconds)} ({name})"
 
 
 def _command(command: Command) -> str:
@@ -134,10 +137,13 @@ def _fenced(lines: Sequence[str]) -> str:
 
 
 def _code(text: str) -> str:
+    """A span of code on one line, since a line of its own could begin a list or a heading (2.4, 6.3)."""
+    text = " ".join(text.split("\n"))
     fence = "`" * (text.count("`") + 1)
-    return f"{fence} {text} {fence}".replace("|", "\\|") if "`" in text else f"`{text}`".replace("|", "\\|")
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
 def _escaped(text: str | None) -> str:
-    """Text that is no markup (GitHub Flavored Markdown, 2.4 and 6.1)."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|~$&" else letter for letter in text or "-")
+    """Text that is no markup (GitHub Flavored Markdown, 2.4 and 6.1), on one line."""
+    text = " ".join(text.split("\n")) if text else "-"
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|~$&" else letter for letter in text)

@@ -137,6 +137,22 @@ def test_the_command_runs_also_where_everything_runs_once(folder: Folder) -> Non
     assert (found["status"], found["command"]["status"]) == (0, 0)  # type: ignore[index]
 
 
+def test_what_the_command_reads_is_at_its_end_at_once(folder: Folder) -> None:
+    folder.procfile("app: exec sleep 60")
+
+    for words in (("cat",), ("cat; echo end",), ("sh", "-c", "cat")):
+        assert smoke(folder, "--", *words).finish() == 0
+
+
+def test_no_stop_is_told_where_everything_had_ended_by_itself(folder: Folder) -> None:
+    folder.write("procrun.toml", "[process.migrate]\nrun_once = true\n")
+    folder.procfile("migrate: true")
+    run = smoke(folder, "--for", "0.1")
+
+    assert run.finish() == 0
+    assert re.search(r"smoke passed after [\d.]+ s: 1 process ready after [\d.]+ s$", run.output, re.MULTILINE)
+
+
 def test_the_command_waits_for_the_question_that_a_process_is_asked(folder: Folder) -> None:
     folder.write("procrun.toml", '[process.app]\nready = { log = "^open$" }\n')
     folder.procfile("app: sleep 0.7; echo open; exec sleep 60")
@@ -452,6 +468,7 @@ def test_doctor_finds_what_it_left_when_both_were_killed(folder: Folder) -> None
     ("arguments", "told"),
     [
         (("--",), "--: give a command behind it"),
+        (("--", ""), "--: give a command behind it"),
         (("--for", "3", "--", "true"), "--for: is for runs without CMD"),
         (("--for", "soon"), '"soon" is no time; give seconds or minutes, as in 10, 10s or 2m'),
         (("--restarts", "-1"), '"-1" is no number of restarts'),
@@ -490,6 +507,18 @@ def test_the_step_summary_of_github_gets_the_table_and_annotations_name_each_fau
     assert text.startswith("before\n### smoke failed after")
     assert "| `app.1`" in text
     assert "````\n```\na|b\n````\n" in text
+
+
+def test_the_step_summary_shows_a_command_of_several_lines_as_it_was_written(folder: Folder) -> None:
+    page = folder.path / "page.md"
+    folder.procfile("app: exec sleep 60")
+
+    run = smoke(folder, "--", "echo 'a|`b`'\n# c | d\nfalse", env={"GITHUB_STEP_SUMMARY": str(page)})
+
+    assert run.finish() == 21
+    text = page.read_text()
+    assert "\nCommand ``` echo 'a|`b`' # c | d false ```: exit 1\n" in text
+    assert "\n**command**: echo 'a\\|\\`b\\`' \\# c \\| d false: exit 1, after" in text
 
 
 def test_a_step_summary_that_cannot_be_written_is_a_warning(folder: Folder) -> None:

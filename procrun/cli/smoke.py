@@ -103,7 +103,7 @@ def smoke_command(names: tuple[str, ...], **values: Any) -> NoReturn:
       130  Ctrl-C (143: TERM)
     """
     command: list[str] | None = click.get_current_context().meta["command"]
-    if command == []:
+    if command in ([], [""]):
         raise ConfigError("give a command behind it, as in -- npm test", "--")
     if command and values["stay"] is not None:
         raise ConfigError("is for runs without CMD; leave out one of the two", "--for")
