@@ -12,6 +12,8 @@ TOLD = frozenset({"timeout", "memory", "memory-kill", "cycling"})
 """What needs no other words than these."""
 
 _STARTING, _UP, _CRASHED, _DOWN = "starting", "up", "crashed", "down"
+_COMPLETE = "complete"
+"""A one-off dyno that has ended, whatever its status; here what is to `run_once`."""
 
 
 class Words:
@@ -37,7 +39,7 @@ class Words:
             case "exited" if process.last_exit is not None:
                 yield f"Process exited with status {exit_status(process.last_exit)}"
                 if process.state is State.UP:
-                    yield from self._change(process, _CRASHED)
+                    yield from self._change(process, _COMPLETE if process.spec.manners.policy.once else _CRASHED)
             case "signal":
                 yield from self._signalled(process, happening.detail.split()[0])  # `TERM (caught by nobody)`
             case "timeout":
@@ -65,11 +67,11 @@ class Words:
             yield from self._change(process, _UP)
 
     def _signalled(self, process: Process, name: str) -> Iterator[str]:
-        """What a crashed one left behind is stopped, too: it stays crashed."""
+        """What one that has ended left behind is stopped, too: it stays crashed, or complete."""
         if name == "KILL":
             yield "Stopping remaining processes with SIGKILL"
             return
-        if self._states.get(process.spec.name) != _CRASHED:
+        if self._states.get(process.spec.name) not in {_CRASHED, _COMPLETE}:
             yield from self._change(process, _STARTING if process.wanted else _DOWN)
         yield f"Stopping all processes with SIG{name}"
 

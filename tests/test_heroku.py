@@ -122,6 +122,18 @@ def test_a_crash_ends_the_run_where_that_is_switched_off(folder: Folder) -> None
     assert told(run, "worker.1")[-1] == "State changed from up to crashed"
 
 
+@pytest.mark.parametrize("ending", ["exit 0", "sleep 1000 & exit 0"])
+def test_what_runs_once_is_complete_and_has_not_crashed(folder: Folder, ending: str) -> None:
+    folder.procfile(f"migrate: {ending}", "worker: exec sleep 1000")
+    dyno(folder, more="[process.migrate]\nrun_once = true")
+    run = folder.start()
+    run.wait_for("migrate.1 done")
+    run.finish(TERM)
+
+    states = [line for line in told(run, "migrate.1") if line.startswith("State")]
+    assert states == ["State changed from starting to up", "State changed from up to complete"]
+
+
 def test_a_store_a_release_and_other_platforms_have_no_dynos(folder: Folder) -> None:
     lines = ("redis: redis-server", "web: puma", "worker: sidekiq", "release: rake db:migrate")
     every = ("redis", "web", "worker", "release")
