@@ -35,7 +35,8 @@ def verdict(result: Result, status: int) -> str:
         return f"smoke failed after {duration(result.seconds)}: {result.faults[0].text}{more}; exit {status}"
     count = len(result.outcomes)
     ready = f"{count} process{'es' * (count != 1)} ready after {duration(result.ready_after or 0.0)}"
-    return f"smoke passed after {duration(result.seconds)}: {ready}{_slowest(result)}"
+    unwritten = f"; its report could not be written; exit {status}" if status else ""
+    return f"smoke passed after {duration(result.seconds)}: {ready}{_slowest(result)}{unwritten}"
 
 
 def markdown(result: Result, status: int) -> str:

@@ -1,5 +1,6 @@
 """`procrun smoke --junit`: a report that Jenkins and GitLab read, whatever happened."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -159,3 +160,15 @@ def test_a_report_that_cannot_be_written_at_the_end_is_no_success(folder: Folder
     assert run.finish() == 1
 
     assert re.search(r"procrun: --junit: .*/out/smoke\.xml: No such file or directory", run.output)
+
+
+def test_json_has_the_status_that_a_report_which_cannot_be_written_makes(folder: Folder) -> None:
+    need_module("junitparser")
+    folder.procfile("app: exec sleep 60")
+    (folder.path / "out").mkdir()
+    options = ("-p", str(free_base()), "--json", "--junit", "out/smoke.xml")
+
+    result = folder.procrun("smoke", *options, "--", "rm -r out")
+
+    found = json.loads(result.stdout.splitlines()[-1])
+    assert (found["verdict"], found["status"], result.returncode) == ("passed", 1, 1)

@@ -176,14 +176,14 @@ class _Smoke(Session):
         verdict = self._supervisor.verdict
         assert verdict is not None  # nothing else ends the loop
         result = self._conductor.conclude()._replace(interrupted=self._interrupted(verdict))
-        status = verdict.status if result.interrupted else result.status
+        status = self._report(result, verdict.status if result.interrupted else result.status)
         if self._values["as_json"]:
             self._outputs.raw(scorecard.as_json(result, status, time.time()))
         else:
             for line in scorecard.lines(result, status):
                 self._narrator.say(line)
         self._tell_github(result, status)
-        return self._report(result, status)
+        return status
 
     def _interrupted(self, verdict: Verdict) -> str:
         """Why it had to end before its end, if it had; a signal that came later does not matter."""
