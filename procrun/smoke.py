@@ -71,7 +71,7 @@ class Conductor:
         """Everything is stopped: see what is left, and how it all was."""
         supervisor = self._around.supervisor
         for text in supervisor.swept:
-            self._blame(Fault(LEFT, "", f"what no instance owned had to be stopped at the end: {text}"))
+            self._blame(Fault(LEFT, "", f"had to be stopped at the end: {text}"))
         for name, port, holder in self._ports.still_open():
             self._blame(Fault(LEFT, name, f"port {port} of {name} is still open at the end, by {holder}"))
         for name, outcome in self._outcomes.items():

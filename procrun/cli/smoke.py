@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import sys
 import time
@@ -16,7 +17,7 @@ from procrun.cli.options import APP, CHOICE, FORMATION, JSON_LINES, LOOK, PLATFO
 from procrun.cli.session import Session, tell_findings, wishes_of
 from procrun.errors import ConfigError
 from procrun.github import Workflow
-from procrun.hints import shown
+from procrun.hints import shown, there_are
 from procrun.link import Link
 from procrun.logwatch import LogWatch
 from procrun.model import Happening, Wishes
@@ -114,7 +115,9 @@ def smoke_command(names: tuple[str, ...], **values: Any) -> NoReturn:
 
 def _supervise(to_front: Link, names: tuple[str, ...], command: list[str] | None, values: dict[str, Any]) -> int:
     wishes = wishes_of(names, values)
-    placed = portblock.place(read(wishes, os.environ), wishes)
+    sources = read(wishes, os.environ)
+    _refuse_command(names, [entry.name for entry in sources.entries], command is not None)
+    placed = portblock.place(sources, wishes)
     sources = placed.plan.sources
     # Log files are the app's own, and another run may be writing them just now.
     alone = sources._replace(config=sources.config._replace(log_dir=None))
@@ -122,6 +125,14 @@ def _supervise(to_front: Link, names: tuple[str, ...], command: list[str] | None
     tell_findings(placed.plan)
     limits.make_room(placed.plan.specs, limits.STANDING + len(placed.claims) + 3)
     return _Smoke(to_front, placed, wishes, values, command).go()
+
+
+def _refuse_command(names: tuple[str, ...], types: list[str], given: bool) -> None:
+    """Raise ConfigError where a first word that is no name was probably meant to be the command."""
+    if names and not given and names[0] not in types and names[0].rpartition(".")[0] not in types:
+        line = " ".join(map(shlex.quote, names))
+        text = f"no process {shown(names[0])}{there_are(types, names[0])}; a command stands behind --: smoke -- {line}"
+        raise ConfigError(text)
 
 
 class _Smoke(Session):
