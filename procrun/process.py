@@ -249,6 +249,11 @@ class Process:
         return self.wanted and self.state is State.DOWN and not self.crashed
 
     @property
+    def after(self) -> tuple[str, ...]:
+        """The types that it starts after, by the newest plan for all: two plans at a time might make a cycle."""
+        return self.next_spec.manners.after
+
+    @property
     def awaited(self) -> bool:
         """Whether who starts it waits until it is ready."""
         return self.spec.manners.ready is not None and self.spec.manners.ready.awaited

@@ -115,10 +115,16 @@ class Supervisor:
             self._errands.remove(errand)
 
     def replan(self, specs: Iterable[Spec]) -> tuple[list[Spec], list[Process]]:
-        """Have instances start by these specs from their next start on; the specs that are new, and what is in none."""
+        """Have instances start by these specs from their next start on; the specs that are new, and what is in none.
+
+        Their order holds at once, for what is in none of them too: with the old order of some it might be a cycle.
+        """
         by_name = {spec.name: spec for spec in specs}
+        after = {spec.type: spec.manners.after for spec in by_name.values()}
         for name, process in self.processes.items():
-            process.next_spec = by_name.get(name, process.next_spec)
+            old = process.next_spec
+            kept = old._replace(manners=old.manners._replace(after=after.get(old.type, old.manners.after)))
+            process.next_spec = by_name.get(name, kept)
         added = [spec for name, spec in by_name.items() if name not in self.processes]
         return added, [process for name, process in self.processes.items() if name not in by_name]
 
@@ -220,7 +226,7 @@ class Supervisor:
             self._end_soon("everything has ended", next(filter(None, ends), 0))
         elif not well:
             type_ = process.spec.type
-            waiting = [p.spec.name for p in self.processes.values() if p.waits and type_ in p.spec.manners.after]
+            waiting = [p.spec.name for p in self.processes.values() if p.waits and type_ in p.after]
             if waiting:
                 process.tell_blocked(waiting)
 
@@ -229,17 +235,17 @@ class Supervisor:
 
     def rank(self, type_: str) -> int:
         """How many types must be gone, one after the other, before this one is stopped: 0 for most."""
-        behind = {p.spec.type for p in self.processes.values() if type_ in p.spec.manners.after}
+        behind = {p.spec.type for p in self.processes.values() if type_ in p.after}
         return max((self.rank(other) + 1 for other in behind), default=0)
 
     def blockers(self, process: Process) -> list[Process]:
         """What it is started after and is not ready, nor too late to be waited for; or will be stopped in a moment."""
-        if not process.spec.manners.after:
+        if not process.after:
             return []
         return [
             other
             for other in self.processes.values()
-            if other.spec.type in process.spec.manners.after
+            if other.spec.type in process.after
             and not ((other.ready or other.unready) and other.spec.name not in self._held)
         ]
 
@@ -253,7 +259,7 @@ class Supervisor:
 
     def _release(self) -> None:
         """Begin the stops that nobody is waited for with any more."""
-        used = {type_ for process in self.processes.values() for type_ in process.spec.manners.after}
+        used = {type_ for process in self.processes.values() for type_ in process.after}
         for name in list(self._held):
             process = self.processes[name]
             users = self.processes.values() if process.spec.type in used else ()
@@ -263,7 +269,7 @@ class Supervisor:
     def _goes_before(self, other: Process, store: Process) -> bool:
         """Whether `other` is being stopped too, and must be gone before `store` is stopped."""
         stopping = other.state is State.STOPPING or other.spec.name in self._held
-        return stopping and store.spec.type in other.spec.manners.after
+        return stopping and store.spec.type in other.after
 
     def _settle_soon(self) -> None:
         """Not from here: a process, or an errand, may be in the middle of a change. Once for many changes."""

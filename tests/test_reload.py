@@ -191,6 +191,32 @@ def test_new_manners_reach_the_front_that_stops_all_when_the_supervisor_is_kille
     assert re.search(r"KILL after 1\.\d", run.output), run.output
 
 
+def order(folder: Folder, before: str, behind: str, formation: str) -> None:
+    after = f'{behind}.after = ["{before}"]\n'
+    folder.write("procrun.toml", f'formation = "{formation}"\n[process]\nweb.ready = false\n{after}')
+
+
+@pytest.mark.parametrize("before, behind", [("web", "worker"), ("worker", "web")])
+@pytest.mark.parametrize("what", ["all live on", "restarts", "is stopped by hand", "is fewer"])
+def test_order_can_be_turned_round(folder: Folder, before: str, behind: str, what: str) -> None:
+    two(folder)
+    order(folder, before, behind, "all=2")
+    run = folder.start()
+    run.wait_for(rf"{behind}\.2 started")
+    order(folder, behind, before, f"{behind}=1,all=2" if what == "is fewer" else "all=2")
+    if what == "restarts":
+        two(folder, **{behind: "other"})
+    elif what == "is stopped by hand":
+        assert folder.procrun("stop", f"{behind}.2").returncode == 0
+
+    result = folder.procrun("reload")
+
+    assert result.returncode == 0, result.stderr
+    assert f"{before}.1 goes on with another after\n" in result.stdout
+    run.finish(TERM)
+    assert run.output.rindex(f"{before}.1 TERM") < run.output.rindex(f"{behind}.1 TERM")
+
+
 def test_new_quota_of_memory_holds_for_the_running_process(folder: Folder) -> None:
     hog = 'held = b"x" * 60_000_000; print("ready", flush=True); import signal; signal.pause()'
     folder.procfile(f"web: {PYTHON} -c '{hog}'")
