@@ -158,6 +158,9 @@ def _refuse_contradictions(values: Mapping[str, Any], where: str) -> None:
         raise ConfigError(text, f"{where}.restart")
     if "ready" in values and values["ready"].kind:
         raise ConfigError("with run_once it is ready when it has ended with 0; remove one of them", f"{where}.ready")
+    if "alive" in values:
+        text = "with run_once it is never asked, as it is ready when it has ended with 0; remove one of them"
+        raise ConfigError(text, f"{where}.alive")
 
 
 def _read(table: Mapping[str, object], keys: Mapping[str, "_Reader"], where: str) -> dict[str, Any]:

@@ -107,6 +107,10 @@ def test_a_fault_has_its_place_and_its_cure(folder: Folder, value: str, said: st
             "run_once = true\nready = { port = true }",
             "ready: with run_once it is ready when it has ended with 0; remove one of them",
         ),
+        (
+            "run_once = true\nalive = { port = true }",
+            "alive: with run_once it is never asked, as it is ready when it has ended with 0; remove one of them",
+        ),
         ('after = ["web"]', "after: web → web is a cycle, so none of them can start first; remove one `after`"),
         ('after = ["wbe"]', 'after: no process type "wbe"; there are: web; did you mean "web"?'),
     ],
