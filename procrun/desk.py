@@ -162,7 +162,22 @@ class Desk:
             # As a deploy: stores are restarted by name only, or their clients would lose them in between.
             chosen = [p for p in chosen if request.names or not p.spec.manners.store]
             return self._rolling(self._supervisor.in_order(chosen), budget, send)
+        self._refuse_in_vain(chosen)
         return self._errand(chosen, send, lambda: self._supervisor.stop(chosen, budget, again=True), self._notes())
+
+    def _refuse_in_vain(self, chosen: list[Process]) -> None:
+        """Stop nothing that would wait for ever to start again, since what it starts after is down.
+
+        Raises ControlError that says for what.
+        """
+        names = {process.spec.name for process in chosen}
+        for process in chosen:
+            missing = [name for name in self._supervisor.missing(process) if name not in names]
+            missing = [name for name in missing if self._supervisor.processes[name].state is State.DOWN]
+            if missing:
+                cure = f"`procrun start {' '.join(missing)}` first"
+                text = f"{process.spec.name} starts after {', '.join(missing)}, which does not run; {cure}"
+                raise ControlError(text, 1)
 
     def _rolling(self, chosen: list[Process], budget: float | None, send: Send) -> Talk:
         """One after the other, each until it is ready; the first that does not come back so ends it."""

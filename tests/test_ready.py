@@ -426,3 +426,19 @@ def test_an_idle_run_wakes_up_for_nothing(folder: Folder) -> None:
 
     until(still, "nothing wakes it up")
     run.finish(TERM)
+
+
+def test_restart_leaves_alone_what_would_wait_for_ever_and_names_what_is_missing(folder: Folder) -> None:
+    folder.write("procrun.toml", '[process.worker]\nafter = ["api"]\n')
+    folder.procfile("worker: sleep 60", "api: sleep 60")
+    run = folder.start()
+    run.wait_for(r"worker\.1 started")
+    assert folder.procrun("stop", "api").returncode == 0
+
+    result = folder.procrun("restart", "worker")
+
+    assert result.returncode == 1
+    assert result.stderr == "procrun: worker.1 starts after api.1, which does not run; `procrun start api.1` first\n"
+    assert "worker.1 TERM" not in run.output
+    assert folder.procrun("restart", "worker", "api").returncode == 0
+    run.finish(TERM)
