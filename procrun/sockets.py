@@ -5,6 +5,9 @@ from time import monotonic
 
 from procrun import proc
 
+FRESH = 0.05
+"""Seconds for which one look serves all who ask: a hundred who wait would have read the tables all the time."""
+
 KNOWN_AFTER = 0.5
 """Seconds after which a socket that was not found to be an instance's is nobody's that matters."""
 
@@ -14,12 +17,18 @@ class Sockets:
 
     def __init__(self) -> None:
         self._seen: dict[str, float] = {}
+        self._there: dict[proc.Listener, float] = {}
+        self._looked = 0.0
 
     def look(self) -> dict[proc.Listener, float]:
-        """All that there is now, each with that time."""
-        now, rows = monotonic(), proc.all_listeners()
-        self._seen = {row.inode: self._seen.get(row.inode, now) for row in rows}
-        return {row: self._seen[row.inode] for row in rows}
+        """All that there is now, or was a moment ago, each with that time."""
+        now = monotonic()
+        if now - self._looked >= FRESH:
+            rows = proc.all_listeners()
+            self._seen = {row.inode: self._seen.get(row.inode, now) for row in rows}
+            self._there = {row: self._seen[row.inode] for row in rows}
+            self._looked = now
+        return self._there
 
 
 class Own:
