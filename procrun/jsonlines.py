@@ -93,6 +93,9 @@ class JsonStream:
     def preview(self, name: str, partial: bytes) -> None:
         """An unfinished line is no object yet."""
 
+    def withdraw(self, name: str) -> None:
+        """So there is none to take back."""
+
     def say(self, text: str, at: float) -> None:
         """A line of procrun's own."""
         self.emit(OURS, text.encode(errors="surrogateescape") + b"\n", OURS, at)

@@ -24,6 +24,8 @@ class Shown(Protocol):
 
     def preview(self, name: str, partial: bytes) -> None: ...
 
+    def withdraw(self, name: str) -> None: ...
+
     def say(self, text: str, at: float) -> None: ...
 
 
@@ -48,7 +50,7 @@ class Outlet:
         return True
 
     def drained(self) -> None:
-        """Nothing waits any more: who was held back first comes first, as something may soon wait once more."""
+        """Who was held back may ask again: who was first comes first, as something may soon wait once more."""
         held, self._held = self._held, []
         for resume in held:
             resume()
@@ -59,6 +61,8 @@ class Outlet:
         chosen = self._choice.pick(name, lines)
         if chosen:
             self._shown.emit(name, chosen, stream, now)
+        else:
+            self._shown.withdraw(name)
         for tap in self.taps:
             tap(name, lines, now, stream)
 
@@ -66,6 +70,18 @@ class Outlet:
         """An unfinished line of `name`, as it stands."""
         if self._choice.pick(name, partial + b"\n"):
             self._shown.preview(name, partial)
+
+    def shows(self, name: str) -> bool:
+        """Whether `name` is shown."""
+        return self._choice.shows(name)
+
+    def toggle(self, name: str) -> bool:
+        """Show `name` from now on if it was hidden, hide it if not; whether it is shown now."""
+        shown = self._choice.toggle(name)
+        if not shown:
+            self._shown.withdraw(name)
+            self.drained()  # it may be held back, which would be for nothing now
+        return shown
 
     def say(self, text: str) -> None:
         """A line of procrun's own."""

@@ -75,9 +75,15 @@ class Stream:
         if self._open is not None and self._open[0] == name and shown.startswith(self._open[1]):
             self._sink.write(shown[len(self._open[1]) :])
         else:
-            start, _ = self._set_aside(name)
+            start = self._leave(name)
             self._sink.write(start + self._before(name) + shown)
         self._open = (name, shown)
+
+    def withdraw(self, name: str) -> None:
+        """The unfinished line of `name`, if one stands, is waited for no more: its end is not shown."""
+        if self._open is not None and self._open[0] == name:
+            start, _ = self._set_aside(name)
+            self._sink.write(start)
 
     def say(self, text: str, at: float | None = None) -> None:
         """A line of procrun's own."""
@@ -111,6 +117,12 @@ class Stream:
             return b"\r\x1b[K", self._before(whose) + shown
         self._open = None
         return (b"\r\x1b[K" if self._terminal else b"\n"), b""
+
+    def _leave(self, name: str) -> bytes:
+        """What to write before an unfinished line of `name`: another's stays where it is, since both are waited for."""
+        if self._open is not None and self._open[0] != name:
+            return b"\n"
+        return self._set_aside(name)[0]
 
     def _before(self, name: str, at: float | None = None) -> bytes:
         return self._prefix.before(name, time() if at is None else at)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import pexpect
 import pytest
 
 from procrun import proc
-from tests.harness import PROCRUN, Folder
+from tests.harness import PROCRUN, Folder, until
 from tests.test_attach import TERMINAL, modes
 
 START = " ".join([*PROCRUN, "start", "--no-colour"])
@@ -128,3 +129,37 @@ def test_no_keys(folder: Folder, shell: "pexpect.spawn[str]") -> None:
     stop(shell)
 
     assert "keys:" not in str(shell.before)
+
+
+def test_the_prompt_of_who_is_muted_stands_no_more(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("a: printf 'sure? '; sleep 1000", f"b: {TICKS}")
+    shell.sendline(START)
+    shell.expect(r"a\.1 +\| sure\? .*b\.1 +\| tick")
+
+    shell.send("1m")
+    shell.expect(r"a\.1 is muted; m shows it again\r\n")
+    shell.send("r")
+    shell.expect(r"a\.1 started, pid .*\r\n")
+    for _ in range(10):
+        shell.expect("tick")
+        assert "sure" not in str(shell.before)
+    stop(shell)
+
+
+def test_muted_means_no_longer_held_back(folder: Folder) -> None:
+    folder.procfile("a: while ! [ -e go ]; do sleep 0.05; done; yes | head -n 3000000; touch done; sleep 1000")
+    terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start"], cwd=str(folder.path), timeout=30)
+    terminal.expect("a.1 started")
+    slave = os.open(f"/proc/{terminal.pid}/fd/1", os.O_RDWR | os.O_NOCTTY)
+    room = select.poll()
+    room.register(slave, select.POLLOUT)
+
+    folder.write("go", "")
+    until(lambda: not room.poll(0), "the terminal, which nobody reads, is full")
+    terminal.send("m")
+    until((folder.path / "done").exists, "everything was read")
+
+    os.close(slave)
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.wait()

@@ -233,6 +233,36 @@ def test_a_prompt_stays_the_last_line_of_a_terminal(folder: Folder, shell: "pexp
     shell.expect("shell> $")
 
 
+def test_of_two_prompts_neither_wipes_the_other_away(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile(
+        "a: printf 'sure? '; sleep 60", "b: while ! [ -e go ]; do sleep 0.05; done; printf 'why? '; sleep 60"
+    )
+
+    shell.sendline(START + " --no-colour")
+
+    shell.expect(r"a\.1 +\| sure\? ")
+    folder.write("go", "")
+    shell.expect(r"b\.1 +\| why\? ")
+    assert re.fullmatch(r"\r\n\d\d:\d\d:\d\d ", str(shell.before))
+    shell.sendintr()
+    shell.expect("shell> $")
+
+
+def test_a_prompt_whose_whole_line_is_not_chosen_stands_no_more(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    go = "while ! [ -e go ]; do sleep 0.05; done"
+    folder.procfile(
+        f"a: printf 'sure? '; {go}; echo yes; touch done; sleep 60", f"b: {go.replace('go', 'done')}; echo why?"
+    )
+
+    shell.sendline(START + " --no-colour --grep '[?] ?$'")
+
+    shell.expect(r"a\.1 +\| sure\? ")
+    folder.write("go", "")
+    shell.expect(r"b\.1 +\| why\?\r\n")
+    shell.expect("shell> $")
+    assert "sure" not in str(shell.before)
+
+
 def test_a_suspended_run_can_be_stopped_from_elsewhere(folder: Folder, shell: "pexpect.spawn[str]") -> None:
     folder.procfile("web: " + child("polite.py", "0", "0"))
     shell.sendline(START)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from procrun.choice import Choice
 from procrun.desk import Desk
 from procrun.errors import ProcrunError
 from procrun.messages import Answer, Done, Ps, Refused, Reload, Request, Restart, Status
+from procrun.outlet import Outlet
 from procrun.report import status_table
 from procrun.supervisor import Supervisor
 
@@ -15,10 +15,10 @@ HELP = "keys: 1-9 choose, m mutes or shows it, a shows all, r restarts it, R rel
 class Keyboard:
     """Does what a client's request does, by the same `desk`; what there is to tell goes to `say`."""
 
-    def __init__(self, supervisor: Supervisor, desk: Desk, choice: Choice, say: Callable[[str], None]) -> None:
+    def __init__(self, supervisor: Supervisor, desk: Desk, outlet: Outlet, say: Callable[[str], None]) -> None:
         self._supervisor = supervisor
         self._desk = desk
-        self._choice = choice
+        self._outlet = outlet
         self._say = say
         self._chosen = ""
 
@@ -51,13 +51,13 @@ class Keyboard:
     def _help(self) -> None:
         self._say(HELP)
         for number, name in enumerate(self._names()[:9], 1):
-            state = "" if self._choice.shows(name) else ", muted"
+            state = "" if self._outlet.shows(name) else ", muted"
             self._say(f"{number} {name}{state}{', chosen' if name == self._chosen else ''}")
 
     def _show_all(self) -> None:
         for name in self._names():
-            if not self._choice.shows(name):
-                self._choice.toggle(name)
+            if not self._outlet.shows(name):
+                self._outlet.toggle(name)
         self._say("all are shown")
 
     def _do(self, key: str) -> None:
@@ -68,7 +68,7 @@ class Keyboard:
         elif key == "r":
             self._ask(Restart([name]))
         else:
-            self._say(f"{name} is {'shown' if self._choice.toggle(name) else 'muted; m shows it again'}")
+            self._say(f"{name} is {'shown' if self._outlet.toggle(name) else 'muted; m shows it again'}")
 
     def _ask(self, request: Request) -> None:
         try:

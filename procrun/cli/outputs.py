@@ -30,7 +30,6 @@ class Outputs(NamedTuple):
 
     sink: Sink
     outlet: Outlet
-    choice: Choice
     backlog: Backlog
     event: Callable[[Happening], None]
     workflow: Workflow | None
@@ -48,7 +47,7 @@ def outputs(loop: Loop, made: Plan, look: Look, values: dict[str, Any]) -> Outpu
     choice = Choice(made.only, made.quiet, values["grep"], lambda text: outlet.say(text))
     outlet = Outlet(stream, choice)
     outlet.taps += taps
-    return Outputs(sink, outlet, choice, backlog, event, workflow, stream.raw)
+    return Outputs(sink, outlet, backlog, event, workflow, stream.raw)
 
 
 def _stream(sink: Sink, look: Look, values: dict[str, Any]) -> "Stream | JsonStream":

@@ -273,6 +273,6 @@ class Session:
             from procrun.cli.keyboard import Keyboard
 
             desk = self._service.desk
-            self._keyboard = Keyboard(self._supervisor, desk, self._outputs.choice, self._narrator.say)
+            self._keyboard = Keyboard(self._supervisor, desk, self._outputs.outlet, self._narrator.say)
         if self._keyboard is not None:
             self._keyboard.press(key)
