@@ -39,7 +39,6 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.
     proc.become_subreaper()
     others = _others()
-    _open_standard_descriptors()
     life, life_writer = os.pipe()
     news, news_writer = os.pipe()
     # A signal that comes before its handler is there waits; `listen_to` lets it through.
@@ -58,13 +57,6 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     os.close(life)
     os.close(news_writer)
     _Front(supervisor, news, others, life_writer if keys and os.isatty(0) and os.isatty(1) else -1).run()
-
-
-def _open_standard_descriptors() -> None:
-    """Whoever closed 0, 1 or 2 (`>&-`) shall not have a pipe of ours in its place."""
-    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(handle, True)
-    os.close(handle)
 
 
 def _others() -> set[int]:

@@ -122,6 +122,20 @@ def test_input_that_is_no_terminal_is_sent_and_the_answer_shown(folder: Folder) 
     run.finish(INT)
 
 
+@pytest.mark.parametrize("ends", ["<&-", "<&- >&- 2>&-"])
+def test_closed_standard_descriptors_are_no_fault(folder: Folder, ends: str) -> None:
+    folder.procfile("web: echo hello; sleep 1000")
+    run = folder.start()
+    run.wait_for("hello")
+
+    for command in ("attach web", "logs -n 1"):
+        shell = ["sh", "-c", f"exec {' '.join(PROCRUN)} {command} {ends}"]
+        result = subprocess.run(shell, cwd=folder.path, capture_output=True, text=True, timeout=30, check=False)
+
+        assert (result.returncode, result.stderr) == (0, "")
+    run.finish(INT)
+
+
 def test_a_lot_of_input_is_sent_whole_to_who_reads_slowly(folder: Folder) -> None:
     folder.procfile("web: sleep 0.5; head -c 1000000 | wc -c; sleep 1000")
     run = folder.start()
