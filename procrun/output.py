@@ -7,7 +7,7 @@ from time import time
 from procrun.lines import Amount
 from procrun.prefix import OURS, Look, Prefix, put
 from procrun.sink import Sink
-from procrun.tame import tame
+from procrun.tame import clip, tame
 
 UNKNOWN_WIDTH = 80
 """Columns of a terminal that does not tell, or is gone."""
@@ -71,7 +71,7 @@ class Stream:
         shown = partial = tame(partial + b"\n")[:-1] if self._look.tame else partial
         if self._terminal:
             room = max(8, _columns() - len(self._before(name)) - 1)
-            shown = partial if len(partial) <= room else partial[: room - 1] + b">"
+            shown = clip(partial, room)
         if self._open is not None and self._open[0] == name and shown.startswith(self._open[1]):
             self._sink.write(shown[len(self._open[1]) :])
         else:

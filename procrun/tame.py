@@ -5,9 +5,13 @@ Whole chunks at a time: a chunk without any control character costs a few search
 
 import re  # which compiles a pattern when it is first used: not before the first child
 
-_WILD = (b"\x1b", b"\r", b"\b", b"\v", b"\f", b"\x0e", b"\x0f")
-"""The bytes that can do harm (ECMA-48: escape, return, backspace, tabs down, shifts to other character sets)."""
+_WILD = (b"\x1b", b"\r", b"\b", b"\v", b"\f", b"\x0e", b"\x0f", b"\xc2")
+"""The bytes that can do harm (ECMA-48: escape, return, backspace, tabs down, shifts to other character sets; and
+what a control of the second set begins with in UTF-8).
+"""
 
+_CONTROLS = rb"\xc2+[\x80-\x9f]+"  # U+009B is CSI to xterm and the Linux console
+_COLOUR = rb"\x1b\[[0-9;:]*m"
 _OVERWRITTEN = rb"(?m)^.*\r(?=.)"
 _MOVES = (
     rb"\x1b\[[0-?]*[ -/]*[@-ln-~]"  # CSI, all but SGR (…m): cursor, erasing, scrolling, modes
@@ -30,4 +34,15 @@ def tame(lines: bytes) -> bytes:
         return lines
     if b"\r" in lines:
         lines = re.sub(_OVERWRITTEN, b"", re.sub(rb"\r+\n", b"\n", lines))
-    return re.sub(_OPEN, rb"\1" + _RESET, re.sub(_MOVES, b"", lines))
+    lines = re.sub(_MOVES, b"", lines)
+    if b"\xc2" in lines:  # behind what was taken out, too
+        lines = re.sub(_CONTROLS, b"", lines)
+    return re.sub(_OPEN, rb"\1" + _RESET, lines)
+
+
+def clip(line: bytes, columns: int) -> bytes:
+    """A tamed line, or as much of it as is sure to fit: whole characters, no colour without its end."""
+    if len(line) <= columns:
+        return line
+    plain = re.sub(_COLOUR, b"", line)
+    return plain if len(plain) <= columns else plain[: columns - 1].decode(errors="ignore").encode() + b">"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procrun.tame import tame
+from procrun.tame import clip, tame
 
 RED, RESET = b"\x1b[31m", b"\x1b[0m"
 
@@ -40,6 +40,8 @@ RED, RESET = b"\x1b[31m", b"\x1b[0m"
         (b"a\bb\vc\fd\x0ee\x0f\n", b"abcde\n"),
         (b"\xff\xfe invalid \xc3\x28\n", b"\xff\xfe invalid \xc3\x28\n"),
         ("wide 漢字 🎉\n".encode(), "wide 漢字 🎉\n".encode()),
+        ("C1 \x9b2J\x84 15 °C »é«\n".encode(), "C1 2J 15 °C »é«\n".encode()),
+        (b"one \xc2\x1b[A\x9b from two\n", b"one  from two\n"),
         (b"bell\x07 and\ttab\n", b"bell\x07 and\ttab\n"),
     ],
 )
@@ -49,7 +51,25 @@ def test_a_line_is_shown_as_it_stood_at_its_end(written: bytes, shown: bytes) ->
 
 PIECES = st.one_of(
     st.sampled_from(
-        [b"\r", b"\n", b"\x1b", b"[", b"]", b";", b"m", b"31", b"0", b"A", b"\x07", b"\\", b"(", b"P", b"8"]
+        [
+            b"\r",
+            b"\n",
+            b"\x1b",
+            b"[",
+            b"]",
+            b";",
+            b"m",
+            b"31",
+            b"0",
+            b"A",
+            b"\x07",
+            b"\\",
+            b"(",
+            b"P",
+            b"8",
+            b"\xc2",
+            b"\x9b",
+        ]
     ),
     st.binary(max_size=3),
 )
@@ -62,4 +82,18 @@ def test_nothing_wild_is_left_and_no_line_is_lost(written: bytes) -> None:
     assert shown.count(b"\n") == written.count(b"\n")
     assert not set(shown) & set(b"\r\b\v\f\x0e\x0f")
     assert b"\x1b" not in re.sub(rb"\x1b\[[0-9;:]*m", b"", shown)
+    assert not re.search(rb"\xc2[\x80-\x9f]", shown)
     assert tame(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"short? ", b"short? "),
+        (RED + b"red? " + RESET, b"red? "),
+        (RED + b"0123456789" + RESET, b"0123456>"),
+        ("日本日本".encode(), "日本>".encode()),
+    ],
+)
+def test_a_line_that_is_too_long_is_cut_where_no_character_and_no_colour_is_torn(line: bytes, shown: bytes) -> None:
+    assert clip(line, 8) == shown
