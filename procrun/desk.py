@@ -262,8 +262,7 @@ class Desk:
         chosen = self.choose(request.names)
         for process in chosen:
             if not process.spec.manners.quiet_signals:
-                what = process.spec.manners.profile or "this program"
-                raise ControlError(f"{process.spec.name}: no signal makes {what} quiet; nothing was sent", 2)
+                raise ControlError(f"{process.spec.name}: {_never_quiet(process.spec.manners.profile)}", 2)
         notes = []
         for process in chosen:
             if process.state is not State.UP or not process.make_quiet():
@@ -361,6 +360,16 @@ def state_of(process: Process) -> str:
     if process.quieted:
         return "quiet"
     return "starting" if process.starting else "unready" if process.unready else "up"
+
+
+def _never_quiet(profile: str) -> str:
+    """That no signal quiets it, and what does, where that is known."""
+    from procrun import profiles
+
+    known = profiles.named(profile)
+    hint = known.quiet_hint if known is not None else ""
+    why = hint or f"no signal makes {profile or 'this program'} quiet"
+    return f"{why}; nothing was sent"
 
 
 def _budget(timeout: float | None) -> float | None:

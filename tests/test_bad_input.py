@@ -203,6 +203,12 @@ def test_verbs_that_the_platform_has_not_are_refused_and_the_run_goes_on(folder:
     assert "got" not in run.output
 
 
+def test_a_worker_that_no_signal_quiets_is_told_what_does(folder: Folder) -> None:
+    run = running(folder, SERVER + '[process.worker]\nprofile = "rq"\n')
+    assert "worker.1: no signal quiets rq; `rq suspend` does" in refused(folder, "quiet", "worker")
+    run.finish(TERM)
+
+
 def test_a_dyno_gets_no_signal_at_all_and_elsewhere_what_it_catches(folder: Folder) -> None:
     run = running(folder, 'platform = "heroku"\n')
     assert "no signals but TERM and KILL" in refused(folder, "signal", "TTIN", "worker")
