@@ -474,7 +474,7 @@ def test_doctor_finds_what_it_left_when_both_were_killed(folder: Folder) -> None
         (("--restarts", "-1"), '"-1" is no number of restarts'),
         (("--fail-on-log", "("), '"(" is no regular expression'),
         (("nobody",), 'no process "nobody"'),
-        (("npm", "test"), 'a command stands behind --: smoke -- npm test'),
+        (("npm", "test"), "a command stands behind --: smoke -- npm test"),
     ],
 )
 def test_bad_usage_is_one_line_and_starts_nothing(folder: Folder, arguments: tuple[str, ...], told: str) -> None:
