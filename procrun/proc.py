@@ -19,8 +19,8 @@ _PF_EXITING = 4  # include/linux/sched.h
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
-TITLE = 80
-"""Characters of a command line that people are shown."""
+TITLE_HEAD, TITLE_TAIL = 29, 50
+"""Characters of a long command line that people are shown of its beginning (the interpreter) and end (the script)."""
 
 
 def become_subreaper() -> None:
@@ -133,9 +133,10 @@ def mark(pid: int, name: str) -> str | None:
 
 
 def title(pid: int) -> str:
-    """The command line of `pid` for people: blanks between the words, at most TITLE characters."""
+    """The command line of `pid` for people: blanks between the words; of a long one the middle is left out."""
     whole = command_line(pid) or os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
-    return whole if len(whole) <= TITLE else f"{whole[: TITLE - 1]}…"
+    short = len(whole) <= TITLE_HEAD + 1 + TITLE_TAIL
+    return whole if short else f"{whole[:TITLE_HEAD]}…{whole[-TITLE_TAIL:]}"
 
 
 def named(rows: Sequence[Stat], most: int = 3) -> str:

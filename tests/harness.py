@@ -1,5 +1,6 @@
 """Runs the real procrun in a folder, and waits for what it prints instead of for a clock."""
 
+import contextlib
 import os
 import re
 import signal
@@ -187,6 +188,15 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def opened(pid: int) -> set[str]:
+    """The files that a process has open."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(link))
+    return found
 
 
 def kill_both(run: Run) -> None:

@@ -9,13 +9,13 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from procrun import proc, rundir
-from tests.harness import PYTHON, TERM, Folder, Run, alive, child, until
+from tests.harness import PYTHON, TERM, Folder, Run, alive, child, opened, until
 from tests.programs import leave_out, need
 
 NOBODY = 65534
@@ -528,12 +528,3 @@ def test_a_command_waits_for_a_start_that_is_under_way(folder: Folder) -> None:
     assert asked.returncode == 0
     assert "web.1" in output
     run.finish(TERM)
-
-
-def opened(pid: int) -> set[str]:
-    """The files that a process has open."""
-    found = set()
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
-            found.add(os.readlink(link))
-    return found

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import PYTHON, TERM, Folder, Run, alive, until
+from tests.harness import PYTHON, TERM, Folder, Run, alive, opened, until
 from tests.programs import leave_out, need, need_module
 
 READY = "sh -c 'echo {0} is ready $$; trap \"exit 0\" TERM; while :; do sleep 0.1; done'"
@@ -498,7 +498,7 @@ def test_files_are_looked_at_where_watchfiles_is_told_to(folder: Folder) -> None
     folder.write("app/views.py", "new")
 
     run.wait_for(r"web\.1 restarts: app/views\.py changed")
-    assert "inotify" not in " ".join(os.readlink(fd) for fd in Path(f"/proc/{run.supervisor()}/fd").iterdir())
+    assert "inotify" not in " ".join(opened(run.supervisor()))
     run.finish(TERM)
 
 
