@@ -31,8 +31,13 @@ PATIENCE = 20
 
 
 def started(folder: Folder, *commands: str) -> tuple[Run, Path]:
-    """A run of something that needs KILL, and of these; and the path of its socket."""
+    """A run of something that needs KILL, and of these; and the path of its socket.
+
+    Nobody asks whether it is ready: that takes a descriptor now and then, and they are counted here.
+    """
     folder.procfile(f"web: {STUBBORN}", *commands)
+    with (folder.path / "procrun.toml").open("a") as config:
+        config.write("[process.web]\nready = false\n")
     run = folder.start("-t", "0.2")
     run.wait_for("ready", count=1 + len(commands))
     return run, socket_of(folder)
