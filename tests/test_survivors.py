@@ -110,18 +110,21 @@ def test_a_daemonised_redis_ends_with_the_only_instance_there_is(folder: Folder)
 
 
 def test_a_daemonised_redis_of_several_instances_is_named_and_ends_by_term_after_them(folder: Folder) -> None:
-    """Whose it is cannot be told. At the end of the run it gets a stop of its own, and can save."""
-    need("redis-server")
-    folder.procfile(f"web: {ESCAPES} redis")
-    run = folder.start("-c", "web=2", "-t", "5")
-    generations = [Generation(folder, run, "web.1"), Generation(folder, run, "web.2")]
+    """Whose it is cannot be told. At the end of the run it gets a stop of its own, and can save.
 
-    assert folder.procrun("restart", "web.1").returncode == 0
+    No web process: one is looked at until it listens, and what is seen then is known to be its own.
+    """
+    need("redis-server")
+    folder.procfile(f"job: {ESCAPES} redis")
+    run = folder.start("-c", "job=2", "-t", "5")
+    generations = [Generation(folder, run, "job.1"), Generation(folder, run, "job.2")]
+
+    assert folder.procrun("restart", "job.1").returncode == 0
 
     assert re.search(
         r"cannot be told, they end with the run: pid \d+ \(redis-server.*\), pid \d+ \(redis-server", run.output
     )
-    generations.append(Generation(folder, run, "web.1", 2))
+    generations.append(Generation(folder, run, "job.1", 2))
     assert run.finish(TERM) == -TERM
     assert run.output.count("redis (a daemon) TERM 0.00 → gone 0.") == 3
     assert all(generation.gone() for generation in generations)
