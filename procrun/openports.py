@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from procrun import proc
-from procrun.manners import NAMES_PORT
 from procrun.model import Spec
-from procrun.plan import port_holder
+from procrun.plan import names_port, port_holder
 
 
 class Open(NamedTuple):
@@ -25,7 +24,7 @@ class Ports:
 
     def __init__(self, specs: Iterable[Spec]) -> None:
         self._before = {port for port, _ in proc.listening_sockets()}
-        self._given = {spec.port: spec.name for spec in specs if NAMES_PORT.search(spec.command)}
+        self._given = {spec.port: spec.name for spec in specs if names_port(spec)}
         self._seen: dict[tuple[int, str], str] = {}
 
     def look(self, processes: Mapping[str, Iterable[int]]) -> None:

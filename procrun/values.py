@@ -10,7 +10,8 @@ from procrun.model import LONGEST_WAIT, PLATFORMS
 LAST_PORT = 65535
 LONGEST_TIME = 100
 """Letters that the time before a line may have."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""Seconds of what people write behind a number: 90s, 15m."""
 
 _DIRECTIVE = r"%[-_0^#]*[0-9]*[EO]?[a-zA-Z]"
 
@@ -36,9 +37,9 @@ def seconds(text: str) -> float:
 def period(text: str) -> float:
     """`90s`, `15m`, `24h` or `1d` in seconds. Raises ValueError that says what to give."""
     found = re.fullmatch(r"([0-9]{1,7})([smhd])", text.strip())
-    value = int(found[1]) * _UNITS[found[2]] if found is not None else 0
+    value = int(found[1]) * UNITS[found[2]] if found is not None else 0
     if not 0 < value <= LONGEST_WAIT:
-        most = f"{LONGEST_WAIT // _UNITS['d']}d"
+        most = f"{LONGEST_WAIT // UNITS['d']}d"
         raise ValueError(f"{shown(text)} is no period; give a number and its unit, up to {most}, as in 24h, 15m or 90s")
     return float(value)
 

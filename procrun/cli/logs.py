@@ -28,9 +28,8 @@ from procrun.logreading import Logged
 from procrun.messages import Logs, More, Output, Request, Turn, Written
 from procrun.prefix import OURS, Prefix, put
 from procrun.tame import tame
-from procrun.values import regex
+from procrun.values import UNITS, regex
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _FOLLOWED = 10
 """Lines that stand before what comes, where nothing else is said."""
 
@@ -41,7 +40,7 @@ AT_ONCE = 1000
 def _since(text: str) -> float:
     found = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
     if found:
-        return time.time() - int(found[1]) * _UNITS[found[2]]
+        return time.time() - int(found[1]) * UNITS[found[2]]
     from datetime import datetime
 
     try:
