@@ -1,9 +1,11 @@
 """Runs the real procrun in a folder, and waits for what it prints instead of for a clock."""
 
 import contextlib
+import itertools
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -169,12 +171,53 @@ def running(folder: Folder) -> int:
     return len(re.findall(r" (?:up|starting) ", folder.procrun("ps").stdout))
 
 
+_BLOCKS = range(20_000, 31_700, 100)
+"""Below the ports of outgoing connections, any of which may be taken at any time (ip(7), ip_local_port_range)."""
+
+Held = dict[int, socket.socket]
+_bases: Held = {}
+_ports: Held = {}
+_turn = itertools.count()
+
+
 def free_base(span: int = 300) -> int:
-    """A base port with nobody listening on it nor on the ports of the next types."""
+    """A base port with nobody listening on it nor on the ports of the next types.
+
+    It is ours for as long as we live: no other run of these tests, as pytest-xdist's workers are, gets any of them.
+    """
+    return _free_blocks(span, _bases)
+
+
+def free_port() -> int:
+    """A port with nobody listening on it, ours in the same way; each call gives another one."""
+    base = next(iter(_ports), 0) or _free_blocks(_BLOCKS.step, _ports)
+    listening = set(proc.listening())
+    return next(port for port in (base + turn % _BLOCKS.step for turn in _turn) if port not in listening)
+
+
+def _free_blocks(span: int, held: Held) -> int:
     taken = set(proc.listening())
-    start = os.getpid() * span % 10000  # two test runs side by side look in different places first
-    bases = (20000 + (start + step) % 10000 for step in range(0, 10000, span))
-    return next(base for base in bases if not taken & set(range(base, base + span)))
+    start = os.getpid() * 7 % len(_BLOCKS)  # test runs side by side look in different places first
+    for base in itertools.chain(_BLOCKS[start:], _BLOCKS[:start]):
+        if base + span <= _BLOCKS.stop and not taken & set(range(base, base + span)) and _hold(base, span, held):
+            return base
+    raise AssertionError(f"no {span} free ports in a row")
+
+
+def _hold(base: int, span: int, held: Held) -> bool:
+    """Take the blocks of these ports. A name in the abstract namespace is one socket's until its end (unix(7))."""
+    new: Held = {}
+    for block in range(base, base + span, _BLOCKS.step):
+        if block not in held:
+            new[block] = socket.socket(socket.AF_UNIX)
+            try:
+                new[block].bind(f"\0procrun-tests-port-{block}")
+            except OSError:
+                for holder in new.values():
+                    holder.close()
+                return False
+    held.update(new)
+    return True
 
 
 def child(name: str, *arguments: str) -> str:

@@ -18,8 +18,7 @@ from procrun.family import Family
 from procrun.loop import Loop
 from procrun.model import Exit
 from procrun.urls import Url, read
-from tests.apps.bed import free_port
-from tests.harness import PATIENCE, PYTHON, alive, until
+from tests.harness import PATIENCE, PYTHON, alive, free_port, until
 from tests.programs import leave_out, need
 
 Ask = Callable[[Loop, Callable[[str], None]], object]

@@ -16,8 +16,7 @@ from typing import NamedTuple
 import pexpect
 import pytest
 
-from tests.apps.bed import free_port
-from tests.harness import INT, PROCRUN, Folder, free_base, until
+from tests.harness import INT, PROCRUN, Folder, free_base, free_port, until
 from tests.programs import need, need_module
 
 ROOT = Path(__file__).parent.parent

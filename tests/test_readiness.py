@@ -13,9 +13,8 @@ from procrun.family import Family
 from procrun.loop import Loop
 from procrun.model import Readiness
 from procrun.ready import Asked, Probe, Questions
-from tests.apps.bed import free_port
 from tests.apps.stores import Postgres, Redis
-from tests.harness import PATIENCE, PYTHON, TERM, Folder, Run, child, until
+from tests.harness import PATIENCE, PYTHON, TERM, Folder, Run, child, free_port, until
 from tests.programs import need
 
 LATE = """

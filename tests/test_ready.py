@@ -10,9 +10,9 @@ from time import sleep
 import pytest
 
 from procrun import proc
-from tests.apps.bed import APP, Bed, free_port
+from tests.apps.bed import APP, Bed
 from tests.apps.stores import Redis
-from tests.harness import PYTHON, TERM, Folder, Run, alive, child, free_base, until
+from tests.harness import PYTHON, TERM, Folder, Run, alive, child, free_base, free_port, until
 from tests.programs import need, need_module
 from tests.test_servers import APP as SERVERS
 

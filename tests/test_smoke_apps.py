@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.apps.bed import APP, Bed, free_port
-from tests.harness import INT, PYTHON, Folder, free_base
+from tests.apps.bed import APP, Bed
+from tests.harness import INT, PYTHON, Folder, free_base, free_port
 from tests.programs import need_module
 
 CHECKOUT = Path(__file__).parent.parent

@@ -5,9 +5,8 @@ import re
 
 import pytest
 
-from tests.apps.bed import free_port
 from tests.apps.stores import Redis
-from tests.harness import PATIENCE, TERM, Folder, child, until
+from tests.harness import PATIENCE, TERM, Folder, child, free_base, free_port, until
 
 LISTENER = child("listener.py", "environment")
 WORKER = "worker: " + child("polite.py", "0", "0")
@@ -24,7 +23,7 @@ def test_all_ready_is_told_with_a_table_of_who_waited_for_whom(folder: Folder) -
     redis = Redis(folder.path)
     folder.procfile(f"web: {LISTENER} $PORT", WORKER, "migrate: sleep 0.3", f"redis: {redis.command}")
     folder.write("procrun.toml", '[process.migrate]\nrun_once = true\n[process.web]\nafter = ["migrate"]\n')
-    run = folder.start("--wait", "-p", str(free_port()))
+    run = folder.start("--wait", "-p", str(free_base()))
     port = run.wait_for(r"listening on (\d+)")[1]
     run.wait_for(r"INSTANCE(.*\n){4}.*redis\.1 .*\n")
 
@@ -117,7 +116,7 @@ def test_a_crash_after_all_were_ready_is_like_any_other(folder: Folder) -> None:
 
 def test_without_wait_one_line_says_it_and_only_for_the_first_start(folder: Folder) -> None:
     folder.procfile(f"web: {LISTENER} $PORT", "job: exec sleep 60")
-    run = folder.start("-p", str(free_port()))
+    run = folder.start("-p", str(free_base()))
     run.wait_for(r"procrun +\| everything is ready after \d+\.\d\d s$")
 
     assert folder.procrun("restart").returncode == 0

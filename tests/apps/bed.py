@@ -3,12 +3,11 @@
 import json
 import os
 import shlex
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.harness import PYTHON, until
+from tests.harness import PYTHON, free_port, until
 from tests.programs import need, need_module
 
 APP = Path(__file__).parent / "sidekiq"
@@ -127,10 +126,3 @@ class Tasks(Store):
         """Jobs in the queue."""
         queue = {"celery": "celery", "rq": "rq:queue:default", "dramatiq": "dramatiq:default"}[self._kind]
         return int(self.redis("LLEN", queue))
-
-
-def free_port() -> int:
-    """A loopback port with nobody on it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,8 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.apps.bed import free_port
-from tests.harness import until
+from tests.harness import free_port, until
 from tests.programs import leave_out, need
 
 
