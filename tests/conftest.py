@@ -1,11 +1,14 @@
 """What every test gets: a folder of its own, procrun to run in it, and the proof that nothing is left behind."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import psutil
@@ -47,13 +50,29 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    """Fail a test that leaves a process behind, and end what it left."""
+    """Fail a test that leaves a process behind, and end what it left, so that the next one finds nothing of it."""
     yield
-    left = _leftovers()
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    assert not left, f"left behind: {left}"
+    if left := _leftovers():
+        told = f"left behind: {left}"
+        _end(left)
+        pytest.fail(told, pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Whatever a failed test has not closed goes with it.
+
+    Its frames live in its traceback, and the ResourceWarning of a Popen or a socket in them would fail a later test.
+    """
+    failed = item.session.testsfailed
+    result = yield
+    if item.session.testsfailed > failed:
+        for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+            sys.__dict__.pop(name, None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+    return result
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -84,15 +103,40 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
         run.finish(signal.SIGKILL)
 
 
+_MOMENT = 3.0
+"""Seconds for what has been killed to go: on a busy machine the kernel is not there at once."""
+
+
 def _leftovers() -> list[psutil.Process]:
-    """Living descendants of pytest. What has just been killed gets a moment to go."""
-    children = [child for child in psutil.Process().children(recursive=True) if _alive(child)]
-    _, alive = psutil.wait_procs(children, timeout=0.5)
-    return [child for child in alive if _alive(child)]
+    """Living descendants of pytest. What has just been killed gets a moment to go; orphans that have ended are buried.
+
+    Nobody waits for an orphan but who adopted it, and each walk through /proc, also procrun's, reads all who are there.
+    """
+    deadline = monotonic() + _MOMENT
+    while (left := _alive()) and monotonic() < deadline:
+        sleep(0.01)
+    for child in psutil.Process().children():
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(child.pid, os.WNOHANG)
+    return left
 
 
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+def _end(processes: list[psutil.Process]) -> None:
+    """Kill these, and what they start meanwhile."""
+    deadline = monotonic() + _MOMENT
+    while processes and monotonic() < deadline:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        sleep(0.01)
+        processes = _alive()
+
+
+def _alive() -> list[psutil.Process]:
+    """The descendants of pytest that have not ended."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
