@@ -38,12 +38,15 @@ _FOREIGN = (
 
 
 def pytest_configure() -> None:
-    """Orphans of the programs under test come to pytest, where they are counted; none ignores Ctrl-C.
+    """Orphans of the programs under test come to pytest, where they are counted; none ignores Ctrl-C or a hangup.
 
-    A shell without job control has what it runs in the background ignore INT, and children inherit that.
+    A shell without job control has what it runs in the background ignore INT and QUIT, and nohup has HUP ignored;
+    children inherit that.
     """
     proc.become_subreaper()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     for name in _FOREIGN:
         os.environ.pop(name, None)
 
