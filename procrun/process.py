@@ -436,9 +436,9 @@ class Process:
             self._tell("killing", self._walk.elapsed, proc.named(others))
         hit = self._signal(step.signal)
         unheard = not hit and bool(self.alive())
-        self._walk.arm(hit > 0 or unheard)
+        after = self._walk.arm(hit > 0 or unheard)
         if unheard:
-            self._tell("signal", self._walk.elapsed, f"{signal_name(step.signal)} (caught by nobody)")
+            self._tell("signal", after, f"{signal_name(step.signal)} (caught by nobody)")
         elif hit:
             if step.signal in self.spec.manners.quiet_signals:
                 self.quieted = True
@@ -448,7 +448,7 @@ class Process:
             # Heroku's words are for what was given its whole budget after TERM, or a store after its own signal.
             timeout = killed and not hurried and self._sequence[0].signal in ENDING
             what = "timeout" if timeout else "signal"
-            self._tell(what, self._walk.elapsed, signal_name(step.signal))
+            self._tell(what, after, signal_name(step.signal))
         elif not self.alive() and self._around.family.members(self.spec.name):
             self._handle(Event.GONE)  # `sudo …`: reported, not waited for
 

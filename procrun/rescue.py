@@ -144,8 +144,8 @@ class Rescue:
         """Signal it, unless that was done before: a second TERM kills the jobs of rq and dramatiq. Arm its deadline."""
         begun = self._signalled.get(dyno.name)
         if begun is None:
-            begun = monotonic()
             self._volley.fire(dyno.first.signal, dyno.leader, rows, dyno.main_only)
+            begun = monotonic()
         stop = self._stops[dyno] = _Stop(begun, dyno.first.signal)
         stop.deadline = self._loop.at(begun + dyno.first.wait, lambda: self._kill(dyno))
 

@@ -34,13 +34,17 @@ class Walk:
         self.end()
         self._steps, self._index, self._begun = steps, 0, 0.0
 
-    def arm(self, hit: bool) -> None:
-        """The step's signal is out: its wait begins; the budget counts from the first that reached somebody."""
+    def arm(self, hit: bool) -> float:
+        """The step's signal is out: its wait begins; the budget counts from the first that reached somebody.
+
+        Returns the seconds since that first one: on a busy machine time goes by until they are told.
+        """
         now = monotonic()
         if hit:
             self._begun = self._begun or now
         if self.step is not None:
             self._timer = self._loop.at(now + self.step.wait, self._due)
+        return now - self._begun if self._begun else 0.0
 
     def advance(self) -> None:
         """Go to the next step."""
