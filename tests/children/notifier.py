@@ -9,19 +9,30 @@ import socket
 import sys
 import time
 
-signal.signal(signal.SIGTERM, lambda *_: (print("asked to stop", flush=True), sys.exit(0)))
+
+def say(text: str) -> None:
+    """Not by print: a signal may come in the middle of one, and another one in its handler is a RuntimeError."""
+    os.write(1, f"{text}\n".encode())
+
+
+def stop(*_: object) -> None:
+    say("asked to stop")
+    sys.exit(0)
+
+
+signal.signal(signal.SIGTERM, stop)
 notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 notify.connect(os.environ["NOTIFY_SOCKET"])
 words = sys.argv[1:]
 
-print(f"pid={os.getpid()}", flush=True)
+say(f"pid={os.getpid()}")
 if words[:1] == ["flood"]:
-    print("flooding", flush=True)
+    say("flooding")
     while True:
         notify.send(b"STATUS=again and again")
 if words[:1] == ["ping"]:
     notify.send(b"READY=1")
-    print("ready", flush=True)
+    say("ready")
     times = int(words[2]) if len(words) > 2 else 10**9
     for _ in range(times):
         notify.send(b"WATCHDOG=1")
@@ -29,6 +40,6 @@ if words[:1] == ["ping"]:
     words = []
 for word in words:
     notify.send(word.encode())
-print("sent", flush=True)
+say("sent")
 while True:
     signal.pause()
