@@ -12,12 +12,16 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic, sleep
+from types import TracebackType
 
 from procrun import proc
 
 PROCRUN = [sys.executable, "-m", "procrun"]
 PATIENCE = 30.0
 """Seconds after which something that should happen is said not to; generous, for slow machines."""
+
+A_SECOND = r"(?:0\.9\d|[1-9]\.\d\d)"
+"""In a report of how long something took to stop that takes one: it may begin before procrun looks at the clock."""
 
 PROGRAMS = Path(__file__).parent / "children"
 PYTHON = sys.executable
@@ -90,6 +94,17 @@ class Run:
             self._news.notify_all()
 
 
+class Background(subprocess.Popen[str]):
+    """A `with` that a failure leaves does not wait for it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
+
+
 class Folder:
     """An app's folder."""
 
@@ -131,7 +146,7 @@ class Folder:
 
     def background(self, *arguments: str) -> "subprocess.Popen[str]":
         """Any command, running on."""
-        return subprocess.Popen(
+        return Background(
             [*PROCRUN, *arguments],
             cwd=self.path,
             stdin=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import HUP, INT, PROCRUN, PYTHON, QUIT, TERM, Folder, Run, alive, child, until
+from tests.harness import A_SECOND, HUP, INT, PROCRUN, PYTHON, QUIT, TERM, Folder, Run, alive, child, until
 
 IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 
@@ -69,7 +69,7 @@ def test_a_stop_waits_for_those_who_take_their_time(folder: Folder) -> None:
     run.finish(TERM)
 
     assert re.search(r"worker\.1 +\| bye", run.output)
-    assert re.search(r"worker\.1 TERM 0\.00 → gone 1\.\d\d s \(exit 0\)", run.output)
+    assert re.search(rf"worker\.1 TERM 0\.00 → gone {A_SECOND} s \(exit 0\)", run.output)
 
 
 def killed_at(run: Run, name: str) -> float:
@@ -90,8 +90,8 @@ def test_kill_comes_at_the_budget_and_never_before_while_another_floods(
 
     noted = moments(folder.path / "notes")
     lived = noted["alive"][-1] - noted["TERM"][0]
-    assert budget - 0.1 < lived < budget + 1
-    assert budget <= killed_at(run, "worker.1") < budget + 1
+    assert budget - 0.5 < lived < budget + 3  # it may have noted TERM late
+    assert budget <= killed_at(run, "worker.1") < budget + 3
 
 
 def test_a_process_that_needs_kill_is_reported_in_herokus_words(folder: Folder) -> None:
@@ -112,7 +112,7 @@ def test_all_stubborn_ones_share_one_budget(folder: Folder) -> None:
 
     run.finish(TERM)
 
-    assert all(1 <= killed_at(run, f"p{n}.1") < 2 for n in range(5))
+    assert all(1 <= killed_at(run, f"p{n}.1") < 4 for n in range(5))
 
 
 def test_whoever_is_waited_for_is_named(folder: Folder) -> None:
@@ -122,7 +122,7 @@ def test_whoever_is_waited_for_is_named(folder: Folder) -> None:
 
     run.signal(TERM)
 
-    run.wait_for(r"still waiting for worker\.1: pid \d+ \(/bin/sh -c trap.*; KILL in 1 s")
+    run.wait_for(r"still waiting for worker\.1: pid \d+ \(/bin/sh -c trap.*; KILL (?:in 1 s|now)")
     run.finish()
 
 
@@ -147,11 +147,18 @@ def test_an_echo_of_the_first_ctrl_c_is_no_second_one(folder: Folder) -> None:
     run.wait_for("ready")
 
     run.signal(INT)
-    run.wait_for("stopping")
+    until(lambda: not pending(run.pid, INT), "it has come")  # its echo must not be long in coming
     run.signal(INT)
 
     run.finish()
-    assert re.search(r"worker\.1 TERM 0\.00 → gone 1\.\d\d s \(exit 0\)", run.output)
+    assert re.search(rf"worker\.1 TERM 0\.00 → gone {A_SECOND} s \(exit 0\)", run.output)
+
+
+def pending(pid: int, number: int) -> bool:
+    """Whether a signal to a process waits to be taken."""
+    found = re.search(r"ShdPnd:\s+([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return bool(int(found[1], 16) & 1 << (number - 1))
 
 
 @pytest.mark.parametrize("number", [TERM, HUP, QUIT])
@@ -165,7 +172,7 @@ def test_a_further_signal_but_ctrl_c_does_not_hasten_anything(folder: Folder, nu
     run.signal(number)
 
     run.finish()
-    assert re.search(r"worker\.1 TERM 0\.00 → gone (0\.9|1\.\d)\d s \(exit 0\)", run.output)
+    assert re.search(rf"worker\.1 TERM 0\.00 → gone {A_SECOND} s \(exit 0\)", run.output)
 
 
 def test_a_stopped_process_is_continued_so_that_it_can_die(folder: Folder) -> None:
@@ -192,12 +199,13 @@ def test_term_reaches_every_process_of_the_session(folder: Folder) -> None:
 
 
 def test_children_that_outlive_their_leader_get_the_stop_sequence(folder: Folder) -> None:
-    folder.procfile(f"web: ({IGNORES_TERM}) & sleep 0.2; exit 5", "other: sleep 60")
+    deaf = IGNORES_TERM.replace("ready", "ready >deaf")
+    folder.procfile(f"web: ({deaf}) & until [ -e deaf ]; do sleep 0.05; done; exit 5", "other: sleep 60")
     run = folder.start("-t", "1")
 
     assert run.finish() == 5
     assert re.search(r"web\.1 ended by itself after .* exit 5", run.output)
-    assert re.search(r"web\.1 TERM 0\.00 → KILL 1\.\d\d → gone", run.output)
+    assert re.search(r"web\.1 TERM 0\.00 → KILL [1-9]\.\d\d → gone", run.output)
 
 
 def test_a_daemon_that_left_its_session_is_killed_too(folder: Folder) -> None:
@@ -222,7 +230,7 @@ def test_when_the_supervisor_is_killed_the_front_stops_everything(folder: Folder
 
     assert run.finish() == 137
     assert "the supervisor ended (killed by KILL); stopping " in run.output
-    assert re.search(r"worker\.1 TERM 0\.00 → KILL 1\.\d\d → gone 1\.\d\d s", run.output)
+    assert re.search(r"worker\.1 TERM 0\.00 → KILL [1-9]\.\d\d → gone [1-9]\.\d\d s", run.output)
     assert not any(alive(pid) for pid in pids)
 
 
@@ -235,7 +243,8 @@ def test_when_the_front_is_killed_the_supervisor_stops_everything(folder: Folder
     run.signal(signal.SIGKILL)
 
     run.wait_for("the front process is gone; stopping web.1, worker.1")
-    run.wait_for(r"worker\.1 TERM 0\.00 → KILL 1\.\d\d → gone")
+    run.wait_for(r"worker\.1 TERM 0\.00 → KILL [1-9]\.\d\d → gone")
+    run.wait_for(r"web\.1 TERM 0\.00 → gone")
     assert not any(alive(pid) for pid in pids)
     until(lambda: not list((folder.path / ".procrun").glob("*.sock")), "the supervisor takes its socket away")
 
@@ -248,7 +257,7 @@ def test_procrun_stop_ends_the_run_with_status_0(folder: Folder) -> None:
     result = folder.procrun("stop")
 
     assert result.returncode == 0
-    assert re.search(r"\d\.\d\d s  web\.1 +gone 0\.\d\d s after its first signal", result.stdout)
+    assert re.search(r"\d\.\d\d s  web\.1 +gone \d\.\d\d s after its first signal", result.stdout)
     assert run.popen.poll() == 0 or run.finish() == 0
     assert "`procrun stop` was called; stopping web.1" in run.output
 
@@ -268,15 +277,18 @@ def test_a_stopped_instance_stays_down_and_the_run_goes_on(folder: Folder) -> No
 
 
 def test_ctrl_c_while_a_crash_ends_the_run_does_not_kill_the_others(folder: Folder) -> None:
-    folder.procfile("web: sleep 0.3; exit 4", "worker: " + child("polite.py", "1.5", "0"))
+    crash = "until [ -e crash ]; do sleep 0.05; done; exit 4"
+    folder.procfile(f"web: {crash}", "worker: " + child("polite.py", "1.5", "0"))
     run = folder.start()
+    run.wait_for("ready")
+    folder.write("crash", "")
     run.wait_for("asked to stop")
 
     run.signal(INT)
 
     assert run.finish() == 4
     assert "everything is being stopped already; Ctrl-C again goes on to the next step" in run.output
-    assert re.search(r"worker\.1 TERM 0\.00 → gone 1\.\d\d s \(exit 0\)", run.output)
+    assert re.search(rf"worker\.1 TERM 0\.00 → gone {A_SECOND} s \(exit 0\)", run.output)
 
 
 def test_when_the_supervisor_is_killed_a_worker_can_still_say_and_do_what_it_must(folder: Folder) -> None:
@@ -407,7 +419,7 @@ def test_the_front_does_not_read_what_a_pipe_of_the_app_carries(folder: Folder) 
     folder.procfile(
         f"web: (trap 'exit 0' TERM; seq 1 200; echo ready >&2; sleep 60 & wait) | (trap '' TERM; {consume})"
     )
-    run = folder.start("-t", "10")
+    run = folder.start("-t", "60")
     run.wait_for("ready")
     supervisor = int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text())
 

@@ -114,9 +114,11 @@ def test_a_supervisor_that_is_killed_costs_no_job(folder: Folder, bed: Bed) -> N
 
 @pytest.mark.parametrize(("options", "first"), [((), "worker"), (("--no-order",), "redis")])
 def test_no_order_stops_redis_with_the_rest(folder: Folder, bed: Bed, options: tuple[str, ...], first: str) -> None:
-    folder.procfile("worker: " + child("polite.py", "0.5", "0"), f"redis: {bed.command}")
+    outlives = f"trap 'while redis-cli -p {bed.port} ping; do sleep 0.1; done; exit' TERM"
+    worker = f"{outlives}; echo ready; while :; do sleep 0.1; done" if options else child("polite.py", "0.5", "0")
+    folder.procfile(f"worker: {worker}", f"redis: {bed.command}")
     run = folder.start(*options)
-    run.wait_for("ready pid")
+    run.wait_for(r"worker\.1 +\| ready")
     bed.wait()
 
     run.finish(TERM)

@@ -189,7 +189,8 @@ def test_log_files_have_every_line_once_however_often_they_are_begun_anew(folder
 
 def test_a_full_disk_for_log_files_is_reported_once_and_survived(folder: Folder, small_disk: Path) -> None:
     folder.write("procrun.toml", f'log_dir = "{small_disk}"\nlog_size = "10M"\n')
-    folder.procfile("web: seq 1 20000; sleep 0.3; exit 3", "b: seq 1 20000; sleep 60")
+    written = "until [ -e written ]; do sleep 0.05; done"
+    folder.procfile(f"web: seq 1 20000; {written}; exit 3", "b: seq 1 20000; touch written; sleep 60")
 
     run = folder.start("--no-timestamp")
 
@@ -269,14 +270,13 @@ def screen(output: bytes) -> list[str]:
 def test_a_prompt_stays_the_last_row_while_others_write(folder: Folder, terminal: "pexpect.spawn[bytes]") -> None:
     folder.procfile(
         "ask: printf 'Sure? '; exec sleep 60",
-        "tick: while ! [ -e go ]; do sleep 0.02; done; for n in 1 2 3; do echo tick $n; sleep 0.1; done; sleep 60",
+        "tick: for n in 1 2 3; do until [ -e go$n ]; do sleep 0.02; done; echo tick $n; done; sleep 60",
     )
     terminal.send(b"%s start --no-timestamp --no-colour\n" % " ".join(PROCRUN).encode())
     terminal.expect(rb"ask\.1   \| Sure\? ")
 
-    (folder.path / "go").touch()
-
     for number in (1, 2, 3):
+        (folder.path / f"go{number}").touch()
         terminal.expect(rb"\r\x1b\[Ktick\.1  \| tick %d\r\nask\.1   \| Sure\? " % number)
     terminal.sendintr()
     terminal.expect(rb"tick.1: .*forced kills 0\r\n")

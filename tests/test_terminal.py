@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from tests.harness import PROCRUN, Folder, alive, child, until
+from tests.harness import A_SECOND, PROCRUN, Folder, alive, child, until
 from tests.programs import need
 
 START = " ".join([*PROCRUN, "start"])
@@ -47,7 +46,7 @@ def test_ctrl_c_stops_everything_once_and_the_shell_sees_130(folder: Folder, she
     shell.sendintr()
 
     shell.expect(r"INT received; stopping web\.1")
-    shell.expect(r"web\.1 TERM 0\.00 → gone 0\.\d\d s \(exit 0\)")
+    shell.expect(r"web\.1 TERM 0\.00 → gone \d\.\d\d s \(exit 0\)")
     shell.expect("shell> $")
     shell.sendline("echo status $?")
     shell.expect("status 130")
@@ -91,7 +90,7 @@ def test_ctrl_z_during_a_stop_is_ignored(folder: Folder, shell: "pexpect.spawn[s
     shell.send("\x1a")
 
     shell.expect("Ctrl-Z is ignored during a stop")
-    shell.expect(r"gone 1\.\d\d s")
+    shell.expect(rf"gone {A_SECOND} s")
     shell.expect("shell> $")
 
 
@@ -102,12 +101,18 @@ def test_a_closed_terminal_stops_everything(folder: Folder) -> None:
     log = folder.path / "log"
     until(lambda: log.exists() and "ready" in log.read_text(), "the child is ready")
 
-    terminal.close(force=False)  # hangs up
+    hang_up(terminal)
 
     until(lambda: not alive(pid), "the dyno is gone")
     assert "asked to stop" in log.read_text()
     terminal.wait()
     assert terminal.signalstatus == signal.SIGHUP
+
+
+def hang_up(terminal: "pexpect.spawn[str]") -> None:
+    """Close the terminal; pexpect's own close sends INT as well, and has no patience."""
+    with open(os.devnull) as null:
+        os.dup2(null.fileno(), terminal.child_fd)
 
 
 def test_a_terminal_that_is_closed_during_a_stop_hastens_nothing(folder: Folder) -> None:
@@ -119,8 +124,7 @@ def test_a_terminal_that_is_closed_during_a_stop_hastens_nothing(folder: Folder)
     terminal.sendintr()
     until(lambda: "asked to stop" in log.read_text(), "the stop has begun")
 
-    with open(os.devnull) as null:
-        os.dup2(null.fileno(), terminal.child_fd)  # hangs up; pexpect's close() sends INT as well
+    hang_up(terminal)
 
     until(lambda: not alive(pid), "the dyno is gone")
     assert "bye" in log.read_text()
@@ -190,7 +194,7 @@ def test_ctrl_c_to_what_runs_procrun_waits_for_the_whole_stop(
 
     shell.sendintr()
 
-    shell.expect(r"web\.1 TERM 0\.00 → gone (?:0\.9|1\.\d)\d s \(exit 0\)")
+    shell.expect(rf"web\.1 TERM 0\.00 → gone {A_SECOND} s \(exit 0\)")
     shell.expect("shell> $")
     assert "never" not in str(shell.before)
 
@@ -198,11 +202,11 @@ def test_ctrl_c_to_what_runs_procrun_waits_for_the_whole_stop(
 def test_below_timeout_everything_is_stopped_when_the_time_is_up(folder: Folder) -> None:
     folder.procfile("web: " + child("polite.py", "0.5", "0"))
 
-    command = [need("timeout"), "3", *PROCRUN, "start"]
-    result = subprocess.run(command, cwd=folder.path, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    run = folder.start(before=[need("timeout"), "600"])
+    run.wait_for("ready")
 
-    assert result.returncode == 124
-    assert re.search(r"web\.1 TERM 0\.00 → gone (?:0\.[4-9]|1\.\d)\d s \(exit 0\)", result.stdout)
+    assert run.finish(signal.SIGALRM) == 124  # which tells `timeout` that the time is up
+    assert re.search(r"web\.1 TERM 0\.00 → gone (?:0\.[4-9]|[1-9]\.\d)\d s \(exit 0\)", run.output)
 
 
 def test_colour_is_on_in_a_terminal(folder: Folder, shell: "pexpect.spawn[str]") -> None:
@@ -269,8 +273,11 @@ def test_a_suspended_run_can_be_stopped_from_elsewhere(folder: Folder, shell: "p
     shell.expect("ready")
     shell.send("\x1a")
     shell.expect("Stopped")
+    shell.sendline("echo front $(jobs -p)")
+    front = seen(shell, r"front (\d+)")
 
     assert folder.procrun("stop").returncode == 0
 
+    until(lambda: not alive(front), "the shell can know it")
     shell.sendline("")
     shell.expect("Done")
