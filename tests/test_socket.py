@@ -8,14 +8,16 @@ import resource
 import socket
 import struct
 import subprocess
+import tempfile
 import termios
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
-from procrun import conversation
+from procrun import conversation, ledger
 from procrun.conversation import Conversation
 from procrun.loop import Loop
 from procrun.messages import Answer, Progress, Request, Talk
@@ -80,6 +82,20 @@ def open_descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def at_rest(pid: int) -> None:
+    """Wait until nothing is to come: what it writes down of a start takes a look, and descriptors, a while later."""
+    path, since, before = Path(f"/proc/{pid}/status"), monotonic(), ""
+
+    def rests() -> bool:
+        nonlocal since, before
+        switches = "".join(re.findall(r"ctxt_switches:\s+\d+", path.read_text()))
+        if switches != before:
+            since, before = monotonic(), switches
+        return monotonic() - since > 2 * ledger.LATER
+
+    until(rests, "nothing wakes it up any more")
+
+
 def no_descriptor_more(pid: int) -> int:
     """The limit at which it gets none: the lowest number that is free (getrlimit(2))."""
     used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
@@ -115,7 +131,7 @@ def assert_well(folder: Folder, run: Run) -> None:
     run.finish(TERM)
     times = [float(at) for at in re.findall(r"web\.1 TERM [\d.]+ → KILL ([\d.]+) → gone", run.output)]
     assert times
-    assert all(0.2 <= at < 1.2 for at in times)
+    assert all(0.2 <= at < 4 for at in times)
     assert "Traceback" not in run.output
 
 
@@ -155,6 +171,7 @@ def test_a_client_that_waits_for_its_answer_is_not_hung_up_on_for_others(folder:
         for connection in busy:
             assert json.loads(rest_of(connection).splitlines()[-1])["type"] == "done"
     assert re.search(r"^web\.1 +(?:up|starting)", folder.procrun("ps").stdout, re.MULTILINE)
+    run.wait_for("ready", count=2)  # it has taken the old `go` away
     run.signal(TERM)
     folder.write("go", "")
     run.finish()
@@ -163,6 +180,7 @@ def test_a_client_that_waits_for_its_answer_is_not_hung_up_on_for_others(folder:
 def test_without_descriptors_nothing_spins_and_the_client_waits(folder: Folder) -> None:
     run, path = started(folder)
     supervisor = int(path.stem)
+    at_rest(supervisor)
     with ExitStack() as stack:
         with descriptors(supervisor, no_descriptor_more(supervisor)):
             client = stack.enter_context(connected(path))
@@ -181,6 +199,7 @@ def test_without_descriptors_nothing_spins_and_the_client_waits(folder: Folder) 
 def test_the_last_descriptor_goes_to_who_asks(folder: Folder) -> None:
     run, path = started(folder)
     supervisor = int(path.stem)
+    at_rest(supervisor)
     few = open_descriptors(supervisor)
     with connected(path) as idle:
         until(lambda: open_descriptors(supervisor) == few + 1, "it is let in")
@@ -337,10 +356,10 @@ def test_clients_that_leave_before_or_in_the_middle_of_a_reply_do_no_harm(folder
 
 
 QUIETABLE = """\
-import signal, sys, time
-signal.signal(signal.SIGTSTP, lambda *a: print("quiet", flush=True))
+import os, signal, sys
+signal.signal(signal.SIGTSTP, lambda *a: os.write(1, b"quiet\\n"))
 signal.signal(signal.SIGTERM, lambda *a: sys.exit())
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 while True:
     signal.pause()
 """
@@ -448,7 +467,7 @@ def test_another_user_who_can_connect_is_hung_up_on(folder: Folder) -> None:
     run, path = started(folder)
     path.chmod(0o666)
     for above in path.parents:
-        if above.stat().st_uid == os.getuid() and above.name.startswith(("pytest-", "popen-", "test_", ".procrun")):
+        if not above.stat().st_mode & 0o001 and Path(tempfile.gettempdir()) in above.parents:
             above.chmod(0o755)
     other = [need("setpriv"), "--reuid", "65534", "--clear-groups", need("nc"), "-N", "-v", "-U", str(path)]
 
