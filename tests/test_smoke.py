@@ -15,6 +15,12 @@ from tests.test_json import objects
 DEAF = "trap '' TERM INT; echo deaf; while :; do sleep 0.1; done"
 
 
+def deaf_app(folder: Folder, before: str = "", platform: str = "", more: str = "") -> None:
+    """An app that needs KILL, and is ready once it does not hear TERM any more."""
+    folder.write("procrun.toml", f'{platform}[process.app]\nready = {{ log = "deaf" }}\n{more}')
+    folder.procfile(f"app: {before}{DEAF}")
+
+
 def base() -> str:
     return str(free_base())
 
@@ -47,9 +53,9 @@ def test_a_good_app_passes_and_the_table_tells_of_each_process(folder: Folder) -
 
     assert run.finish() == 0
     assert re.search(r"PROCESS +READY AFTER +RESTARTS +SLOWEST STOP +MEMORY +ENDED", run.output)
-    assert re.search(r"app\.1 +0\.25 s +0 +0\.\d\d s +[\d.]+ MB +killed by TERM", run.output)
+    assert re.search(r"app\.1 +0\.25 s +0 +\d\.\d\d s +[\d.]+ MB +killed by TERM", run.output)
     assert re.search(
-        r"smoke passed after [\d.]+ s: 2 processes ready after 0\.\d\d s, slowest stop 0\.\d\d s", run.output
+        r"smoke passed after [\d.]+ s: 2 processes ready after \d\.\d\d s, slowest stop \d\.\d\d s", run.output
     )
 
 
@@ -90,14 +96,16 @@ def test_port_is_that_of_the_only_process_and_of_nobody_where_there_are_several_
 
 
 def test_each_restart_is_of_everything_and_the_slowest_stop_is_told(folder: Folder) -> None:
-    folder.procfile("app: exec sleep 60", f"worker: {child('polite.py', '0.3', '0')}")
+    folder.write("procrun.toml", '[process.worker]\nready = { log = "ready" }\n')
+    folder.procfile("app: exec sleep 60", f"worker: {child('polite.py', '1', '0')}")
 
     found = verdict(folder, "--for", "0.1", "--restarts", "2")
 
     processes = found["processes"]
     assert isinstance(processes, list)
     assert (found["status"], [row["restarts"] for row in processes]) == (0, [2, 2])
-    assert processes[0]["slowest_stop"] < 0.3 <= processes[1]["slowest_stop"] < 9
+    assert processes[0]["slowest_stop"] < processes[1]["slowest_stop"]
+    assert 0.9 < processes[1]["slowest_stop"] < 9
 
 
 def test_json_has_lines_and_events_and_the_verdict_at_its_end(folder: Folder) -> None:
@@ -179,7 +187,7 @@ def test_a_process_that_ends_before_it_is_ready_fails_with_20_and_its_last_lines
 
     assert run.finish() == 20
     told = run.output[run.output.index("PROCESS") :]
-    assert re.search(r"crash: app\.1 ended by itself after 0\.\d\d s: exit 3\n.*\|     no database\n", told)
+    assert re.search(r"crash: app\.1 ended by itself after \d\.\d\d s: exit 3\n.*\|     no database\n", told)
     assert "smoke failed after" in told
     assert "; exit 20\n" in told
     assert "| never" not in run.output
@@ -210,7 +218,7 @@ def test_a_crash_is_one_whatever_its_policy_says(folder: Folder, setting: str) -
 def test_a_command_that_ignores_term_is_killed_at_its_budget_when_the_app_has_crashed(folder: Folder) -> None:
     folder.procfile("app: while ! test -e go; do sleep 0.05; done; exit 1")
 
-    found = verdict(folder, "-t", "0.3", "--", f"touch go; {DEAF}")
+    found = verdict(folder, "-t", "0.3", "--", DEAF.replace("echo deaf", "touch go"))
 
     assert (found["status"], kinds(found)) == (20, [("crash", "app.1")])
     assert found["command"]["ended"] == "killed by KILL (stopped)"  # type: ignore[index]
@@ -221,7 +229,7 @@ def test_a_process_that_is_not_ready_in_time_fails_with_124(folder: Folder) -> N
     folder.write("redis-server", "#!/bin/sh\necho loading\nexec sleep 60\n").chmod(0o755)
     folder.procfile("app: exec sleep 60", "redis: ./redis-server")
 
-    found = verdict(folder, "--ready-within", "0.6", "--", "echo never")
+    found = verdict(folder, "--ready-within", "2", "--", "echo never")
 
     assert (found["status"], found["ready_after"]) == (124, None)
     assert sorted(kinds(found)) == [("not ready", "app.1"), ("not ready", "redis.1")]
@@ -229,7 +237,7 @@ def test_a_process_that_is_not_ready_in_time_fails_with_124(folder: Folder) -> N
 
 
 def test_a_process_that_does_not_answer_in_its_own_time_fails_with_124(folder: Folder) -> None:
-    folder.write("procrun.toml", '[process.app]\nready = { command = "exit 1", within = 0.5 }\n')
+    folder.write("procrun.toml", '[process.app]\nready = { command = "exit 1", within = 2 }\n')
     folder.procfile("app: echo booting; exec sleep 60", "worker: exec sleep 60")
 
     found = verdict(folder, "--", "echo never")
@@ -297,7 +305,7 @@ def test_a_pattern_that_takes_for_ever_has_not_passed(folder: Folder) -> None:
 
 
 def test_a_process_that_has_to_be_killed_fails_with_23(folder: Folder) -> None:
-    folder.procfile(f"app: {DEAF}")
+    deaf_app(folder)
 
     found = verdict(folder, "-t", "0.3", "--for", "0.1")
 
@@ -305,7 +313,7 @@ def test_a_process_that_has_to_be_killed_fails_with_23(folder: Folder) -> None:
 
 
 def test_a_process_that_has_to_be_killed_for_a_restart_fails_with_25(folder: Folder) -> None:
-    folder.procfile(f"app: {DEAF}")
+    deaf_app(folder)
 
     found = verdict(folder, "-t", "0.3", "--for", "0.1", "--restarts", "1")
 
@@ -313,8 +321,7 @@ def test_a_process_that_has_to_be_killed_for_a_restart_fails_with_25(folder: Fol
 
 
 def test_a_quiet_worker_on_a_server_that_has_to_be_killed_fails_too(folder: Folder) -> None:
-    folder.write("procrun.toml", 'platform = "server"\n[process.app]\nstop_sequence = "tstp, 0.1, term, 0.2, kill"\n')
-    folder.procfile(f"app: trap '' TSTP; {DEAF}")
+    deaf_app(folder, "trap '' TSTP; ", 'platform = "server"\n', 'stop_sequence = "tstp, 0.1, term, 0.2, kill"\n')
 
     found = verdict(folder, "--for", "0.1")
 
@@ -346,7 +353,7 @@ def test_a_port_that_is_open_at_the_end_fails_with_24(folder: Folder) -> None:
 
 
 def test_what_happened_first_decides_and_all_is_told(folder: Folder) -> None:
-    folder.procfile(f"app: echo panic; {DEAF}")
+    deaf_app(folder, "echo panic; ")
 
     found = verdict(folder, "-t", "0.3", "--fail-on-log", "panic", "--", "exit 1")
 
@@ -399,10 +406,11 @@ def test_no_control_verb_finds_it_and_nothing_is_written_beside_the_procfile(fol
 def test_two_at_the_same_instant_get_ports_of_their_own(folder: Folder) -> None:
     folder.procfile(f"app: {child('listener.py', 'environment')}", "worker: exec sleep 60")
     folder.write(".env", f"PORT={free_base(600)}\n")
-    runs = [folder.start("--for", "0.2", verb="smoke") for _ in range(3)]
+    runs = [folder.start("--", "until [ -e go ]; do sleep 0.05; done", verb="smoke") for _ in range(3)]
 
-    assert [run.finish() for run in runs] == [0, 0, 0]
     assert len({run.wait_for(r"listening on (\d+)")[1] for run in runs}) == 3
+    folder.write("go", "")
+    assert [run.finish() for run in runs] == [0, 0, 0]
 
 
 def test_a_port_of_p_that_is_taken_is_refused(folder: Folder) -> None:
