@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -35,20 +36,25 @@ class Run:
         self.pid = popen.pid
         self._dropped = re.compile(rb"(?m)^.*%b.*\n" % dropping.encode()) if dropping else None
         self._output = bytearray()
+        self._rest = b""
         self._news = threading.Condition()
         self._ended = False
+        assert popen.stdout is not None
+        os.set_blocking(popen.stdout.fileno(), False)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     @property
     def output(self) -> str:
-        """Everything so far, stdout and stderr."""
-        return self._output.decode(errors="surrogateescape")
+        """Everything so far, stdout and stderr: what procrun told before it answered a client is there."""
+        return self.raw.decode(errors="surrogateescape")
 
     @property
     def raw(self) -> bytes:
         """The same as bytes."""
-        return bytes(self._output)
+        with self._news:
+            self._take()
+            return bytes(self._output)
 
     def wait_for(self, pattern: str, count: int = 1) -> re.Match[str]:
         """Wait until a line matches `pattern` for the `count`th time."""
@@ -81,17 +87,28 @@ class Run:
     def _read(self) -> None:
         assert self.popen.stdout is not None
         with self.popen.stdout as stream:
-            rest = b""
-            while data := os.read(stream.fileno(), 1024 * 1024):
-                if self._dropped:
-                    data, newline, rest = (rest + data).rpartition(b"\n")
-                    data = self._dropped.sub(b"", data + newline)
+            some = select.poll()
+            some.register(stream, select.POLLIN)
+            while not self._ended:
+                some.poll()
                 with self._news:
-                    self._output += data
-                    self._news.notify_all()
-        with self._news:
-            self._ended = True
-            self._news.notify_all()
+                    self._take()
+
+    def _take(self) -> None:
+        """Take what the pipe holds; by whoever comes first, the reader or who asks what there is."""
+        if self._ended:
+            return
+        assert self.popen.stdout is not None
+        try:
+            data = os.read(self.popen.stdout.fileno(), 1024 * 1024)
+        except BlockingIOError:
+            return
+        self._ended = not data
+        if self._dropped:
+            data, newline, self._rest = (self._rest + data).rpartition(b"\n")
+            data = self._dropped.sub(b"", data + newline)
+        self._output += data
+        self._news.notify_all()
 
 
 class Background(subprocess.Popen[str]):
