@@ -71,9 +71,11 @@ def find(root: str, names: Sequence[str]) -> list[tuple[Run, list[str]]]:
     meant does not say what it has.
     """
     there, faults = _look(root)
-    if not there and not faults and await_start(root, HELLO_TIMEOUT):
+    missing = _missing(names, there)
+    if not faults and (missing or not there):  # a start may be under way, or was when we looked
+        await_start(root, HELLO_TIMEOUT)
         there, faults = _look(root)
-    missing = [name for name in names if not any(run.holds(name) for run in there)]
+        missing = _missing(names, there)
     if faults and (missing or not names):
         raise faults[0]
     if not there:
@@ -162,6 +164,10 @@ def _look(root: str) -> tuple[list[Run], list[ControlError]]:
             if isinstance(welcome, Welcome):
                 found.append(Run(path, welcome.pid, welcome.since, welcome.states))
     return found, faults
+
+
+def _missing(names: Sequence[str], there: Sequence[Run]) -> list[str]:
+    return [name for name in names if not any(run.holds(name) for run in there)]
 
 
 def _connect(connection: socket.socket, path: str) -> None:

@@ -73,9 +73,8 @@ def lock(folder: str) -> BinaryIO:
     return file
 
 
-def await_start(root: str, patience: float) -> bool:
-    """Wait for a `start` that is under way to open its socket, at most `patience` seconds; whether there was one."""
-    there = False
+def await_start(root: str, patience: float) -> None:
+    """Wait for a `start` that is under way to open its socket, at most `patience` seconds."""
     end = monotonic() + patience
     for folder in folders(root):
         try:
@@ -84,11 +83,9 @@ def await_start(root: str, patience: float) -> bool:
             continue
         try:
             while not _free(handle) and monotonic() < end:
-                there = True
                 sleep(START_LOOKED_AT)
         finally:
             os.close(handle)
-    return there
 
 
 def sockets(root: str) -> list[str]:

@@ -512,19 +512,25 @@ def test_one_suspended_run_does_not_keep_from_another(folder: Folder) -> None:
     worker.finish(TERM)
 
 
-def test_a_command_waits_for_a_start_that_is_under_way(folder: Folder) -> None:
-    folder.procfile("web: exec sleep 1000")
-    run = folder.start()
-    until(lambda: folder.procrun("ps").returncode == 0, "it serves")
-    socket_ = next((folder.path / ".procrun").glob("*.sock"))
+@pytest.mark.parametrize("beside", [(), ("worker",)], ids=["alone", "beside another"])
+def test_a_command_waits_for_a_start_that_is_under_way(folder: Folder, beside: tuple[str, ...]) -> None:
+    folder.procfile("web: exec sleep 1000", "worker: exec sleep 1000")
+    run = folder.start("web")
+    supervisor = supervisor_of(run)
+    socket_ = folder.path / ".procrun" / f"{supervisor}.sock"
+    others = [folder.start(name) for name in beside]
+    for other in others:
+        other.wait_for("started")
+    until(lambda: len(rundir.sockets(str(folder.path))) == 1 + len(others), "all serve")
     with (folder.path / ".procrun/lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         hidden = socket_.rename(socket_.with_suffix(".hidden"))  # as if it were not there yet
-        asked = folder.background("ps")
-        until(lambda: str(folder.path / ".procrun/lock") in opened(asked.pid), "ps waits for the lock")
+        asked = folder.background("restart", "web")
+        until(lambda: str(folder.path / ".procrun/lock") in opened(asked.pid), "it waits for the lock")
         hidden.rename(socket_)
 
     output, _ = asked.communicate(timeout=30)
     assert asked.returncode == 0
     assert "web.1" in output
-    run.finish(TERM)
+    for each in (run, *others):
+        each.finish(TERM)
