@@ -274,6 +274,11 @@ def opened(pid: int) -> set[str]:
     return found
 
 
+def is_read(supervisor: int, pipe: int) -> bool:
+    """Whether its loop watches this pipe (proc_pid_fdinfo(5)): it does not while it holds the writer back."""
+    return any(f" ino:{pipe:x} " in text.read_text() for text in Path(f"/proc/{supervisor}/fdinfo").iterdir())
+
+
 def kill_both(run: Run) -> None:
     """Kill front and supervisor at the same instant, so that neither can do anything about the other's death."""
     both = [run.pid, run.supervisor()]

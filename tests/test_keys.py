@@ -4,13 +4,12 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pexpect
 import pytest
 
 from procrun import proc
-from tests.harness import PROCRUN, Folder, until
+from tests.harness import PROCRUN, Folder, is_read, until
 from tests.test_attach import TERMINAL, modes
 
 START = " ".join([*PROCRUN, "start", "--no-colour"])
@@ -28,22 +27,17 @@ def shell(folder: Folder) -> Iterator["pexpect.spawn[str]"]:
 
 
 @pytest.fixture
-def terminal(folder: Folder) -> Iterator["pexpect.spawn[bytes]"]:
+def terminal(folder: Folder) -> Iterator["pexpect.spawn[str]"]:
     """`procrun start` on a terminal of its own, which reads only where the test does."""
     folder.procfile("a: while ! [ -e go ]; do sleep 0.05; done; yes | head -n 3000000; touch done; sleep 1000")
-    spawned = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start"], cwd=str(folder.path), timeout=30)
+    spawned = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start"], **TERMINAL, cwd=str(folder.path))
     yield spawned
     spawned.close(force=True)
 
 
 def foreground(shell: "pexpect.spawn[str]") -> None:
     """Wait until `fg` has taken effect: it tells the command before, and a key would be the shell's."""
-    until(lambda: os.tcgetpgrp(shell.child_fd) != os.getpgid(shell.pid), "the job is in the foreground")
-
-
-def is_read(supervisor: int, pipe: int) -> bool:
-    """Whether its loop watches this pipe (proc_pid_fdinfo(5)): it does not while it holds the writer back."""
-    return any(f" ino:{pipe:x} " in text.read_text() for text in Path(f"/proc/{supervisor}/fdinfo").iterdir())
+    until(lambda: os.tcgetpgrp(shell.child_fd) != os.getpgid(shell.pid or 0), "the job is in the foreground")
 
 
 def stop(shell: "pexpect.spawn[str]") -> None:
@@ -165,8 +159,8 @@ def test_the_prompt_of_who_is_muted_stands_no_more(folder: Folder, shell: "pexpe
     stop(shell)
 
 
-def test_muted_means_no_longer_held_back(folder: Folder, terminal: "pexpect.spawn[bytes]") -> None:
-    """That a terminal takes no more cannot be seen from outside: its own buffers are moved up behind a writer's back."""
+def test_muted_means_no_longer_held_back(folder: Folder, terminal: "pexpect.spawn[str]") -> None:
+    """That a terminal takes no more cannot be seen from outside: its buffers are moved up behind a writer's back."""
     terminal.expect(r"a\.1 started, pid (\d+)")
     assert isinstance(terminal.match, re.Match)
     instance = int(terminal.match[1])
