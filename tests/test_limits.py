@@ -16,6 +16,7 @@ import pytest
 from procrun.loop import Loop
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, Run, alive, until
 from tests.programs import leave_out, need
+from tests.test_events import clients
 
 LEFT_WITH = "procrun: no file descriptor is left"
 
@@ -58,7 +59,7 @@ def limit(pid: int, count: int) -> None:
 
 
 def all_in_use(pid: int) -> None:
-    """Leave a process that is done with its start no descriptor below its soft limit."""
+    """Leave a process that is done with its start no descriptor below its soft limit, until it closes one."""
     lowest = next(number for number in range(1000) if not os.path.lexists(f"/proc/{pid}/fd/{number}"))
     limit(pid, lowest)
 
@@ -165,10 +166,11 @@ def test_clients_take_no_descriptor_that_the_run_needs(folder: Folder) -> None:
 @pytest.mark.parametrize("both", [False, True], ids=["supervisor", "both"])
 @pytest.mark.parametrize("event", ["leader killed", "TERM"])
 def test_without_descriptors_nobody_is_taken_for_gone(folder: Folder, event: str, both: bool) -> None:
-    folder.procfile("web: sleep 1000", "pair: sleep 1000 & wait; true")
+    folder.procfile("job: sleep 1000", "pair: sleep 1000 & wait; true")  # no web: to ask one takes descriptors
     run = start(folder, [])
     run.wait_for("started, pid", 2)
     assert folder.procrun("ps").returncode == 0
+    until(lambda: not clients(folder), "that client's descriptor is closed")
     pair = leaders(run)[1]
     until(lambda: children(pair), "the child of the pair")
     everybody = [*leaders(run), *children(pair)]
@@ -236,10 +238,13 @@ def test_look_without_a_descriptor_is_an_error_and_no_answer(look: str) -> None:
 
 
 def processes(count: int) -> list[str]:
-    """Words that let what follows have so many processes, by a user who has no others (the limit binds no root)."""
+    """Words that let what follows have so many processes, by a user who has no others (the limit binds no root).
+
+    Whoever runs these tests at the same time has another.
+    """
     if os.geteuid() != 0:
         leave_out("a user of its own for a limit of processes takes root")
-    user = "61234"
+    user = str(100_000 + os.getpid())
     names = ["--reuid", user, "--regid", user, "--clear-groups"]
     # The interpreter and the test's folder may be root's own to read.
     able = ["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]
@@ -381,7 +386,7 @@ def test_clock_set_back_and_forward_changes_no_deadline_and_no_uptime(folder: Fo
     told = [float(found) for found in re.findall(r"ran ([\d.]+) s, restarts 0", run.output)]
     assert len(told) == 2 and all(0 < ran < monotonic() - began + 1 for ran in told)
     stamps = [int(found) for found in re.findall(r"^(\d\d):", run.output, re.MULTILINE)]
-    assert len(set(stamps)) == 3  # the lines have the time of the clock as it was, and stand in their order
+    assert len(set(stamps)) >= 3  # the lines have the time of the clock as it was (a full hour may strike, too)
 
 
 def frozen_by_signal(pids: list[int]) -> Callable[[], None]:
