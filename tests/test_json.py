@@ -14,6 +14,7 @@ from procrun.jsonlines import lines_as_json
 from procrun.wording import _STEPS
 from tests.disks import small_disk
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, until
+from tests.test_events import watched
 
 __all__ = ["small_disk"]
 
@@ -125,6 +126,7 @@ def test_what_could_not_be_shown_is_an_object_in_its_place(folder: Folder, small
     assert run.stderr is not None
     said = run.stderr.readline()
     until((folder.path / "full").exists, "all is written")
+    until(lambda: '"2000"' in folder.procrun("logs", "web", "-n", "1", "--json").stdout, "all of it is read")
     (small_disk / "other").unlink()
     (folder.path / "room").touch()
     said += run.communicate(timeout=30)[1]
@@ -142,19 +144,25 @@ def test_logs_and_events_have_the_same_schema(folder: Folder) -> None:
     folder.procfile(r"web: printf 'caf\351\n'; echo err >&2; exec sleep 60")
     run = folder.start("--json")
     run.wait_for('"running"')
-    until(lambda: list((folder.path / ".procrun").glob("*.sock")), "there is a socket")
-    events = subprocess.Popen([*PROCRUN, "events", "--json"], cwd=folder.path, stdout=subprocess.PIPE)
-    follower = subprocess.Popen([*PROCRUN, "logs", "-f", "--json"], cwd=folder.path, stdout=subprocess.PIPE)
-    logs = subprocess.run([*PROCRUN, "logs", "--json"], cwd=folder.path, capture_output=True, check=True)
-    assert folder.procrun("restart", "web").returncode == 0
-    run.finish(TERM)
+    run.wait_for('"caf')
+    run.wait_for('"err"')
+    with watched(folder, "--json") as events:
+        follower = folder.background("logs", "-f", "--json")
+        assert follower.stdout is not None
+        first = follower.stdout.readline()  # it is connected
+        logs = subprocess.run([*PROCRUN, "logs", "--json"], cwd=folder.path, capture_output=True, check=True)
+        assert folder.procrun("restart", "web").returncode == 0
+        run.wait_for('"err"', count=2)
+        run.finish(TERM)
+        heard = objects(events.communicate(timeout=30)[0].encode())
 
     assert [line for line in objects(run.raw) if "text" in line][:3] == objects(logs.stdout)
-    heard = objects(events.communicate(timeout=30)[0])
     told = [{**line, "time": ""} for line in objects(run.raw) if "event" in line]
     assert [{**line, "time": ""} for line in heard] == told[-len(heard) :]
     assert "restarted" in [line["event"] for line in heard]
-    assert texts(objects(follower.communicate(timeout=30)[0]), stream="stderr") == ["err", "err"]
+    with follower:
+        followed = first + follower.stdout.read()
+    assert texts(objects(followed.encode()), stream="stderr") == ["err", "err"]
 
 
 def test_every_event_is_in_the_schema() -> None:

@@ -41,7 +41,7 @@ def started(folder: Folder, *lines: str, ready: str = "ready") -> Run:
 
 
 def test_logs_are_exactly_what_the_stream_showed(folder: Folder) -> None:
-    run = started(folder, r"web: seq 1 3000; printf 'caf\351\tx\r\n\n'; echo ready; sleep 60", "b: echo ready; sleep 9")
+    run = started(folder, r"web: seq 1 3000; printf 'caf\351\tx\r\n\n'; echo ready; sleep 60", "b: echo ready; cat")
     shown = run.raw
     logged = subprocess.run([*PROCRUN, "logs"], cwd=folder.path, capture_output=True, check=True).stdout
 
@@ -156,13 +156,21 @@ def numbers(output: str) -> list[int]:
     return [int(text.split()[1]) for text in texts(output) if text.startswith("line ")]
 
 
+def further(run: Run) -> None:
+    """Wait until the counter is a good way on."""
+    run.wait_for(f"line {numbers(run.output)[-1] + 200}$")
+
+
 def test_follow_goes_on_without_a_gap_until_the_run_is_over(folder: Folder) -> None:
     run = started(folder, f"web: echo ready; {COUNTING}")
-    follower = folder.background("logs", "-f", "web", "-n", "5")
-    run.wait_for("line 300$")
+    run.wait_for("line 10$")
+    with folder.background("logs", "-f", "web", "-n", "5") as follower:
+        assert follower.stdout is not None and follower.stderr is not None
+        first = follower.stdout.readline()
+        further(run)
 
-    run.finish(TERM)
-    stdout, stderr = follower.communicate(timeout=30)
+        run.finish(TERM)
+        stdout, stderr = first + follower.stdout.read(), follower.stderr.read()
 
     assert (follower.returncode, stderr) == (0, "")
     seen = numbers(stdout)
@@ -229,10 +237,11 @@ def test_who_reads_slowly_is_told_what_he_missed(folder: Folder) -> None:
     (folder.path / "go").touch()
     run.wait_for(r"\| end$")
     follower.send_signal(signal.SIGCONT)
-    run.finish(TERM)  # it gets half a second for the rest
-    stdout, _ = follower.communicate(timeout=30)
+    lines = [line.rstrip("\n") for line in iter(follower.stdout.readline, "end\n")]
+    run.finish(TERM)
+    follower.communicate(timeout=30)
 
-    lines = stdout.splitlines()
+    stdout = "\n".join(lines)
     missed = sum(int(found.replace(",", "")) for found in re.findall(r"procrun: ([\d,]+) bytes of web.1 were", stdout))
     got = sum(len(line) + 1 for line in lines if line == block)
     assert missed > 0
@@ -384,11 +393,13 @@ def test_following_goes_from_files_to_the_run_without_a_gap(folder: Folder) -> N
     folder.write("procrun.toml", WITH_FILES)
     run = started(folder, f"web: echo ready; {COUNTING}")
     run.wait_for("line 100$")
-    follower = folder.background("logs", "-f", "web", "-n", "50")
-    run.wait_for("line 500$")
+    with folder.background("logs", "-f", "web", "-n", "50") as follower:
+        assert follower.stdout is not None
+        first = follower.stdout.readline()
+        further(run)
 
-    run.finish(TERM)
-    stdout, _ = follower.communicate(timeout=30)
+        run.finish(TERM)
+        stdout = first + follower.stdout.read()
 
     seen = numbers(stdout)
     assert all(second == first + 1 for first, second in pairwise(seen))
