@@ -142,12 +142,12 @@ def test_more_than_the_quota_is_told_again_and_again_and_the_dyno_goes_on(folder
     folder.procfile(f"worker: {hog(folder, 60)}")
     folder.write("procrun.toml", 'platform = "heroku"\n[process.worker]\nmemory = "50M"\n')
     run = folder.start()
+    run.wait_for(r"mem=6\dM\(1[23]\d\.\d%\)$")  # not all of it may be there at a first look
     run.wait_for(r"Error R14", count=2)
     run.finish(TERM)
 
     lines = re.findall(r"heroku\[worker\.1\]: (Process running|Error)(.*)", run.output)
     assert [kind for kind, _ in lines[:4]] == ["Process running", "Error", "Process running", "Error"]
-    assert re.fullmatch(r" mem=6\dM\(1[23]\d\.\d%\)", lines[0][1])
     assert lines[1][1] == " R14 (Memory quota exceeded)"
     assert run.output.count("worker.1 started") == 1
 
@@ -159,9 +159,10 @@ def test_twice_the_quota_is_kill_and_a_crash(folder: Folder) -> None:
     run.wait_for(r"worker\.1 started", count=2)
     run.finish(TERM)
 
-    lines = re.findall(r"heroku\[worker\.1\]: (.*)", run.output)[2:7]
-    assert re.fullmatch(r"Process running mem=1[12]\dM\(2[2-4]\d\.\d%\)", lines[0])
-    assert lines[1:] == [
+    told = re.findall(r"heroku\[worker\.1\]: (.*)", run.output)
+    end = told.index("Error R15 (Memory quota vastly exceeded)")  # a first look may have found a part of it: R14
+    assert re.fullmatch(r"Process running mem=1[012]\dM\(2[0-4]\d\.\d%\)", told[end - 1])
+    assert told[end : end + 4] == [
         "Error R15 (Memory quota vastly exceeded)",
         "Stopping process with SIGKILL",
         "Process exited with status 137",
@@ -209,12 +210,13 @@ def test_it_is_an_event(folder: Folder) -> None:
     folder.procfile(f"worker: {hog(folder, 60)}", f"big: {hog(folder, 110)}")
     folder.write("procrun.toml", '[process.worker]\nmemory = "50M"\n[process.big]\nmemory = "50M"\nessential = false\n')
     run = folder.start("--json")
-    run.wait_for('"event":"memory"')
+    run.wait_for('"event":"memory","instance":"worker.1"|"instance":"worker.1".*"event":"memory"')
     run.wait_for('"event":"memory-kill"')
     run.finish(TERM)
 
     events = [json.loads(line) for line in run.output.splitlines() if '"event":"memory' in line]
-    assert {event["event"]: event["instance"] for event in events} == {"memory": "worker.1", "memory-kill": "big.1"}
+    told = {(event["event"], event["instance"]) for event in events} - {("memory", "big.1")}  # a part of it, at first
+    assert told == {("memory", "worker.1"), ("memory-kill", "big.1")}
     assert all(re.fullmatch(r"\d+M\(\d+\.\d%\)", event["detail"]) for event in events)
 
 
