@@ -90,22 +90,28 @@ def test_a_prompt_without_newline_is_shown_after_a_while(folder: Folder) -> None
 
 
 def test_a_line_written_in_two_halves_stays_one_line(folder: Folder) -> None:
-    folder.procfile("web: printf 'compiling '; sleep 0.6; echo done; exec sleep 60")
+    folder.procfile("web: printf 'compiling '; while ! [ -e go ]; do sleep 0.05; done; echo done; exec sleep 60")
 
     run = folder.start()
     run.wait_for(r"compiling $")
+    folder.write("go", "")
 
     run.wait_for(r"web\.1 +\| compiling done$")
     run.finish(TERM)
 
 
 def test_a_shown_prompt_that_others_interrupt_is_shown_whole_when_finished(folder: Folder) -> None:
-    go = "while ! [ -e go ]; do sleep 0.05; done"
+    wait = "while ! [ -e {} ]; do sleep 0.05; done"
     folder.procfile(
-        f"a: printf 'half '; {go}; echo whole; exec sleep 60", "b: sleep 0.6; echo other; touch go; sleep 60"
+        f"a: printf 'half '; {wait.format('go')}; echo whole; exec sleep 60",
+        f"b: {wait.format('shown')}; echo other; exec sleep 60",
     )
 
     run = folder.start()
+    run.wait_for(r"a\.1 +\| half $")
+    folder.write("shown", "")
+    run.wait_for(r"b\.1 +\| other$")
+    folder.write("go", "")
 
     run.wait_for(r"a\.1 +\| half whole$")
     assert re.search(rf"(?m)^{TIME}b\.1 +\| other$", run.output)

@@ -128,7 +128,7 @@ def test_a_stop_ends_the_wait_for_the_next_start(folder: Folder) -> None:
     config(folder, 'restart = "always"')
     run = folder.start()
     run.wait_for(r"worker\.1 starts again in 1\.60 s")
-    assert states(folder)["worker.1"] == "crashed"
+    until(lambda: states(folder)["worker.1"] == "crashed", "it waits, this time or the next")
 
     folder.procrun("stop", "worker")
 

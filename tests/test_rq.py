@@ -1,5 +1,6 @@
 """RQ, whose jobs run in a child with a process group of its own: it ends with its worker, well or by KILL."""
 
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -49,7 +50,7 @@ def test_kill_reaches_the_work_horse_in_its_own_group(folder: Folder, tasks: Tas
 
     run.finish(TERM)
 
-    assert "worker.1 TERM 0.00 → KILL 2.0" in run.output
+    assert re.search(r"worker\.1 TERM 0\.00 → KILL [2-6]\.\d\d", run.output)
     assert not alive(job_pid(tasks))
     assert tasks.jobs("done") == set()
     row("rq", version("rq"), "local", "1 job of 30 s", "stop", "KILL at the budget reaches the work horse: 1 lost")
