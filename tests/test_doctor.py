@@ -27,8 +27,15 @@ def killed(folder: Folder, *lines: str, ready: int = 1, arguments: tuple[str, ..
     folder.procfile(*lines)
     run = folder.start(*arguments)
     run.wait_for("ready", count=ready)
+    until_written_down(folder, run)
     kill_both(run)
     return run
+
+
+def until_written_down(folder: Folder, run: Run) -> None:
+    """Wait for its record: that comes behind the start, so a process may be ready before there is one."""
+    dynos = [f"dyno {name} {pid}-" for name, pid in re.findall(r"(\S+) started, pid (\d+)", run.output)]
+    until(lambda: all(dyno in recorded(folder) for dyno in dynos), "all that was started is written down")
 
 
 def told(run: Run, pattern: str) -> int:
@@ -215,6 +222,7 @@ def test_a_living_run_beside_a_dead_one_is_not_touched(folder: Folder) -> None:
     living, dead = folder.start("worker"), folder.start("web")
     for run in (living, dead):
         run.wait_for("ready")
+        until_written_down(folder, run)
     kill_both(dead)
 
     assert [row["name"] for row in found(folder)["found"]] == ["web.1"]
@@ -408,8 +416,10 @@ def test_a_run_in_another_container_is_judged_by_its_lock(folder: Folder) -> Non
         stderr=subprocess.STDOUT,
     )
     run = Run(inside)
+    folder.runs.append(run)
     run.wait_for("ready")
-    until(lambda: list((folder.path / ".procrun").glob("*.sock")), "its socket is there")
+    until(lambda: "dyno web.1 " in recorded(folder), "its record is there")
+    until(lambda: folder.procrun("ps").returncode == 0, "its socket is there")
 
     assert folder.procrun("doctor", "--clean").returncode == 0
     assert "dyno web.1 " in recorded(folder)
