@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pexpect
 import pytest
 
-from tests.harness import PYTHON, TERM, Folder, Run, child, free_base, until
+from tests.harness import PATIENCE, PYTHON, TERM, Folder, Run, child, free_base, until
 from tests.test_limits import children, frozen_by_cgroup, frozen_by_signal
 from tests.test_terminal import START, seen, shell, state
 from tests.test_watchdog import pause, states
@@ -42,16 +42,25 @@ def answer(number):
     return 200
 
 mode = sys.argv[1]
-signal.signal(signal.SIGTERM, lambda *_: (print("asked to stop", flush=True), time.sleep(stopping), os._exit(0)))
-stopping = float(sys.argv[2]) if len(sys.argv) > 2 else 0
+
+def stop(*_):
+    print("asked to stop", flush=True)
+    lock.acquire()
+    while len(sys.argv) > 2 and not os.path.exists(sys.argv[2]):
+        time.sleep(0.02)
+    os._exit(0)
+
+signal.signal(signal.SIGTERM, stop)
 print(f"pid={os.getpid()}", flush=True)
 server = http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Server)
 print("listening", flush=True)
 server.serve_forever()
 """
-"""Serves one request at a time, and says when it is asked."""
+"""Serves one request at a time, and says when it is asked. Told to stop it waits for a file, where one is named."""
 
-HTTP = 'alive = { http = "/health", every = 0.2, within = 0.5, failures = 2 }'
+HTTP = 'alive = { http = "/health", every = 0.2, within = 1, failures = 2 }'
+PATIENT = 'alive = { http = "/health", every = 0.1, within = 20, failures = 2 }'
+"""An answer that is late, as on a busy machine, is none that is missed."""
 
 
 def serving(folder: Folder, mode: str, *lines: str, arguments: tuple[str, ...] = ()) -> Run:
@@ -72,7 +81,7 @@ def test_a_server_that_stands_still_is_restarted(folder: Folder) -> None:
     os.kill(int(run.wait_for(r"pid=(\d+)")[1]), signal.SIGSTOP)
 
     run.wait_for(
-        rf"web\.1 hangs: GET http://127\.0\.0\.1:{port}/health gave no answer in 0\.5 s, 2 times; "
+        rf"web\.1 hangs: GET http://127\.0\.0\.1:{port}/health gave no answer in 1 s, 2 times; "
         r"restarting: TERM now, KILL after 10 s$"
     )
     run.wait_for(r"web\.1 +\| asked to stop")
@@ -82,18 +91,18 @@ def test_a_server_that_stands_still_is_restarted(folder: Folder) -> None:
 
 
 def test_a_server_in_a_deadlock_is_killed_and_restarted(folder: Folder) -> None:
-    """Python runs no handler while its main thread waits for a lock."""
+    """Whoever handles TERM waits for the same lock."""
     run = serving(folder, "deadlock", arguments=("-t", "1"))
 
-    run.wait_for(r"web\.1 hangs: GET \S+ gave no answer in 0\.5 s, 2 times")
+    run.wait_for(r"web\.1 hangs: GET \S+ gave no answer in 1 s, 2 times")
 
-    run.wait_for(r"web\.1 TERM 0\.00 → (KILL 1\.\d\d → )?gone")
+    run.wait_for(r"web\.1 TERM 0\.00 → KILL [1-9]\.\d\d → gone")
     run.wait_for(r"web\.1 +\| listening", count=2)
     run.finish(TERM)
 
 
 def test_a_server_that_answers_with_errors_is_restarted(folder: Folder) -> None:
-    run = serving(folder, "broken")
+    run = serving(folder, "broken", PATIENT)
 
     run.wait_for(r"web\.1 hangs: GET \S+/health said 500, 2 times; restarting")
 
@@ -103,7 +112,7 @@ def test_a_server_that_answers_with_errors_is_restarted(folder: Folder) -> None:
 
 
 def test_misses_that_are_not_in_a_row_are_forgiven(folder: Folder) -> None:
-    run = serving(folder, "shaky")
+    run = serving(folder, "shaky", PATIENT)
 
     run.wait_for(r"web\.1 +\| asked 9$")
 
@@ -174,16 +183,17 @@ def test_a_command_gets_no_socket_of_the_instance(folder: Folder) -> None:
 
 
 def test_before_it_is_ready_nothing_is_asked(folder: Folder) -> None:
-    code = SERVER.replace("server.serve", "time.sleep(1); print('ready now', flush=True)\nserver.serve")
+    early = "print('asked early:', len(select.select([server], [], [], 1)[0]), flush=True)"
+    code = SERVER.replace("server.serve", f"import select; {early}; print('ready now', flush=True)\nserver.serve")
     folder.write("server.py", code)
     folder.procfile(f"web: {PYTHON} server.py good")
-    alive = 'alive = { http = "/", every = 0.1, within = 0.3, failures = 1 }'
-    folder.write("procrun.toml", f'[process.web]\nready = {{ log = "ready now" }}\n{alive}\n')
+    folder.write("procrun.toml", f'[process.web]\nready = {{ log = "ready now" }}\n{PATIENT}\n')
     run = folder.start("-p", str(free_base()))
 
     run.wait_for(r"web\.1 +\| asked 3")
 
     run.finish(TERM)
+    assert "asked early: 0" in run.output
     assert "hangs" not in run.output
 
 
@@ -213,22 +223,29 @@ def test_what_is_stopping_by_itself_is_not_asked(folder: Folder) -> None:
 
 
 def test_during_a_stop_nothing_is_asked(folder: Folder) -> None:
-    run = serving(folder, "good 1", 'alive = { http = "/", every = 0.1, within = 0.2, failures = 2 }')
+    run = serving(folder, "good go", 'alive = { http = "/", every = 0.1, within = 1, failures = 2 }')
     run.wait_for(r"web\.1 +\| asked 3")
+    restart = folder.background("restart", "web")
+    run.wait_for("asked to stop")
 
-    assert folder.procrun("restart", "web").returncode == 0
+    pause(3)  # in which two questions would have found no answer
+    folder.write("go", "")
 
+    restart.communicate(timeout=PATIENCE)
+    assert restart.returncode == 0
     assert "hangs" not in run.output
-    between = re.search(r"asked to stop(.*?)web\.1 started", run.output, re.DOTALL)
-    assert between is not None and "| asked" not in between[1]
     run.finish(TERM)
 
 
 def test_a_stop_by_hand_in_the_midst_of_it_is_not_undone(folder: Folder) -> None:
-    run = serving(folder, "broken 2")
+    run = serving(folder, "broken go", PATIENT, arguments=("-t", "60"))
     run.wait_for(r"web\.1 hangs")
+    run.wait_for("asked to stop")
 
-    folder.procrun("stop", "web")
+    stop = folder.background("stop", "web")
+    until(lambda: states(folder) == {"web.1": "stopping"}, "it is not to start again")
+    folder.write("go", "")
+    stop.communicate(timeout=PATIENCE)
 
     assert states(folder) == {"web.1": "down"}
     run.finish(TERM)
@@ -242,14 +259,14 @@ def test_a_stop_by_hand_in_the_midst_of_it_is_not_undone(folder: Folder) -> None
 def test_a_machine_that_was_suspended_hangs_not(
     folder: Folder, freeze: Callable[[list[int]], Callable[[], None]]
 ) -> None:
-    run = serving(folder, "good", 'alive = { http = "/", every = 0.1, within = 1, failures = 1 }')
+    run = serving(folder, "good", 'alive = { http = "/", every = 0.1, within = 2, failures = 1 }')
     run.wait_for(r"web\.1 +\| asked 3")
     web = int(run.wait_for(r"pid=(\d+)")[1])
 
     for _ in range(3):  # in the pause between two questions, and in the midst of one
         before = run.output.count("| asked")
         thaw = freeze([run.pid, run.supervisor(), web, *children(web)])
-        pause(2.5)
+        pause(3)
         thaw()
         run.wait_for(r"web\.1 +\| asked \d+$", count=before + 3)
 
@@ -260,14 +277,14 @@ def test_a_machine_that_was_suspended_hangs_not(
 def test_a_run_that_was_suspended_hangs_not(folder: Folder, shell: "pexpect.spawn[str]") -> None:
     folder.write("server.py", SERVER)
     folder.procfile(f"web: {PYTHON} server.py good")
-    folder.write("procrun.toml", '[process.web]\nalive = { http = "/", every = 0.1, within = 0.3, failures = 1 }\n')
+    folder.write("procrun.toml", '[process.web]\nalive = { http = "/", every = 0.1, within = 2, failures = 1 }\n')
     shell.sendline(f"{START} -p {free_base()}")
     pid = seen(shell, r"pid=(\d+)")
     shell.expect("asked 2")
 
     shell.send("\x1a")
     until(lambda: state(pid) == "T", "the server stands still")
-    pause(1.5)
+    pause(3)
     shell.sendline("fg")
     shell.expect("asked [0-9]+")
     shell.expect("asked [0-9]+")
