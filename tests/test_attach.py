@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,17 @@ DETACH = "\x1d"
 Attach = Callable[..., "pexpect.spawn[str]"]
 
 DEBUGGED = "answer = 41\nbreakpoint()\nprint('answer', answer, flush=True)\nimport time; time.sleep(60)\n"
-ECHO = "import sys\nfor line in sys.stdin: print('got', line.strip(), flush=True)\n"
+ECHO = "import sys\nprint('up', flush=True)\nfor line in sys.stdin: print('got', line.strip(), flush=True)\n"
 
 
 @pytest.fixture
-def attach(folder: Folder) -> Iterator[Attach]:
-    """Starts `procrun attach` in a terminal of its own."""
+def on_terminal(folder: Folder) -> Iterator[Attach]:
+    """Starts a command of procrun in a terminal of its own."""
     spawned: list[pexpect.spawn[str]] = []
 
     def start(*arguments: str, size: tuple[int, int] = (30, 100)) -> "pexpect.spawn[str]":
         terminal = pexpect.spawn(
-            PROCRUN[0], [*PROCRUN[1:], "attach", *arguments], **TERMINAL, cwd=str(folder.path), dimensions=size
+            PROCRUN[0], [*PROCRUN[1:], *arguments], **TERMINAL, cwd=str(folder.path), dimensions=size
         )
         spawned.append(terminal)
         return terminal
@@ -38,6 +39,12 @@ def attach(folder: Folder) -> Iterator[Attach]:
     yield start
     for terminal in spawned:
         terminal.close(force=True)
+
+
+@pytest.fixture
+def attach(on_terminal: Attach) -> Attach:
+    """Starts `procrun attach` in a terminal of its own."""
+    return partial(on_terminal, "attach")
 
 
 @pytest.fixture
@@ -67,7 +74,7 @@ def ended(terminal: "pexpect.spawn[str]") -> int | None:
 
 def test_lines_go_to_its_stdin_and_what_it_writes_comes_raw(folder: Folder, attach: Attach) -> None:
     folder.write("echo.py", ECHO)
-    folder.procfile(f"web: echo up; {PYTHON} echo.py; true")
+    folder.procfile(f"web: {PYTHON} echo.py; true")
     run = folder.start()
     run.wait_for(r"\| up$")
 
@@ -108,17 +115,17 @@ def test_input_that_is_no_terminal_is_sent_and_the_answer_shown(folder: Folder) 
     folder.write("echo.py", ECHO)
     folder.procfile(f"web: {PYTHON} echo.py", "other: sleep 1000")
     run = folder.start()
-    run.wait_for(r"web\.1 started")
+    run.wait_for(r"\| up$")
 
     done = folder.procrun("attach", "web", text="one\ntwo\n")
 
-    assert (done.returncode, done.stdout) == (0, "got one\ngot two\n")
+    assert (done.returncode, done.stdout) == (0, "up\ngot one\ngot two\n")
     file = folder.write("input", "three\n")
     with file.open() as stdin:
         again = subprocess.run(
             [*PROCRUN, "attach", "web"], stdin=stdin, capture_output=True, text=True, timeout=60, check=True
         )
-    assert again.stdout == "got one\ngot two\ngot three\n"
+    assert again.stdout == "up\ngot one\ngot two\ngot three\n"
     run.finish(INT)
 
 
@@ -150,21 +157,21 @@ def test_a_lot_of_input_is_sent_whole_to_who_reads_slowly(folder: Folder) -> Non
 # With a terminal of its own
 
 
-def test_a_process_with_a_terminal_knows_it_and_gets_no_force_colour(folder: Folder) -> None:
+def test_a_process_with_a_terminal_knows_it_and_gets_no_force_colour(folder: Folder, on_terminal: Attach) -> None:
     folder.procfile(
         "a: test -t 0 && test -t 1 && test -t 2 && echo yes ${FORCE_COLOR-none}; sleep 1000",
         "b: test -t 1 || echo no $FORCE_COLOR; sleep 1000",
     )
 
-    terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start", "--pty", "a"], **TERMINAL, cwd=str(folder.path))
+    terminal = on_terminal("start", "--pty", "a")
     terminal.expect(r"a\.1 .*yes none\r\n")
-    again = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "logs", "b"], **TERMINAL, cwd=str(folder.path))
+    again = on_terminal("logs", "-f", "b")
 
     again.expect(r"b\.1 .*no 1\r\n")
-    again.close()
+    again.sendintr()
+    assert ended(again) == 130
     terminal.sendintr()
-    terminal.expect(pexpect.EOF)
-    terminal.close()
+    ended(terminal)
 
 
 @pytest.mark.parametrize("how", ["option", "all", "configuration"])
@@ -243,23 +250,16 @@ def test_the_size_follows_the_attached_terminal_and_goes_back(folder: Folder, at
     run.finish(INT)
 
 
-def test_the_size_is_that_of_the_main_terminal_without_the_prefix(folder: Folder) -> None:
+def test_the_size_is_that_of_the_main_terminal_without_the_prefix(folder: Folder, on_terminal: Attach) -> None:
     folder.procfile("web: trap 'stty size' WINCH; stty size; while :; do sleep 0.05; done")
-    terminal = pexpect.spawn(
-        PROCRUN[0],
-        [*PROCRUN[1:], "start", "--pty", "all", "--no-colour"],
-        **TERMINAL,
-        cwd=str(folder.path),
-        dimensions=(40, 120),
-    )
+    terminal = on_terminal("start", "--pty", "all", "--no-colour", size=(40, 120))
     terminal.expect(r"web\.1   \| 40 101\r\n")
 
     terminal.setwinsize(50, 90)
 
     terminal.expect(r"web\.1   \| 50 71\r\n")
     terminal.sendintr()
-    terminal.expect(pexpect.EOF)
-    terminal.close()
+    ended(terminal)
 
 
 def test_modes_of_the_terminal_are_as_before(folder: Folder, shell: "pexpect.spawn[str]") -> None:
@@ -294,7 +294,7 @@ def children(pid: int) -> list[int]:
 
 def test_only_the_first_types(folder: Folder, attach: Attach) -> None:
     folder.write("echo.py", ECHO)
-    folder.procfile(f"web: echo up; {PYTHON} echo.py; true")
+    folder.procfile(f"web: {PYTHON} echo.py; true")
     run = folder.start("--pty", "all")
     run.wait_for(r"\| up$")
     first = attach("web")
@@ -334,7 +334,7 @@ def test_a_name_that_means_several_is_refused_with_their_names(folder: Folder) -
 
 def test_it_survives_a_restart_and_ends_with_the_instance(folder: Folder, attach: Attach) -> None:
     folder.write("echo.py", ECHO)
-    folder.procfile(f"web: echo up; {PYTHON} echo.py; true", "b: sleep 1000")
+    folder.procfile(f"web: {PYTHON} echo.py; true", "b: sleep 1000")
     run = folder.start("--pty", "web")
     run.wait_for(r"\| up$")
     terminal = attach("web")
@@ -358,7 +358,7 @@ def test_it_survives_a_restart_and_ends_with_the_instance(folder: Folder, attach
 
 def test_a_killed_client_leaves_the_instance_alone(folder: Folder, attach: Attach) -> None:
     folder.write("echo.py", ECHO)
-    folder.procfile(f"web: echo up; {PYTHON} echo.py; true")
+    folder.procfile(f"web: {PYTHON} echo.py; true")
     run = folder.start()
     run.wait_for(r"\| up$")
     terminal = attach("web")
@@ -376,6 +376,7 @@ def test_a_client_that_reads_nothing_keeps_nobody_waiting_and_is_told_what_it_mi
     folder.procfile("web: echo up; read line; seq 200000; echo done; sleep 1000")
     run = folder.start()
     run.wait_for(r"\| up$")
+    until(lambda: list(folder.path.glob(".procrun/*.sock")), "the socket is there")
     path = str(next(folder.path.glob(".procrun/*.sock")))
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(path)
