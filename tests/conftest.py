@@ -102,8 +102,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
     monkeypatch.chdir(tmp_path)
     made = Folder(tmp_path)
     yield made
-    for run in made.runs:
-        run.finish(signal.SIGKILL)
+    made.end()
 
 
 _MOMENT = 3.0

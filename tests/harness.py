@@ -128,6 +128,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.runs: list[Run] = []
+        self.commands: list[subprocess.Popen[str]] = []
 
     def write(self, name: str, text: str | bytes) -> Path:
         """Write a file of the app."""
@@ -135,6 +136,15 @@ class Folder:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
+
+    def end(self) -> None:
+        """End whatever of it still runs, each whatever the end of another raises."""
+        with contextlib.ExitStack() as ends:
+            for run in self.runs:
+                ends.callback(run.finish, signal.SIGKILL)
+            for command in self.commands:
+                ends.enter_context(command)  # which waits for it, and closes its pipes
+                ends.callback(command.kill)
 
     def procfile(self, *lines: str) -> None:
         """Write the Procfile."""
@@ -162,8 +172,8 @@ class Folder:
         return run
 
     def background(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Any command, running on."""
-        return Background(
+        """Any command, running on; it is ended with the test."""
+        popen = Background(
             [*PROCRUN, *arguments],
             cwd=self.path,
             stdin=subprocess.DEVNULL,
@@ -171,6 +181,8 @@ class Folder:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.commands.append(popen)
+        return popen
 
     def procrun(
         self, *arguments: str, env: dict[str, str] | None = None, text: str | None = None
