@@ -33,8 +33,10 @@ def killed(folder: Folder, *lines: str, ready: int = 1, arguments: tuple[str, ..
 
 
 def until_written_down(folder: Folder, run: Run) -> None:
-    """Wait for its record: that comes behind the start, so a process may be ready before there is one."""
-    dynos = [f"dyno {name} {pid}-" for name, pid in re.findall(r"(\S+) started, pid (\d+)", run.output)]
+    """Wait for its record: a thread writes it behind the start, so a process may be ready before."""
+    started = re.findall(r"(?m)^\S+ procrun +\| (\S+) started, pid (\d+)", run.output)
+    dynos = [f"dyno {name} {pid}-" for name, pid in started]
+    assert dynos
     until(lambda: all(dyno in recorded(folder) for dyno in dynos), "all that was started is written down")
 
 
@@ -109,7 +111,7 @@ def test_it_finds_daemons_and_what_has_no_mark_and_stops_them(folder: Folder) ->
     assert result.returncode == 0, result.stdout + result.stderr
     assert not any(alive(pid) for pid in ways)
     assert re.search(
-        rf"^daemon\.1 TERM 0\.\d\d → gone \d\.\d\d s \(pid \d+, {told(run, r'daemon=([0-9]+)')}\)", result.stdout, re.M
+        rf"^daemon\.1 TERM \d\.\d\d → gone \d\.\d\d s \(pid \d+, {told(run, r'daemon=([0-9]+)')}\)", result.stdout, re.M
     )
     assert "everything is gone" in result.stderr
     assert folder.procrun("doctor").returncode == 0
@@ -176,7 +178,7 @@ def test_what_ignores_term_is_killed_at_the_budget_and_so_is_what_its_parent_hid
 
     assert result.returncode == 0
     for name in ("web", "worker"):
-        assert re.search(rf"^{name}\.1 TERM 0\.\d\d → KILL [1-9]\.\d\d → gone \d+\.\d\d s", result.stdout, re.M), (
+        assert re.search(rf"^{name}\.1 TERM \d\.\d\d → KILL [1-9]\.\d\d → gone \d+\.\d\d s", result.stdout, re.M), (
             result.stdout
         )
     assert not any(alive(pid) for pid in pids)
@@ -213,7 +215,7 @@ def test_a_hundred_leftovers_are_stopped_together(folder: Folder) -> None:
     result = folder.procrun("doctor", "--clean")
 
     assert result.returncode == 0
-    assert len(re.findall(r"^web\.\d+ TERM 0\.\d\d → gone", result.stdout, re.M)) == 100
+    assert len(re.findall(r"^web\.\d+ TERM \d\.\d\d → gone", result.stdout, re.M)) == 100
     assert not any(alive(int(pid)) for pid in re.findall(r"started, pid (\d+)", run.output))
 
 
@@ -286,14 +288,14 @@ def test_a_session_whose_leader_is_gone_and_that_nothing_proves_is_perhaps_one(f
 
 def test_what_works_here_and_has_no_environment_to_read_is_perhaps_one(folder: Folder) -> None:
     killed(folder, f"web: {SLEEP}")
-    lookalike = subprocess.Popen(["sleep", "600"], env={}, cwd=folder.path)
+    with subprocess.Popen(["sleep", "600"], env={}, cwd=folder.path) as lookalike:
+        try:
+            rows = {row["pid"]: row for row in found(folder, "--clean")["found"]}
 
-    rows = {row["pid"]: row for row in found(folder, "--clean")["found"]}
-
-    assert (rows[lookalike.pid]["sure"], rows[lookalike.pid]["found_by"]) == (False, "perhaps: works here")
-    assert alive(lookalike.pid)
-    lookalike.kill()
-    lookalike.wait()
+            assert (rows[lookalike.pid]["sure"], rows[lookalike.pid]["found_by"]) == (False, "perhaps: works here")
+            assert alive(lookalike.pid)
+        finally:
+            lookalike.kill()
 
 
 ELSEWHERE = f"""
@@ -319,7 +321,7 @@ def test_what_a_run_in_another_folder_left_is_counted_and_left_for_all(folder: F
     statuses = re.findall(r"^status (\d)", result.stdout, re.M)
     assert statuses == ["0", "1", "0", "0"]
     assert len(re.findall(r"^web\.1 +\d+ .* sleep 600 +mark$", result.stdout, re.M)) == 2
-    assert re.search(r"^web\.1 TERM 0\.00 → gone", result.stdout, re.M)
+    assert re.search(r"^web\.1 TERM \d\.\d\d → gone", result.stdout, re.M)
 
 
 def test_only_the_main_process_hears_term_where_its_children_would_die_of_it(folder: Folder) -> None:
@@ -348,6 +350,7 @@ def test_a_procrun_that_a_dead_one_had_started_is_named_and_lives(folder: Folder
     assert re.search(rf"^nested\.1 +{pid} .* perhaps: in use$", result.stdout, re.M)
     assert re.findall(r"^(\S+) +up", inner.procrun("ps").stdout, re.M) == ["worker.1"]
     assert inner.procrun("stop").returncode == 0
+    until(lambda: not alive(pid), "the front of it has gone, too")
     assert folder.procrun("doctor").returncode == 0
 
 
