@@ -294,9 +294,11 @@ def is_read(supervisor: int, pipe: int) -> bool:
 def kill_both(run: Run) -> None:
     """Kill front and supervisor at the same instant, so that neither can do anything about the other's death."""
     both = [run.pid, run.supervisor()]
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in both:
-            os.kill(pid, number)
+    for pid in both:
+        os.kill(pid, signal.SIGSTOP)
+    until(lambda: all((row := proc.stat(pid)) and row.state == "T" for pid in both), "both stand still")
+    for pid in both:
+        os.kill(pid, signal.SIGKILL)
     run.popen.wait(PATIENCE)
     until(lambda: not any(alive(pid) for pid in both), "front and supervisor are dead")
 
