@@ -12,6 +12,12 @@ import pytest
 
 from tests.harness import PATIENCE, PYTHON, TERM, Folder, alive, child, until
 
+SLOW = (
+    "trap 'echo asked to stop; until test -e go; do sleep 0.05; done; exit' TERM; "
+    "echo ready; while :; do sleep 0.05; done"
+)
+"""Told to stop it waits for a file, however long others take for what is to happen meanwhile."""
+
 
 def socket_of(folder: Folder) -> Path:
     found = list((folder.path / ".procrun").glob("*.sock"))
@@ -243,14 +249,15 @@ def test_the_same_scale_asked_twice_at_once_is_no_fault(folder: Folder) -> None:
 
 
 def test_a_scale_during_the_stop_starts_nothing(folder: Folder) -> None:
-    folder.procfile("web: " + child("polite.py", "1.5", "0"))
-    run = folder.start()
+    folder.procfile(f"web: {SLOW}")
+    run = folder.start("-t", "60")
     run.wait_for("ready")
     run.signal(TERM)
     run.wait_for("asked to stop")
 
     result = folder.procrun("scale", "web=3")
 
+    folder.write("go", "")
     assert (result.returncode, result.stderr) == (1, "procrun: this run is being stopped\n")
     run.finish()
     assert "web.2" not in run.output
@@ -287,41 +294,44 @@ def test_a_killed_start_in_another_run_leaves_nothing_behind(folder: Folder) -> 
     run = folder.start()
     run.wait_for(r"app\.1 started")
     folder.procrun("stop", "app", "db")
-    with folder.background("start", "app") as client:
-        run.wait_for(r"app\.1 waits for db\.1", count=2)
-        [worker] = map(int, Path(f"/proc/{client.pid}/task/{client.pid}/children").read_text().split())
-        client.kill()
+    client = folder.background("start", "app")
+    run.wait_for(r"app\.1 waits for db\.1", count=2)
+    [worker] = map(int, Path(f"/proc/{client.pid}/task/{client.pid}/children").read_text().split())
+    client.kill()
 
-        until(lambda: not alive(worker), "the other half of it is gone")
+    until(lambda: not alive(worker), "the other half of it is gone")
     run.finish(TERM)
 
 
 def test_what_waits_for_a_store_starts_when_the_store_is_scaled_away(folder: Folder) -> None:
     folder.write("procrun.toml", '[process.app]\nafter = ["db"]\n')
-    folder.procfile("db: " + child("polite.py", "1", "0"), "app: sleep 60")
-    run = folder.start()
+    folder.procfile(f"db: {SLOW}", "app: sleep 60")
+    run = folder.start("-t", "60")
     run.wait_for("ready")
     run.wait_for(r"app\.1 started")
     folder.procrun("stop", "app")
 
-    with folder.background("scale", "db=0") as scaling:
-        run.wait_for("asked to stop")
-        with folder.background("start", "app") as starting:
-            run.wait_for(r"app\.1 waits for db\.1", count=2)
-            assert (scaling.wait(PATIENCE), starting.wait(PATIENCE)) == (0, 0)
+    scaling = folder.background("scale", "db=0")
+    run.wait_for("asked to stop")
+    starting = folder.background("start", "app")
+    run.wait_for(r"app\.1 waits for db\.1", count=2)
+    folder.write("go", "")
+
+    assert (scaling.wait(PATIENCE), starting.wait(PATIENCE)) == (0, 0)
     run.finish(TERM)
 
 
 def test_what_was_scaled_away_is_not_restarted_by_a_rolling_restart_that_comes_to_it_later(folder: Folder) -> None:
-    folder.procfile("slow: " + child("polite.py", "1", "0"), "more: sleep 60")
-    run = folder.start("-c", "more=2")
+    folder.procfile(f"slow: {SLOW}", "more: sleep 60")
+    run = folder.start("-c", "more=2", "-t", "60")
     run.wait_for("ready")
     run.wait_for(r"more\.2 started")
 
-    with folder.background("restart", "--rolling", "slow", "more") as rolling:
-        run.wait_for("asked to stop")
-        assert folder.procrun("scale", "more=1").returncode == 0
-        assert rolling.wait(PATIENCE) == 0
+    rolling = folder.background("restart", "--rolling", "slow", "more")
+    run.wait_for("asked to stop")
+    assert folder.procrun("scale", "more=1").returncode == 0
+    folder.write("go", "")
+    assert rolling.wait(PATIENCE) == 0
 
     names = [row["name"] for row in json.loads(folder.procrun("ps", "--json").stdout)]
     assert names == ["slow.1", "more.1"]
@@ -354,15 +364,17 @@ def test_a_bad_word_in_the_middle_of_a_deploy_takes_it_back(folder: Folder) -> N
 
 def test_a_store_that_dies_while_its_stop_waits_for_its_users_is_not_started_again(folder: Folder) -> None:
     folder.write("procrun.toml", '[process.app]\nafter = ["db"]\n[process.db]\nrestart = "always"\n')
-    folder.procfile("db: sleep 60", "app: " + child("polite.py", "1", "0"), "web: sleep 60")
-    run = folder.start()
+    folder.procfile("db: sleep 60", f"app: {SLOW}", "web: sleep 60")
+    run = folder.start("-t", "60")
     store = int(run.wait_for(r"db\.1 started, pid (\d+)")[1])
     run.wait_for("ready")
 
-    with folder.background("stop", "db", "app") as stopping:
-        run.wait_for("asked to stop")
-        os.kill(store, signal.SIGKILL)
-        assert stopping.wait(PATIENCE) == 0
+    stopping = folder.background("stop", "db", "app")
+    run.wait_for("asked to stop")
+    os.kill(store, signal.SIGKILL)
+    until(lambda: not alive(store), "the store is dead")
+    folder.write("go", "")
+    assert stopping.wait(PATIENCE) == 0
 
     states = {row["name"]: row["state"] for row in json.loads(folder.procrun("ps", "--json").stdout)}
     assert states == {"db.1": "down", "app.1": "down", "web.1": "starting"}

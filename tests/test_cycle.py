@@ -8,7 +8,8 @@ import signal
 import pytest
 
 from procrun.dynos import SPREAD, _once_in
-from tests.harness import PYTHON, TERM, Folder, Run, free_base
+from tests.harness import PATIENCE, PYTHON, TERM, Folder, Run, free_base, until
+from tests.test_watchdog import states
 
 SLOW = "trap 'sleep 0.3; exit' TERM; echo up; while :; do sleep 0.05; done"
 
@@ -80,10 +81,14 @@ def test_one_that_does_not_come_up_holds_up_no_other(folder: Folder) -> None:
 
 
 def test_one_that_is_stopped_while_it_is_cycled_holds_up_no_other(folder: Folder) -> None:
-    folder.procfile("slow: trap 'sleep 2; exit' TERM; while :; do sleep 0.05; done", "quick: exec sleep 1000")
-    run = folder.start("--cycle", "1s")
+    slow = "trap 'until test -e go; do sleep 0.05; done; exit' TERM; while :; do sleep 0.05; done"
+    folder.procfile(f"slow: {slow}", "quick: exec sleep 1000")
+    run = folder.start("--cycle", "1s", "-t", "60")
     run.wait_for(r"slow\.1 is restarted")
-    assert folder.procrun("stop", "slow").returncode == 0
+    stop = folder.background("stop", "slow")
+    until(lambda: states(folder)["slow.1"] == "stopping", "it is not to start again")
+    folder.write("go", "")
+    assert stop.wait(PATIENCE) == 0
     run.wait_for(r"quick\.1 is restarted", count=2)
     run.finish(TERM)
 
@@ -112,10 +117,9 @@ def test_a_store_is_never_cycled(folder: Folder) -> None:
 
 
 def test_what_is_suspended_is_left_so_and_has_another_period(folder: Folder) -> None:
-    folder.procfile("frozen: echo pid=$$; exec sleep 1000", "worker: exec sleep 1000")
+    folder.procfile("frozen: echo pid=$$; kill -STOP $$; exec sleep 1000", "worker: exec sleep 1000")
     run = folder.start("--cycle", "1s")
     pid = int(run.wait_for(r"pid=(\d+)")[1])
-    os.kill(pid, signal.SIGSTOP)
     run.wait_for(r"worker\.1 is restarted", count=3)
     assert "frozen.1 is restarted" not in run.output
 
@@ -149,9 +153,9 @@ def test_a_web_is_up_again_when_it_has_bound(folder: Folder) -> None:
     run.wait_for("Cycling", count=2)
     run.finish(TERM)
 
-    between = re.findall(r"(Cycling|State changed from starting to up)", run.output)
-    first = between.index("Cycling")
-    assert between[first : first + 3] == ["Cycling", "State changed from starting to up", "Cycling"]
+    told = re.findall(r"heroku\[(web\.\d)\]: (Cycling|State changed from starting to up)", run.output)
+    first, second = [index for index, (_, what) in enumerate(told) if what == "Cycling"][:2]
+    assert (told[first][0], "State changed from starting to up") in told[first:second]
 
 
 @pytest.mark.parametrize("period", ["2", "0s", "daily", "-1h", "1w", "12d", "", "1.5h"])
