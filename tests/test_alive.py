@@ -2,7 +2,6 @@
 in time, is not."""
 
 import os
-import re
 import signal
 from collections.abc import Callable
 

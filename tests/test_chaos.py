@@ -325,7 +325,7 @@ def test_what_does_not_come_back_is_named(folder: Folder) -> None:
     run.wait_for("ready")
 
     result = folder.procrun(
-        "chaos", "web", "--seed", "1", "--for", "2", "--every", "1", "--faults", "kill", "--recover", "0.5"
+        "chaos", "web", "--seed", "1", "--for", "3", "--every", "1.5", "--faults", "kill", "--recover", "2"
     )
 
     assert result.returncode == 1

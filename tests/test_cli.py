@@ -312,20 +312,19 @@ def test_quick_reader_leaves_other_lines_alone(arguments: list[str]) -> None:
 
 def test_output_into_a_closed_pipe_is_no_traceback(folder: Folder) -> None:
     folder.write(".env", "".join(f"V{number}={'x' * 100}\n" for number in range(3000)))
-    popen = subprocess.Popen([*PROCRUN, "env"], cwd=folder.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    popen = folder.background("env")
     assert popen.stdout is not None
     assert popen.stderr is not None
     popen.stdout.readline()
     popen.stdout.close()
     errors = popen.stderr.read()
-    popen.stderr.close()
     popen.wait(PATIENCE)
-    assert b"Traceback" not in errors
+    assert "Traceback" not in errors
 
 
 def test_control_c_is_no_traceback(folder: Folder) -> None:
     os.mkfifo(folder.path / "Procfile")
-    popen = subprocess.Popen([*PROCRUN, "check"], cwd=folder.path, stderr=subprocess.PIPE, text=True)
+    popen = folder.background("check")
     with open(folder.path / "Procfile", "w"):  # returns when procrun reads
         popen.send_signal(signal.SIGINT)
         _, errors = popen.communicate(timeout=PATIENCE)
