@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from procrun import proc
 from tests.harness import Folder
@@ -41,8 +42,11 @@ def pytest_configure() -> None:
     """Orphans of the programs under test come to pytest, where they are counted; none ignores Ctrl-C or a hangup.
 
     A shell without job control has what it runs in the background ignore INT and QUIT, and nohup has HUP ignored;
-    children inherit that.
+    children inherit that. An example of hypothesis may take as long as a busy machine has it wait: by itself it
+    allows 0.2 seconds.
     """
+    settings.register_profile("patient", deadline=None)
+    settings.load_profile("patient")
     proc.become_subreaper()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGQUIT, signal.SIGHUP):

@@ -15,10 +15,12 @@ from tests.harness import INT, PATIENCE, TERM, Folder, until
 def watched(folder: Folder, *arguments: str) -> "Popen[str]":
     """`procrun events` that has heard of a restart of web, and of any that there were before it heard."""
     popen = folder.background("events", *arguments)
+    stdout = popen.stdout
+    assert stdout is not None
 
     def heard() -> bool:
         folder.procrun("restart", "web")
-        return bool(select.select([popen.stdout], [], [], 0.1)[0])
+        return bool(select.select([stdout], [], [], 0.1)[0])
 
     until(heard, "the client hears of a restart")
     return popen
