@@ -110,6 +110,7 @@ class Example:
 
     def add(self) -> None:
         """Press the button, with what the form carries."""
+        self._terminals[-1].expect(r"web\.1 ready")  # a framework takes its time where others need the processor
         until(lambda: self.open(self.case.up) == "OK", f"{self.name} serves")
         fields = re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', self.open("/"))
         assert "Write a report" in self.open(self.case.add, dict(fields))
