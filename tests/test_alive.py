@@ -210,10 +210,12 @@ def test_what_does_not_get_ready_in_its_time_is_asked_then(folder: Folder) -> No
 
 def test_what_is_stopping_by_itself_is_not_asked(folder: Folder) -> None:
     folder.procfile("worker: " + child("notifier.py", "STOPPING=1"), "other: exec sleep 1000")
-    alive = 'alive = { command = "false", every = 0.1, failures = 2 }'
+    alive = 'alive = { command = "test ! -e dead", every = 0.1, failures = 2 }'
     folder.write("procrun.toml", f"[process.worker]\nwatchdog = 60\n{alive}\n[process.other]\n{alive}\n")
     run = folder.start()
     run.wait_for(r"worker\.1 +\| sent")
+
+    folder.write("dead", "")
 
     run.wait_for(r"other\.1 hangs", count=3)
 
