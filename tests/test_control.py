@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import PATIENCE, PYTHON, TERM, Folder, alive, child, until
+from tests.harness import PATIENCE, PYTHON, TERM, Folder, alive, child, free_base, until
 
 SLOW = (
     "trap 'echo asked to stop; until test -e go; do sleep 0.05; done; exit' TERM; "
@@ -27,26 +27,28 @@ def socket_of(folder: Folder) -> Path:
 
 def test_ps_shows_each_instance_in_a_table(folder: Folder) -> None:
     folder.procfile("web: " + child("polite.py", "0", "0"), "worker: sleep 60")
-    run = folder.start("-p", "6000")
+    base = free_base()  # where no server of another test makes web ready
+    run = folder.start("-p", str(base))
     pid = run.wait_for(r"ready pid=(\d+)")[1]
 
     lines = folder.procrun("ps").stdout.splitlines()
 
     columns = ["NAME", "STATE", "PID", "PORT", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST", "EXIT"]
     assert lines[0].split() == columns
-    assert re.fullmatch(rf"web\.1 +starting +{pid} +6000 +[\d.]+ s +0 +[\d.]+% +[\d.]+ MB +-", lines[1])
-    assert re.match(r"worker\.1 +up +\d+ +6100 ", lines[2])
+    assert re.fullmatch(rf"web\.1 +starting +{pid} +{base} +[\d.]+ s +0 +[\d.]+% +[\d.]+ MB +-", lines[1])
+    assert re.match(rf"worker\.1 +up +\d+ +{base + 100} ", lines[2])
     run.finish(TERM)
 
 
 def test_ps_as_json_has_numbers_in_seconds_and_bytes(folder: Folder) -> None:
     folder.procfile("web: " + child("polite.py", "0", "0"))
-    run = folder.start()
+    base = free_base()
+    run = folder.start("-p", str(base))
     pid = int(run.wait_for(r"ready pid=(\d+)")[1])
 
     [row] = json.loads(folder.procrun("ps", "--json").stdout)
 
-    assert (row["name"], row["state"], row["pid"], row["port"], row["restarts"]) == ("web.1", "starting", pid, 5000, 0)
+    assert (row["name"], row["state"], row["pid"], row["port"], row["restarts"]) == ("web.1", "starting", pid, base, 0)
     assert 0 < row["uptime"] < 60
     assert row["memory"] > 1_000_000
     assert row["cpu_seconds"] >= 0
@@ -365,7 +367,7 @@ def test_a_bad_word_in_the_middle_of_a_deploy_takes_it_back(folder: Folder) -> N
 def test_a_store_that_dies_while_its_stop_waits_for_its_users_is_not_started_again(folder: Folder) -> None:
     folder.write("procrun.toml", '[process.app]\nafter = ["db"]\n[process.db]\nrestart = "always"\n')
     folder.procfile("db: sleep 60", f"app: {SLOW}", "web: sleep 60")
-    run = folder.start("-t", "60")
+    run = folder.start("-t", "60", "-p", str(free_base()))
     store = int(run.wait_for(r"db\.1 started, pid (\d+)")[1])
     run.wait_for("ready")
 
