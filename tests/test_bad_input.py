@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.harness import PYTHON, TERM, Folder, Run
+from tests.harness import PYTHON, TERM, Folder, Run, free_base
 
 SERVER = 'platform = "server"\n'
 MANIFEST = f'{SERVER}metadata = ".cloud66/manifest.yml"\n'
@@ -174,7 +174,7 @@ def running(folder: Folder, toml: str) -> Run:
     folder.write("listener.py", LISTENER)
     folder.write("procrun.toml", toml)
     folder.procfile(f"web: {PYTHON} listener.py", f"worker: {PYTHON} listener.py")
-    run = folder.start()
+    run = folder.start("-p", str(free_base()))  # a server of another test on 5000 would make web ready meanwhile
     run.wait_for(r"\| up", count=2)
     return run
 
