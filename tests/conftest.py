@@ -42,9 +42,9 @@ def pytest_configure() -> None:
     """Orphans of the programs under test come to pytest, where they are counted; none ignores Ctrl-C or a hangup.
 
     A shell without job control has what it runs in the background ignore INT and QUIT, and nohup has HUP ignored;
-    children inherit that. An example of hypothesis may take as long as a busy machine has it wait: by itself it
-    allows 0.2 seconds.
+    children inherit that.
     """
+    # An example may take as long as a busy machine has it wait; by itself hypothesis allows 0.2 seconds.
     settings.register_profile("patient", deadline=None)
     settings.load_profile("patient")
     proc.become_subreaper()
