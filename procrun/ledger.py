@@ -221,11 +221,21 @@ def held(path: str) -> bool:
 
 
 def _create(path: str) -> int:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    """Make the record, and hold it. It gets its name last: one that is empty and not held is cleared away."""
+    if os.path.lexists(path):
+        raise FileExistsError(path)
+    unfinished = f"{path}~"
+    remove(unfinished)
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         pass  # a file system without locks
+    try:
+        os.rename(unfinished, path)
+    except OSError:
+        os.close(handle)
+        raise
     return handle
 
 

@@ -1,5 +1,6 @@
 """What a run writes down about itself, and what the next start makes of it."""
 
+import fcntl
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from procrun import ledger, proc
+from procrun import hindsight, ledger, proc, rundir
 from procrun.ledger import Record
 from procrun.loop import Loop
 from tests.harness import INT, TERM, Folder, Run, alive, child, kill_both, until
@@ -29,6 +30,22 @@ def record(folder: Folder) -> Record:
 
 def pids(run: Run) -> list[int]:
     return [int(pid) for pid in re.findall(r"started, pid (\d+)", run.output)]
+
+
+def test_who_looks_while_it_is_made_takes_no_record_away(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is empty and that nobody holds is a dead run's, and is cleared away."""
+    hold = fcntl.flock
+
+    def looked_at(handle: int, how: int) -> None:
+        assert hindsight.look_back(str(folder.path)) == []
+        hold(handle, how)
+
+    (folder.path / ".procrun").mkdir(mode=0o700)
+    path = rundir.record_path(str(folder.path / ".procrun"))
+    monkeypatch.setattr(fcntl, "flock", looked_at)
+    os.close(ledger._create(path))
+
+    assert os.listdir(folder.path / ".procrun") == [os.path.basename(path)]
 
 
 def test_a_run_writes_down_who_it_is_and_what_it_has_started(folder: Folder) -> None:
