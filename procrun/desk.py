@@ -228,7 +228,7 @@ class Desk:
         def act() -> None:
             self._supervisor.stop(chosen, budget, again=False)
             if not request.names:
-                self._supervisor.on_end("`procrun stop` was called", Verdict(0))
+                self._supervisor.on_end("`procrun stop` was called", Verdict(0, told=True))
 
         down = [process for process in chosen if process.state is State.DOWN and not process.wanted]
         told = [f"{process.spec.name} is down already" for process in down if request.names or not process.done]

@@ -85,9 +85,9 @@ class Narrator:
         self._reminder = None
         self._stopping = {process for process in self._stopping if process.state is State.STOPPING}
         for process in self._stopping:
-            if process.stopping_for() >= REMIND_AFTER and process.next_step():
-                who = proc.named(process.alive())  # nobody, where it is about to be gone
-                self.say(f"still waiting for {process.spec.name}{': ' if who else ''}{who}; {process.next_step()}")
+            alive, coming = process.alive(), process.next_step()
+            if process.stopping_for() >= REMIND_AFTER and coming and alive:  # nobody may be left, its end not yet heard
+                self.say(f"still waiting for {process.spec.name}: {proc.named(alive)}; {coming}")
         if self._stopping:
             self._reminder = self._loop.after(REMIND_AFTER, self._remind)
 

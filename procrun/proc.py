@@ -133,8 +133,11 @@ def mark(pid: int, name: str) -> str | None:
 
 
 def title(pid: int) -> str:
-    """The command line of `pid` for people: blanks between the words; of a long one the middle is left out."""
-    whole = command_line(pid) or os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
+    """The command line of `pid` for people: blanks between the words; of a long one the middle is left out.
+
+    A zombie has its name alone, and what ended since it was looked at is `ended`.
+    """
+    whole = command_line(pid) or os.fsdecode(_read(f"/proc/{pid}/comm")).strip() or "ended"
     short = len(whole) <= TITLE_HEAD + 1 + TITLE_TAIL
     return whole if short else f"{whole[:TITLE_HEAD]}…{whole[-TITLE_TAIL:]}"
 

@@ -28,10 +28,11 @@ TIMED_OUT = 124
 
 
 class Verdict(NamedTuple):
-    """How the run ends: with an exit status, or by the signal it was told to stop with."""
+    """How the run ends: with an exit status, or by the signal it was told to stop with; `told` where somebody waits."""
 
     status: int
     signal: int | None = None
+    told: bool = False
 
 
 class Supervisor:

@@ -126,6 +126,21 @@ def test_whoever_is_waited_for_is_named(folder: Folder) -> None:
     run.finish()
 
 
+def test_who_is_gone_the_moment_it_would_be_named_is_not_waited_for(folder: Folder) -> None:
+    """They end around the two seconds after which they are named."""
+    folder.procfile(
+        f"late: {child('polite.py', '4', '0')}",
+        *(f"p{n}: {child('polite.py', str(1.9 + n / 100), '0')}" for n in range(20)),
+    )
+    run = folder.start()
+    run.wait_for("ready", count=21)
+
+    run.finish(TERM)
+
+    assert "still waiting for late.1: pid" in run.output
+    assert not re.search(r"still waiting for \S+: ;", run.output)
+
+
 def test_a_second_ctrl_c_goes_on_to_kill(folder: Folder) -> None:
     folder.procfile(f"worker: {IGNORES_TERM}")
     run = folder.start("-t", "60")

@@ -12,6 +12,7 @@ import subprocess
 import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pexpect
@@ -153,6 +154,20 @@ def test_with_a_full_pipe_deadlines_restart_ps_and_signals_go_on(folder: Folder,
     procrun.send_signal(TERM)
     assert procrun.wait(30) == -TERM
     assert counted(folder) > (0, 0)
+
+
+def test_procrun_stop_does_not_wait_for_a_reader_that_never_reads(folder: Folder, launch: Launch, pipe: Pipe) -> None:
+    """Whoever told procrun to stop waits: two seconds for the reader, as after TERM, and not ten."""
+    folder.procfile("noise: exec yes")
+    popen = launch(pipe.writer)
+    pipe.until_full()
+
+    began = monotonic()
+    result = folder.procrun("stop")
+
+    assert (result.returncode, popen.wait(timeout=30)) == (0, 0)
+    assert monotonic() - began < 8
+    assert counted(folder)[0] > 0
 
 
 def test_however_many_flood_they_are_held_back_and_nothing_is_missing(

@@ -143,6 +143,17 @@ def test_what_a_leader_leaves_behind_is_named(folder: Folder) -> None:
     assert re.search(r"web\.1 TERM 0\.00 → gone \d\.\d\d s \(exit 3\)", run.output)
 
 
+def test_what_ends_while_it_is_named_is_said_to_have_ended() -> None:
+    with subprocess.Popen(["sleep", "1000"]) as popen:
+        row = proc.stat(popen.pid)
+        assert row is not None
+        popen.kill()
+        until(lambda: f"pid {row.pid} (sleep)" in proc.named([row]), "a zombie, which has its name alone")
+        popen.wait()
+
+        assert proc.named([row]) == f"pid {row.pid} (ended)"
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_another_users_process_is_named_once_and_not_waited_for(folder: Folder, killed: bool) -> None:
     """As with `sudo`; here root without CAP_KILL (capabilities(7)), which is the same to a process of nobody's."""

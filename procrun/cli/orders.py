@@ -52,7 +52,7 @@ class Orders:
         self._link.heard()
         press = self._presses.heard() if number == signal.SIGINT else 0
         if self._supervisor.verdict is None:
-            self.end(f"{signal.Signals(number).name} received", Verdict(128 + number, number))
+            self.end(f"{signal.Signals(number).name} received", Verdict(128 + number, number, told=True))
         elif press == 1:
             self._narrator.say("everything is being stopped already; Ctrl-C again goes on to the next step")
         elif press:

@@ -252,7 +252,7 @@ class Session:
             link.leave_word(self._ledger.path, "its front process was killed", orphaned or 0)
         verdict = self._supervisor.verdict
         link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
-        told_to = verdict is None or verdict.signal is not None
+        told_to = verdict is None or verdict.told
         self._outputs.sink.close(PATIENCE_WHEN_TOLD if told_to else PATIENCE)
         if self._outputs.sink.dropped.size:
             warn(f"{self._outputs.sink.dropped} of output could not be shown")
