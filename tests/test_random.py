@@ -7,9 +7,9 @@ same steps; what they meet depends on the machine, too. Set by the environment:
     RANDOM_RUNS=100       so many seeds, from RANDOM_SEED on (4 from 1)
     RANDOM_SECONDS=30     how long steps are taken in each run (5)
 
-What must be true, in a world at rest and at the end:
+What must be true after each step, and at the end:
 
-1. `ps` agrees with /proc, and with what was asked;
+1. `ps` agrees with /proc, and, in a world at rest, with what was asked;
 2. nothing survives: no process of an instance that is down, none at all at the end;
 3. a deadline is kept: KILL comes when the budget is over, not before, and hardly later;
 4. what a child wrote is shown once, in order, untorn: for each writer the numbers shown are 1 to n without a gap, and
@@ -151,7 +151,9 @@ class World:
         self.wanted: dict[str, bool | None] = {}
         self.seen: set[tuple[int, int]] = set()
         self.log: list[str] = []
-        self.torn = False
+        self.torn = self.hurried = False
+        self.shown: dict[str, int] = {}
+        self.looked, self.unfinished = 0, b""
         self._write_files()
         self.run = self._start()
 
@@ -447,6 +449,40 @@ class World:
         waiting = any(row.state == "waiting" for row in rows.values())
         return wrong + [f"no answer yet to {talk.answers}" for talk in self.talks if not waiting and not talk.final()]
 
+    def check_step(self) -> None:
+        """What must be true at any moment, with whatever is under way."""
+        wrong: list[str] = []
+
+        def true() -> bool:
+            assert self.run.popen.poll() is None, "the run is over"
+            wrong[:] = self.untrue_now()
+            return not wrong
+
+        try:
+            until(true, "what ps says is what /proc says")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {wrong}") from None
+        self.check_output()
+
+    def untrue_now(self) -> list[str]:
+        """What `ps` says and /proc does not, of the instances that were the same before and after the look."""
+        before = {row.name: (row.state, row.pid) for row in self.rows()}
+        table, marked = proc.snapshot(), self.marked()
+        rows = {row.name: row for row in self.rows()}
+        steady = [row for row in rows.values() if before.get(row.name) == (row.state, row.pid)]
+        without = {row.name for row in steady if not row.pid and row.state not in ("stopping", "restarting")}
+        wrong = [
+            f"{row} is {table.get(row.pid or 0)}"
+            for row in steady
+            if row.pid and not self.leads(table.get(row.pid or 0))
+        ]
+        there = before.keys() | rows.keys()
+        return wrong + [f"pid {pid} of {name}" for pid, name in marked.items() if name in without or name not in there]
+
+    def leads(self, stat: Stat | None) -> bool:
+        """Whether it is a child of the supervisor in a session of its own."""
+        return stat is not None and stat.ppid == self.supervisor and stat.sid == stat.pid
+
     def untrue(self, row: Row) -> list[str]:
         """What `ps` says and /proc does not."""
         if row.state in ("down", "waiting"):
@@ -528,14 +564,21 @@ class World:
 
     # What was written and told
 
-    def check_deadlines(self) -> None:
+    def check_output(self) -> None:
+        """What has been told and shown since the last look."""
+        news, newline, self.unfinished = self.run.raw[self.looked :].rpartition(b"\n")
+        self.looked += len(news + newline)
+        self.check_deadlines(news.decode(errors="replace"))
+        self.check_lines(news)
+
+    def check_deadlines(self, told: str) -> None:
         """KILL at the budget behind TERM, earlier only for the impatient; gone right after."""
-        hurried = "Ctrl-C again" in self.run.output
-        for name, steps, gone in TIMELINE.findall(self.run.output):
+        self.hurried = self.hurried or "Ctrl-C again" in told
+        for name, steps, gone in TIMELINE.findall(told):
             times = {word: float(time) for word, time in re.findall(r"([A-Z]+) ([\d.]+)", steps)}
             if "KILL" in times:
                 waited = times["KILL"] - times["TERM"] if "TERM" in times else times["KILL"]
-                assert hurried or waited >= SHORT - 0.01, (name, steps)
+                assert self.hurried or waited >= SHORT - 0.01, (name, steps)
                 assert waited <= BUDGET + SLACK, (name, steps)
                 assert float(gone) - times["KILL"] <= SLACK, (name, steps, gone)
         first: dict[str, float] = {}
@@ -545,16 +588,22 @@ class World:
             lived = time - first.get(key, time)
             assert lived <= (2 if self.torn else 1) * (BUDGET + SLACK), f"{key} lived {lived:.1f} s after TERM"
 
-    def check_lines(self) -> None:
-        """Every number once, in order, whole; none that the pipe had taken is missing."""
-        shown, torn = shown_lines(self.run.raw, set(self.wanted))
-        taken = {key: int(what) for key, what, _ in self.notes() if what != "TERM"}
+    def check_lines(self, news: bytes) -> None:
+        """Every number once, in order, whole."""
+        shown, odd = shown_lines(news, set(self.wanted))
+        assert self.torn or not odd, odd[:3]
         for key, numbers in shown.items():
-            assert numbers == list(range(1, len(numbers) + 1)), f"{key}: not in order: {gaps(numbers)}"
+            last = self.shown.get(key, 0)
+            assert numbers == list(range(last + 1, last + 1 + len(numbers))), f"{key}: {gaps(last, numbers)}"
+            self.shown[key] = numbers[-1]
+
+    def check_all_was_shown(self) -> None:
+        """No number is missing that the pipe had taken."""
         if self.torn:
             return
-        assert not torn, torn[:3]
-        short = {key: (len(shown.get(key, ())), last) for key, last in taken.items() if len(shown.get(key, ())) < last}
+        assert not self.unfinished
+        taken = {key: int(what) for key, what, _ in self.notes() if what != "TERM"}
+        short = {key: (self.shown.get(key, 0), last) for key, last in taken.items() if self.shown.get(key, 0) < last}
         assert not short, f"lost (shown, taken): {short}"
 
     def notes(self) -> list[tuple[str, str, float]]:
@@ -584,9 +633,9 @@ def shown_lines(raw: bytes, names: set[str]) -> tuple[dict[str, list[int]], list
     return found, odd
 
 
-def gaps(numbers: list[int]) -> list[tuple[int, int]]:
-    """Where the order breaks."""
-    return [(a, b) for a, b in zip([0, *numbers], numbers, strict=False) if b != a + 1][:5]
+def gaps(last: int, numbers: list[int]) -> list[tuple[int, int]]:
+    """Where the order behind `last` breaks."""
+    return [(a, b) for a, b in zip([last, *numbers], numbers, strict=False) if b != a + 1][:5]
 
 
 STEPS: list[Callable[[World], None]] = [
@@ -617,12 +666,12 @@ def test_promises_hold_whatever_happens_in_whatever_order(folder: Folder, seed: 
         while monotonic() < end:
             rng.choice(STEPS)(world)
             world.members()
-            assert world.run.popen.poll() is None, "the run is over"
+            world.check_step()
         if rng.random() < 0.5:
             world.rest()
         world.end()
-        world.check_lines()
-        world.check_deadlines()
+        world.check_output()
+        world.check_all_was_shown()
     except BaseException:
         print(f"RANDOM_SEED={seed}; steps:", *world.log, sep="\n  ")
         print("procrun:", *(line for line in world.run.output.splitlines() if "| <" not in line), sep="\n  ")
