@@ -143,7 +143,11 @@ class Intake:
         if self._hearers:
             for hear in tuple(self._hearers):
                 hear(data)
-        if len(data) >= FLOOD and not self._floods:
+        if len(data) < FLOOD:
+            data = bytes(
+                memoryview(data)
+            )  # what is kept shall not stand in the block of a whole chunk (25 MB of holes)
+        elif not self._floods:
             self._enlarge()
         unfinished_before = self._lines.size
         whole = self._lines.feed(data)

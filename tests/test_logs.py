@@ -17,7 +17,7 @@ from procrun.backlog import Backlog
 from procrun.logfile import LogFiles, Rotation, before
 from procrun.messages import Answer, Done, Logs, More, Output
 from procrun.reading import Reading
-from tests.harness import INT, PROCRUN, TERM, Folder, Run, until
+from tests.harness import INT, PROCRUN, PROGRAMS, PYTHON, TERM, Folder, Run, until
 
 WITH_FILES = 'log_dir = "log"\n'
 COUNTING = "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.002; done"
@@ -136,6 +136,15 @@ def test_a_wrong_value_is_one_line(folder: Folder) -> None:
         assert (result.returncode, result.stdout) == (2, "")
         assert said in result.stderr
         assert result.stderr.count("\n") == 1
+
+
+def test_what_is_kept_leaves_no_holes_in_memory() -> None:
+    """It is read into blocks of 64 KiB: a short piece that stays in its own leaves a hole behind it."""
+    made = subprocess.run([PYTHON, str(PROGRAMS / "holes.py")], capture_output=True, text=True, check=True)
+
+    heap, used = map(int, made.stdout.split())
+    assert used > 8 * 1024
+    assert heap < 2 * used
 
 
 def test_a_faulty_configuration_does_not_hide_what_is_in_memory(folder: Folder) -> None:
