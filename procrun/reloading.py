@@ -75,9 +75,9 @@ class Reloading:
     def begin(self, notes: list[str]) -> Talk:
         """Tell what is done, do it, and answer once all of it has settled."""
         self._tell_plan()
-        for fate in self._fates:
-            if fate.kind != "unchanged":
-                self._say(f"{fate.name} {fate}")
+        new = [fate for fate in self._fates if fate.kind != "unchanged"]
+        for line in [f"{fate.name} {fate}" for fate in new] or ["reload: nothing is new"]:
+            self._say(line)
         added, removed = self._supervisor.replan(self._specs)
         gone = [process.spec.name for process in removed]
         back = self._names("restarts")

@@ -79,6 +79,21 @@ def test_restart_and_states(folder: Folder, shell: "pexpect.spawn[str]") -> None
     stop(shell)
 
 
+def test_reload(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("a: sleep 1000", "b: sleep 1000")
+    shell.sendline(START)
+    shell.expect(r"b\.1 started")
+
+    shell.send("R")
+    shell.expect("reload: nothing is new\r\n")
+    folder.procfile("a: sleep 1000", "b: sleep 1001")
+    shell.send("R")
+
+    shell.expect(r"b\.1 restarts: command\r\n")
+    shell.expect(r"b\.1 started")
+    stop(shell)
+
+
 @pytest.mark.parametrize("end", ["Ctrl-C", "TERM", "HUP", "supervisor killed"])
 def test_modes_of_the_terminal_are_as_before(folder: Folder, shell: "pexpect.spawn[str]", end: str) -> None:
     folder.procfile("a: echo $PPID is it; sleep 1000")
