@@ -174,16 +174,27 @@ def test_a_process_with_a_terminal_knows_it_and_gets_no_force_colour(folder: Fol
     ended(terminal)
 
 
-@pytest.mark.parametrize("how", ["option", "all", "configuration"])
+OPTIONS = {
+    "option": ["start", "--pty", "web.1"],
+    "all": ["start", "--pty=all"],
+    "bare": ["start", "--pty"],
+    "bare before others": ["start", "--pty", "--no-timestamp"],
+    "bare before the command": ["--pty", "start"],
+    "configuration": ["start"],
+}
+
+
+@pytest.mark.parametrize("how", OPTIONS)
 def test_who_gets_a_terminal(folder: Folder, how: str) -> None:
     if how == "configuration":
         folder.write("procrun.toml", "[process.web]\npty = true\n")
     folder.procfile(*(f"{name}: test -t 0 && echo {name}-yes || echo {name}-no; sleep 1000" for name in ("web", "b")))
 
-    run = folder.start(*{"option": ["--pty", "web.1"], "all": ["--pty=all"], "configuration": []}[how])
+    verb, *rest = OPTIONS[how]
+    run = folder.start(*rest, verb=verb)
 
     run.wait_for("web-yes$")
-    run.wait_for("b-yes$" if how == "all" else "b-no$")
+    run.wait_for("b-no$" if how in ("option", "configuration") else "b-yes$")
     run.finish(INT)
 
 

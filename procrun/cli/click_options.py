@@ -74,7 +74,13 @@ def _paths(kind: str) -> Callable[[click.Context, click.Parameter, str], list[Co
     return lambda ctx, param, incomplete: [CompletionItem(incomplete, type=kind)]
 
 
-_COMPLETION = {"FILE": _paths("file"), "DIR": _paths("dir"), "NAME,…": process_names, "TYPE=N,…": counts}
+_COMPLETION = {
+    "FILE": _paths("file"),
+    "DIR": _paths("dir"),
+    "NAME,…": process_names,
+    "[NAME,…]": process_names,
+    "TYPE=N,…": counts,
+}
 
 
 def _reader(kind: Callable[[str], object]) -> Callable[[str], object]:
@@ -96,7 +102,9 @@ def _parameter(option: Option) -> click.Option:
 def _settings(option: Option) -> dict[str, Any]:
     if option.metavar is None:
         return {"is_flag": True, "help": option.help}
+    optional = {"is_flag": False, "flag_value": option.bare} if option.bare else {}
     return {
+        **optional,
         "metavar": option.metavar,
         "type": _reader(option.kind),
         "multiple": option.many,

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from procrun import __version__
 from procrun.cli.click_options import parameters, process_names
 from procrun.cli.faults import told, warn
-from procrun.cli.options import START, by_flag
+from procrun.cli.options import START, Option, by_flag
 from procrun.cli.start import start
 from procrun.hints import shown, there_are
 
@@ -123,8 +123,14 @@ def command_first(args: Sequence[str]) -> list[str]:
         option = known.get(argument)
         # What stands behind an option that start has not may be its value, as in `-a myapp export`.
         unknown = option is None and "=" not in argument and argument[:2] not in known
-        index += 2 if option is not None and option.metavar is not None else 1
+        valued = option is not None and option.metavar is not None and not _is_bare(option, args[index + 1 :])
+        index += 2 if valued else 1
     return list(args)
+
+
+def _is_bare(option: Option, rest: Sequence[str]) -> bool:
+    """Whether it stands without its value before the command: `--pty start`."""
+    return option.bare is not None and bool(rest) and rest[0] in COMMANDS
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,7 +11,7 @@ class Option(NamedTuple):
     """One option: `metavar` is None for a plain flag; `many` may be given several times.
 
     `kind` reads the value, and raises ValueError that says what to give; `words` are all that it takes, where they
-    are few.
+    are few. `bare` is what the option says where no value stands behind it; without it there must be one.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Option(NamedTuple):
     help: str
     many: bool = False
     words: tuple[str, ...] = ()
+    bare: str | None = None
 
 
 APP = (
@@ -87,7 +88,7 @@ CYCLE = (
 )
 TERMINALS = (
     Option("no_keys", ("--no-keys",), None, bool, "Read no keys from the terminal (? lists what they do)."),
-    Option("pty", ("--pty",), "NAME,…", str, "Give these a terminal of their own (a pty); all: everybody.", many=True),
+    Option("pty", ("--pty",), "[NAME,…]", str, "Give these, or all, a terminal of their own.", many=True, bare="all"),
 )
 WAIT = (
     Option("wait", ("--wait",), None, bool, "Stop everything, exit 124, unless all are ready in time; tell how long."),
