@@ -5,9 +5,11 @@ import re
 import signal
 import subprocess
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
+from procrun.narrator import REMIND_AFTER
 from tests.harness import A_SECOND, HUP, INT, PROCRUN, PYTHON, QUIT, TERM, Folder, Run, alive, child, until
 
 IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
@@ -126,19 +128,25 @@ def test_whoever_is_waited_for_is_named(folder: Folder) -> None:
     run.finish()
 
 
-def test_who_is_gone_the_moment_it_would_be_named_is_not_waited_for(folder: Folder) -> None:
-    """They end around the two seconds after which they are named."""
-    folder.procfile(
-        f"late: {child('polite.py', '4', '0')}",
-        *(f"p{n}: {child('polite.py', str(1.9 + n / 100), '0')}" for n in range(20)),
-    )
-    run = folder.start()
-    run.wait_for("ready", count=21)
+def test_who_has_ended_at_that_moment_is_not_waited_for(folder: Folder) -> None:
+    folder.procfile(f"worker: {child('stubborn.py', 'moments')}")
+    run = folder.start("-t", "30")
+    run.wait_for("ready")
+    pid = int(run.wait_for(r"worker\.1 started, pid (\d+)")[1])
+    restart = folder.background("restart", "worker")
+    until(lambda: "TERM" in moments(folder.path / "moments"), "it is being stopped")
+    due = monotonic() + REMIND_AFTER
 
-    run.finish(TERM)
+    os.kill(run.supervisor(), signal.SIGSTOP)  # the reminder and the end are both there when it goes on
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: monotonic() > due, "it is time for the reminder")
+    os.kill(run.supervisor(), signal.SIGCONT)
 
-    assert "still waiting for late.1: pid" in run.output
-    assert not re.search(r"still waiting for \S+: ;", run.output)
+    next_pid = int(run.wait_for(r"worker\.1 started, pid (\d+)", count=2)[1])
+    assert "still waiting" not in run.output
+    assert "worker.1    running" in restart.communicate()[0]
+    os.kill(next_pid, signal.SIGKILL)
+    run.finish()
 
 
 def test_a_second_ctrl_c_goes_on_to_kill(folder: Folder) -> None:
