@@ -192,9 +192,9 @@ class Intake:
         if self._terminal:
             lines = tame(lines.replace(b"\r\n", b"\n"))
         if lines:
-            for read in tuple(self._readers):
-                read(lines)
             self._output.emit(self._name, lines, self._stream)
+            for read in tuple(self._readers):  # behind it: what they find in a line is told after the line
+                read(lines)
 
     def _hang_up(self) -> None:
         if self._fd >= 0:

@@ -255,6 +255,17 @@ def test_a_line_of_its_output_is_ready_without_its_colours(folder: Folder) -> No
     run.finish(TERM)
 
 
+def test_the_line_stands_before_what_is_told_of_it(folder: Folder) -> None:
+    folder.write("procrun.toml", '[process.job]\nready = { log = "^booted$" }\n')
+    folder.procfile("job: echo booted; exec sleep 60")
+    run = start(folder)
+
+    run.wait_for("ready after")
+
+    assert run.output.index("| booted\n") < run.output.index("job.1 ready after")
+    run.finish(TERM)
+
+
 def test_a_line_of_its_last_life_does_not_count(folder: Folder) -> None:
     folder.write("procrun.toml", '[process.job]\nready = { log = "booted", within = 0.5 }\n')
     folder.procfile("job: [ -e once ] || echo booted; touch once; exec sleep 60")
