@@ -200,7 +200,7 @@ def test_the_port_of_somebody_else_is_not_its_own(folder: Folder) -> None:
 def test_a_port_that_nobody_listens_on_is_named(folder: Folder) -> None:
     port = free_port()
     folder.procfile("web: sleep 60", WORKER)
-    configure(folder, f"{{ port = {port}, within = 0.3 }}")
+    configure(folder, f"{{ port = {port}, within = 2 }}")
     run = start(folder)
     run.wait_for(rf"web\.1 is not ready after [\d.]+ s: nothing listens on port {port}$")
     run.wait_for(r"worker\.1 +\| ready")

@@ -406,7 +406,7 @@ def test_change_just_before_a_reload_is_not_lost(folder: Folder) -> None:
 
 
 def test_who_writes_what_it_watches_is_told(folder: Folder) -> None:
-    folder.procfile("web: sh -c 'sleep 0.3; date +%N >> app/own.log; sleep 60'")
+    folder.procfile("web: sh -c 'while sleep 0.3; do date +%N >> app/own.log; done'")
     folder.write("app/views.py", "")
     folder.write("procrun.toml", '[process.web]\nwatch = ["app"]\n')
     run = folder.start()
