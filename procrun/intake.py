@@ -101,6 +101,8 @@ class Intake:
         if self._fd >= 0 and not self._watched:
             self._loop.read(self._fd, self._readable)
             self._watched = True
+            if self._lines.size:
+                self._expect_end(anew=True)
 
     def read_regardless(self) -> None:
         """Never hold it back again: a worker that cannot write hangs before it saves its jobs (Sidekiq, measured)."""
@@ -144,9 +146,7 @@ class Intake:
             for hear in tuple(self._hearers):
                 hear(data)
         if len(data) < FLOOD:
-            data = bytes(
-                memoryview(data)
-            )  # what is kept shall not stand in the block of a whole chunk (25 MB of holes)
+            data = bytes(memoryview(data))  # what is kept shall not stand in the block of a whole chunk: 25 MB of holes
         elif not self._floods:
             self._enlarge()
         unfinished_before = self._lines.size
@@ -176,8 +176,9 @@ class Intake:
 
     def _show_prompt(self) -> None:
         self._prompt = None
-        if self._watched:
-            self._read()  # what waits in the pipe may finish the line
+        if not self._watched:
+            return  # held back: what waits in the pipe may finish the line
+        self._read()  # the same
         partial = self._lines.partial()
         if not partial or self._prompt is not None:
             return

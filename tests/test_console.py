@@ -1,10 +1,12 @@
 """What an instance reads from and writes to: a stdin of its own, stdout and stderr together or apart, a terminal."""
 
 import functools
+import os
 import subprocess
 from collections.abc import Callable
 
 from procrun.console import UNREAD_INPUT, Console, Window
+from procrun.intake import PROMPT_AFTER
 from procrun.loop import Loop
 from procrun.model import APART, PIPES, PTY
 from tests.harness import INT, Folder
@@ -15,11 +17,15 @@ class Kept:
 
     def __init__(self, ready: Callable[[], None] = lambda: None) -> None:
         self._ready = ready
+        self.full = False
+        self.held: list[Callable[[], None]] = []
         self.lines: list[tuple[str, bytes]] = []
         self.previews: list[bytes] = []
 
     def holds(self, name: str, floods: bool, resume: Callable[[], None]) -> bool:
-        return False
+        if self.full:
+            self.held.append(resume)
+        return self.full
 
     def emit(self, name: str, lines: bytes, stream: str) -> None:
         self.lines.append((stream, lines))
@@ -74,6 +80,30 @@ def test_lines_of_a_terminal_are_tamed() -> None:
     kept = ran(PTY, r"printf '\033[2J10%%\r100%%\n\033]0;title\007done'")
 
     assert b"".join(lines for _, lines in kept.lines) == b"100%\ndone\n"
+
+
+def test_who_is_held_back_in_the_middle_of_a_line_has_no_prompt() -> None:
+    loop, kept = Loop(), Kept()
+    console = Console("a.1", loop, kept, lambda: False, Window)
+    ends = console.open(PIPES)
+    os.write(ends.stdout, b"half a li")
+    loop.turn()
+
+    kept.full = True
+    os.write(ends.stdout, b"ne\nand mo")
+    while not kept.held:
+        loop.turn()
+    loop.after(2 * PROMPT_AFTER, loop.stop)
+    loop.run()
+    assert not kept.previews
+
+    kept.full = loop.stopped = False
+    kept.held.pop()()
+    loop.after(2 * PROMPT_AFTER, loop.stop)
+    loop.run()
+    assert (kept.lines, kept.previews) == ([("output", b"half a line\n")], [b"and mo"])
+    ends.close()
+    console.close()
 
 
 def test_ctrl_c_typed_into_a_terminal_is_a_signal_there() -> None:
