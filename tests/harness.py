@@ -215,8 +215,11 @@ def running(folder: Folder) -> int:
     return len(re.findall(r" (?:up|starting) ", folder.procrun("ps").stdout))
 
 
-_BLOCKS = range(20_000, 31_700, 100)
-"""Below the ports of outgoing connections, any of which may be taken at any time (ip(7), ip_local_port_range)."""
+_BLOCK = 100
+_BLOCKS: tuple[int, ...] = (*range(1_100, 4_900, _BLOCK), *range(61_000, 65_400, _BLOCK))
+"""Neither those of outgoing connections, any of which may be taken at any time (ip(7), ip_local_port_range), nor
+procrun's own: 5000 and on, and what `port = "auto"` chooses from.
+"""
 
 Held = dict[int, socket.socket]
 _bases: Held = {}
@@ -234,24 +237,25 @@ def free_base(span: int = 300) -> int:
 
 def free_port() -> int:
     """A port with nobody listening on it, ours in the same way; each call gives another one."""
-    base = next(iter(_ports), 0) or _free_blocks(_BLOCKS.step, _ports)
+    base = next(iter(_ports), 0) or _free_blocks(_BLOCK, _ports)
     listening = set(proc.listening())
-    return next(port for port in (base + turn % _BLOCKS.step for turn in _turn) if port not in listening)
+    return next(port for port in (base + turn % _BLOCK for turn in _turn) if port not in listening)
 
 
 def _free_blocks(span: int, held: Held) -> int:
     taken = set(proc.listening())
     start = os.getpid() * 7 % len(_BLOCKS)  # test runs side by side look in different places first
     for base in itertools.chain(_BLOCKS[start:], _BLOCKS[:start]):
-        if base + span <= _BLOCKS.stop and not taken & set(range(base, base + span)) and _hold(base, span, held):
+        blocks = range(base, base + span, _BLOCK)
+        if set(blocks) <= set(_BLOCKS) and not taken & set(range(base, base + span)) and _hold(blocks, held):
             return base
     raise AssertionError(f"no {span} free ports in a row")
 
 
-def _hold(base: int, span: int, held: Held) -> bool:
-    """Take the blocks of these ports. A name in the abstract namespace is one socket's until its end (unix(7))."""
+def _hold(blocks: range, held: Held) -> bool:
+    """Take these blocks. A name in the abstract namespace is one socket's until its end (unix(7))."""
     new: Held = {}
-    for block in range(base, base + span, _BLOCKS.step):
+    for block in blocks:
         if block not in held:
             new[block] = socket.socket(socket.AF_UNIX)
             try:
