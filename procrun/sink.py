@@ -30,7 +30,10 @@ SMALL = 4096
 
 USUAL_PIPE = 64 * 1024
 WIDE_PIPE = 256 * 1024
-"""Bytes of a pipe that its reader was too slow for once: a chunk with its prefixes has room in it, and we wait less."""
+"""Bytes of a pipe whose reader is slower than those who write, while all of them write much: we wait less often."""
+
+SOMEBODY_QUIET = 1.0
+"""Seconds for which a pipe is not wide after a few lines have come: what is in it stands before the next of these."""
 
 AT_ONCE = 16
 """Pieces written at once: such small ones fill a pipe of the usual size."""
@@ -68,7 +71,8 @@ class Sink:
         self._size = 0
         self._torn = False  # what is out ends in the middle of a line
         self._watched = False
-        self._widened = False
+        self._room: int | None = None  # bytes of the pipe, once we have asked; 0 where they are not ours to change
+        self._few = 0.0  # when a few lines came
         self._untold = Amount()
         self._scribe: Scribe | None = None
         self._fd = self._own(fd)
@@ -93,6 +97,10 @@ class Sink:
             self.losses += 1
             self._forget([data])
             return
+        if len(data) < SMALL and not ours:
+            self._few = time.monotonic()
+            if self._room == WIDE_PIPE:
+                self._fit()
         if self._waiting and len(self._waiting[-1]) < SMALL and not isinstance(self._waiting[-1], _Mark):
             self._waiting[-1] += data
         else:
@@ -144,7 +152,7 @@ class Sink:
             self._watch(False)
         except BlockingIOError:
             self._watch(True)
-            self._widen()
+            self._fit()
         except OSError as error:  # the reader has gone, the terminal was closed, the disk is full
             self._lose(error)
         if had_to_wait and not self._watched:
@@ -223,18 +231,20 @@ class Sink:
             self._on_loss(f"standard output takes nothing more ({error.strerror}): lines are dropped, the run goes on")
         self._said = True
 
-    def _widen(self) -> None:
-        """More room in a pipe that was full; one that somebody made smaller or larger is left as it is."""
-        if self._widened:
-            return
+    def _fit(self) -> None:
+        """More room in a pipe that is full, less where somebody writes little; another's size is left as it is."""
         import fcntl
 
-        self._widened = True
+        wanted = WIDE_PIPE if time.monotonic() > self._few + SOMEBODY_QUIET else USUAL_PIPE
         try:
-            if fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ) == USUAL_PIPE:
-                fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, WIDE_PIPE)
+            if self._room is None:
+                self._room = 0
+                size = fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
+                self._room = size if size == USUAL_PIPE else 0
+            if self._room not in (0, wanted):
+                self._room = fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, wanted)
         except OSError:
-            pass  # it is none, or he has no more (pipe(7), pipe-user-pages-soft)
+            pass  # it is none; or he has no more (pipe(7), pipe-user-pages-soft); or more is in it just now
 
     def _watch(self, wanted: bool) -> None:
         if wanted and not self._watched:

@@ -155,6 +155,35 @@ def test_a_slow_reader_gets_whole_lines_and_is_told_what_is_missing(steps: list[
     check(shown, bench)
 
 
+def test_a_pipe_is_wide_only_while_all_write_much() -> None:
+    """What is in it stands before the next line of who writes little."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    bench, much = Bench(writer), b"x" * 65535 + b"\n"
+
+    def size() -> int:
+        return fcntl.fcntl(writer, fcntl.F_GETPIPE_SZ)
+
+    def write(data: bytes) -> None:
+        bench.sink.write(data)
+        turn(bench.loop)
+
+    write(much)
+    assert size() == sink.USUAL_PIPE  # as long as all of it has room
+    write(much)
+    assert size() == sink.WIDE_PIPE
+
+    while read(reader, 65536):
+        turn(bench.loop)
+    write(b"a few words\n")
+    assert size() == sink.USUAL_PIPE
+    write(much)
+    write(much)
+    assert size() == sink.USUAL_PIPE
+    os.close(reader)
+    os.close(writer)
+
+
 def pipe_of_one_page() -> tuple[int, int]:
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
