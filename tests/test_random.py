@@ -212,14 +212,20 @@ class World:
         talk.final()
         return talk
 
+    def answer(self, request: Request) -> Final | None:
+        """What is answered at once, on a connection that is then closed: there are many in a run."""
+        talk = Talk(self.path, encode(request))
+        with talk.socket:
+            return talk.final(wait=True)
+
     def states(self) -> dict[str, str]:
         """What Hello tells."""
-        answer = self.connect(encode(Hello())).final(wait=True)
+        answer = self.answer(Hello())
         assert isinstance(answer, Welcome)
         return answer.states
 
     def rows(self) -> list[Row]:
-        answer = self.connect(encode(Ps())).final(wait=True)
+        answer = self.answer(Ps())
         assert isinstance(answer, Status)
         return answer.rows
 

@@ -91,10 +91,16 @@ def test_a_fork_bomb_that_is_held_to_a_limit_ends(folder: Folder, way: str) -> N
 
 @pytest.mark.parametrize("way", ["chain", "fast-chain"])
 def test_a_daemon_that_is_another_process_every_few_milliseconds_ends(folder: Folder, way: str) -> None:
-    """And it is never taken for gone while it is between two of them."""
+    """And it is never taken for gone while it is between two of them.
+
+    When all is stopped nobody asks whose it is: the KILL of one instance may end that of the other at the same moment.
+    """
     run = _restart_one_of_two(folder, way)
 
-    assert len(re.findall(r"web\.\d TERM 0\.00 → KILL \d\.\d\d → gone", run.output)) == 3
+    ends = re.findall(r"web\.\d TERM 0\.00 → (KILL \d\.\d\d → )?gone (\d\.\d\d) s", run.output)
+    assert len(ends) == 3
+    assert all(float(seconds) >= 0.5 for _, seconds in ends)
+    assert ends[0][0] and (ends[1][0] or ends[2][0])
 
 
 def test_a_daemonised_redis_ends_with_the_only_instance_there_is(folder: Folder) -> None:
