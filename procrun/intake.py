@@ -31,6 +31,8 @@ BUSY_PROMPT_AFTER = 1.0
 """The same where somebody is running: on a busy machine a writer may be kept from finishing its line for a while."""
 
 
+_buffer = memoryview(bytearray(CHUNK))
+
 Hearer = Callable[[bytes], None]
 """Hears of each chunk as it was read; as a reader, of whole lines."""
 
@@ -132,7 +134,7 @@ class Intake:
     def _read(self) -> int:
         """Read one chunk and pass its whole lines on; how many bytes came."""
         try:
-            data = os.read(self._fd, CHUNK)
+            data = os.read(self._fd, CHUNK) if self._floods else self._read_little()
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -145,9 +147,7 @@ class Intake:
         if self._hearers:
             for hear in tuple(self._hearers):
                 hear(data)
-        if len(data) < FLOOD:
-            data = bytes(memoryview(data))  # what is kept shall not stand in the block of a whole chunk: 25 MB of holes
-        elif not self._floods:
+        if len(data) >= FLOOD and not self._floods:
             self._enlarge()
         unfinished_before = self._lines.size
         whole = self._lines.feed(data)
@@ -156,6 +156,10 @@ class Intake:
         if self._lines.size:
             self._expect_end(anew=bool(whole) or not unfinished_before)
         return len(data)
+
+    def _read_little(self) -> bytes:
+        """What is kept shall not stand in the block of a whole chunk, most of it a hole: 25 MB where much is kept."""
+        return _buffer[: os.readv(self._fd, [_buffer])].tobytes()
 
     def _expect_end(self, anew: bool) -> None:
         """A line is unfinished, since now if it is another one than before: it may be a prompt."""

@@ -24,10 +24,10 @@ OF_RAW = {"bulk": 0.8, "line": 0.85}
 OF_SLOW = {"honcho": 10.0, "foreman": 10.0}
 OF_OTHERS = 3.0  # of those that add a prefix
 SECONDS_WORTH = {
-    RAW: {"bulk": 3_000_000, "line": 1_500_000},
-    PROCRUN: {"bulk": 3_000_000, "line": 1_500_000},
-    "supervisor": {"bulk": 3_000_000, "line": 1_500_000},
-    "concurrently": {"bulk": 1_200_000, "line": 700_000},
+    RAW: {"bulk": 5_000_000, "line": 1_700_000},
+    PROCRUN: {"bulk": 6_000_000, "line": 3_000_000},
+    "supervisor": {"bulk": 6_000_000, "line": 3_000_000},
+    "concurrently": {"bulk": 2_300_000, "line": 900_000},
     "circus": {"bulk": 150_000, "line": 150_000},
     "nf": {"bulk": 150_000, "line": 120_000},
     "foreman": {"bulk": 80_000, "line": 80_000},
