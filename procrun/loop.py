@@ -87,6 +87,11 @@ class Loop:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self.read(reader, lambda: self._dispatch(reader))
 
+    def heed(self, number: int, callback: Callback) -> None:
+        """Call `callback` for one more signal than those of `signals`, which was called before."""
+        self._handlers = {**self._handlers, number: callback}
+        signal.signal(number, _noted)
+
     def run(self) -> None:
         """Serve until `stop`."""
         while not self.stopped:

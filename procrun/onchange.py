@@ -15,6 +15,7 @@ from procrun.plan import Plan
 from procrun.process import Process
 from procrun.sources import changed_files
 from procrun.supervisor import Supervisor
+from procrun.wording import plan_changed
 
 SOON = 2.0
 """Seconds after a start in which a change may be its own doing."""
@@ -90,9 +91,9 @@ class OnChange:
 
     def _tell_of_plan(self, files: Sequence[str]) -> None:
         """Unless they are read again already."""
-        names = [self._short(file) for file in changed_files(self._made.sources) if file in files]
-        if names:
-            self._say(f"{', '.join(names)} changed; `procrun reload` restarts only what changed")
+        new = [file for file in changed_files(self._made.sources) if file in files]
+        if new:
+            self._say(plan_changed(self._made.sources.root, new))
 
     def _hear(self, process: Process, happening: Happening) -> None:
         """A start or an end may be what a change has waited for."""

@@ -1,6 +1,7 @@
 """What is read before anything is planned: the Procfile, the environment, and the state of their files."""
 
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,9 @@ from procrun.environment import Environment
 from procrun.errors import ConfigError
 from procrun.hints import shown
 from procrun.model import Config, Entry, Finding, Variable, Wishes
+
+Stamp = tuple[int, int, int]
+"""What tells a plain file from what it was: mtime in nanoseconds, bytes, inode."""
 
 
 class Sources(NamedTuple):
@@ -23,7 +27,7 @@ class Sources(NamedTuple):
     environment: Environment
     config: Config
     findings: tuple[Finding, ...]
-    files: tuple[tuple[str, tuple[int, int] | None], ...]
+    files: tuple[tuple[str, Stamp | None], ...]
     formation: str | None = None
 
 
@@ -77,9 +81,15 @@ def folder(wishes: Wishes, environ: Mapping[str, str]) -> str:
     return _root(wishes, _procfile_path(wishes, loaded))
 
 
-def changed_files(sources: Sources) -> list[str]:
-    """The files that are not what they were when it was read."""
-    return [file for file, stamp in sources.files if _stamp(file) != stamp]
+def changed_files(sources: Sources) -> dict[str, Stamp | None]:
+    """The files that are not what they were when it was read, each with what it is now; None for one that is gone."""
+    return {file: now for file, stamp in sources.files if (now := _stamp(file)) != stamp}
+
+
+def folders_of_files(sources: Sources) -> set[str]:
+    """The folders in which these files are, or may come to be, and those of what links lead to."""
+    plain = [file for file, _ in sources.files if os.path.isfile(file) or not os.path.exists(file)]
+    return {os.path.dirname(path) for file in plain for path in (file, os.path.realpath(file))}
 
 
 def _load_environment(wishes: Wishes, environ: Mapping[str, str]) -> tuple[list[str], Environment]:
@@ -163,9 +173,10 @@ def with_foreman_defaults(wishes: Wishes) -> Wishes:
     return wishes._replace(**{name: value for name, value in given.items() if getattr(wishes, name) in (None, ())})
 
 
-def _stamp(path: str) -> tuple[int, int] | None:
+def _stamp(path: str) -> Stamp | None:
+    """None for what is no plain file, too: a pipe is read once, and is another one at every look."""
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return (found.st_mtime_ns, found.st_size, found.st_ino) if stat.S_ISREG(found.st_mode) else None

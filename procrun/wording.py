@@ -1,6 +1,7 @@
 """What happened, in words: durations, exits, timelines, and Heroku's own for its errors."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 
 from procrun.model import Finding, Happening
 
@@ -10,6 +11,12 @@ NOT_FOUND, NOT_EXECUTABLE = "exit 127", "exit 126"
 def finding_line(finding: Finding) -> str:
     """A finding as one line: `Procfile:7: …`, `Procfile:7: note: …`."""
     return f"{finding.where}: {'note: ' if finding.note else ''}{finding.text}"
+
+
+def plan_changed(root: str, files: Iterable[str]) -> str:
+    """What is told of files that the plan was read from, by their names from the app's folder."""
+    names = ", ".join(os.path.relpath(file, root) for file in files)
+    return f"{names} changed; `procrun reload` restarts only what changed"
 
 
 def duration(seconds: float) -> str:

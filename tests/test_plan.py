@@ -428,23 +428,23 @@ def test_file_of_foreman_that_is_no_yaml_is_told(three: Folder) -> None:
 def test_files_that_change_are_known(three: Folder) -> None:
     three.write("a.env", "A=1")
     sources = read(Wishes(env_files=("a.env",)), {})
-    assert changed_files(sources) == []
+    assert list(changed_files(sources)) == []
     three.write("a.env", "A=12")
-    assert changed_files(sources) == [str(three.path / "a.env")]
+    assert list(changed_files(sources)) == [str(three.path / "a.env")]
     (three.path / "Procfile").unlink()
-    assert changed_files(sources) == [str(three.path / "Procfile"), str(three.path / "a.env")]
+    assert list(changed_files(sources)) == [str(three.path / "Procfile"), str(three.path / "a.env")]
 
 
 def test_default_environment_file_that_comes_later_is_a_change(three: Folder) -> None:
     sources = read(Wishes(), {})
     three.write(".env", "A=1")
-    assert changed_files(sources) == [str(three.path / ".env")]
+    assert list(changed_files(sources)) == [str(three.path / ".env")]
 
 
 def test_changes_are_known_from_another_folder(three: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = read(Wishes(), {})
     monkeypatch.chdir("/")
-    assert changed_files(sources) == []
+    assert list(changed_files(sources)) == []
 
 
 # --- the folder that control commands talk to

@@ -14,6 +14,7 @@ from procrun.errors import ConfigError
 from procrun.loop import Loop
 from procrun.messages import Attach, Logs, Reload, Talk, Wait, Watch
 from procrun.model import Happening, Spec, Wishes
+from procrun.notice import Notice
 from procrun.process import Process
 from procrun.reading import Reading
 from procrun.reloading import Reloading
@@ -56,6 +57,7 @@ class Service:
         self._server: Server | None = None
         self._on_change: OnChange | None = None
         self._watched: list[str] = []
+        self._notice: Notice | None = None
         self._readings: list[Reading] = []
         self.desk = Desk(
             supervisor, lambda: self._plan.platform, self._expand, self._changes, self._deployment, self._talks()
@@ -79,6 +81,8 @@ class Service:
     def close(self) -> None:
         """Those who follow get the last lines, too, if they take them soon; then the socket goes."""
         self._backlog.close()
+        if self._notice is not None:
+            self._notice.close()
         if self._on_change is not None:
             self._on_change.close(PATIENCE_WITH_WATCHERS)
         end = monotonic() + PATIENCE_WITH_FOLLOWERS
@@ -120,7 +124,10 @@ class Service:
         self._watch_files()
 
     def _watch_files(self) -> None:
-        """Watch what the plan says of what runs, where it says so: nothing of it is loaded otherwise."""
+        """Watch what the plan says of what runs, where it says so, and the plan's own files.
+
+        Where nothing is to be watched but these the kernel's word is enough: nothing is loaded, and nothing wakes.
+        """
         types = dict.fromkeys(process.spec.type for process in self._supervisor.processes.values())
         manners = self._plan.manners
         self._watched = wanted = [type_ for type_ in types if type_ in manners and manners[type_].watch]
@@ -133,6 +140,11 @@ class Service:
             from procrun.onchange import OnChange
 
             self._on_change = OnChange(self._supervisor, self._loop, self._plan, wanted, self._say)
+        if not wanted:
+            self._notice = self._notice or Notice(self._supervisor, self._loop, self._say)
+            self._notice.adopt(self._plan.sources)
+        elif self._notice is not None:
+            self._notice.close()
 
     def _hear(self, process: Process, happening: Happening) -> None:
         """A type that watches files may have had no instance until now."""

@@ -19,7 +19,7 @@ from procrun.loop import Loop
 from procrun.model import Exit, Finding, Happening, Step, Wishes
 from procrun.narrator import Narrator
 from procrun.process import Process
-from procrun.sources import folder
+from procrun.sources import folder, folders_of_files
 from procrun.startup import Startup
 from procrun.stopping import ENDING_NAMES, ending_step
 from procrun.supervisor import Supervisor, Verdict
@@ -114,9 +114,10 @@ def _losses(made: plan.Plan) -> list[Finding]:
 
 
 def _files(made: plan.Plan) -> int:
-    """Descriptors of log files, one for each process type, and our own; and of what watches files."""
+    """Descriptors of log files, one for each process type, and our own; and of what watches files, or the plan's."""
     logs = len(made.types) + 1 if made.sources.config.log_dir is not None else 0
-    return logs + limits.WATCHING * any(made.manners[spec.type].watch for spec in made.specs)
+    watched = any(made.manners[spec.type].watch for spec in made.specs)
+    return logs + (limits.WATCHING if watched else len(folders_of_files(made.sources)))
 
 
 class Session:
