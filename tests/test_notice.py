@@ -158,16 +158,16 @@ def test_idle_run_wakes_up_for_nothing(folder: Folder, run: Run) -> None:
 
 
 def test_after_a_reload_it_is_the_new_plan_that_files_are_held_against(folder: Folder, run: Run) -> None:
-    folder.procfile("job: exec sleep 2000", "other: exec sleep 1000")
+    with at_once(run):
+        folder.procfile("job: exec sleep 2000", "other: exec sleep 1000")
     told(run, "Procfile")
     assert folder.procrun("reload").stdout.startswith("job.1 restarts: command\n")
-    begun = number_told(run)
 
     with at_once(run):
         folder.write(".env", "KEY=new\n")
 
     told(run, ".env")
-    assert number_told(run) == begun + 1
+    assert number_told(run) == 2
     run.finish(TERM)
 
 

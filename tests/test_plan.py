@@ -1,6 +1,7 @@
 """The plan: which instances run, with which port and environment, and what is refused before anything starts."""
 
 import os
+import threading
 from typing import Any
 
 import pytest
@@ -439,6 +440,22 @@ def test_default_environment_file_that_comes_later_is_a_change(three: Folder) ->
     sources = read(Wishes(), {})
     three.write(".env", "A=1")
     assert list(changed_files(sources)) == [str(three.path / ".env")]
+
+
+def test_what_is_no_plain_file_is_never_a_change(three: Folder) -> None:
+    pipe = three.path / "pipe.env"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("A=1\n",))
+    writer.start()
+    sources = read(Wishes(env_files=("pipe.env",)), {})
+    writer.join()
+    assert sources.environment.variables["A"].value == "1"
+    handle = os.open(pipe, os.O_RDWR)
+    try:
+        os.write(handle, b"A=2\n")
+        assert list(changed_files(sources)) == []
+    finally:
+        os.close(handle)
 
 
 def test_changes_are_known_from_another_folder(three: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
