@@ -32,6 +32,7 @@ BUSY_PROMPT_AFTER = 1.0
 
 
 _buffer = memoryview(bytearray(CHUNK))
+"""What is read goes through it, and is kept in its own size: in a block for a whole chunk it would leave holes."""
 
 Hearer = Callable[[bytes], None]
 """Hears of each chunk as it was read; as a reader, of whole lines."""
@@ -134,7 +135,7 @@ class Intake:
     def _read(self) -> int:
         """Read one chunk and pass its whole lines on; how many bytes came."""
         try:
-            data = os.read(self._fd, CHUNK) if self._floods else self._read_little()
+            data = _buffer[: os.readv(self._fd, [_buffer])].tobytes()
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -156,10 +157,6 @@ class Intake:
         if self._lines.size:
             self._expect_end(anew=bool(whole) or not unfinished_before)
         return len(data)
-
-    def _read_little(self) -> bytes:
-        """What is kept shall not stand in the block of a whole chunk, most of it a hole: 25 MB where much is kept."""
-        return _buffer[: os.readv(self._fd, [_buffer])].tobytes()
 
     def _expect_end(self, anew: bool) -> None:
         """A line is unfinished, since now if it is another one than before: it may be a prompt."""
