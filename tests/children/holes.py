@@ -1,6 +1,7 @@
-"""Reads 40,000 pieces, most of them short, from a hundred pipes as procrun does, keeps the last 16 MiB, and tells what the heap takes.
+"""Reads 40,000 pieces, most of them short, from a hundred pipes as procrun does, and tells what the heap then takes.
 
-Prints two numbers of KiB: what the heap has from the kernel, and what of it is in use (mallinfo2(3)).
+The last 16 MiB are kept. Prints two numbers of KiB: what the heap has from the kernel, and what of it is in use
+(mallinfo2(3)).
 """
 
 import ctypes
