@@ -216,9 +216,9 @@ def running(folder: Folder) -> int:
 
 
 _BLOCK = 100
-_BLOCKS: tuple[int, ...] = (*range(1_100, 4_900, _BLOCK), *range(61_000, 65_400, _BLOCK))
+_BLOCKS: tuple[int, ...] = (*range(1_300, 2_900, _BLOCK), *range(61_000, 65_400, _BLOCK))
 """Neither those of outgoing connections, any of which may be taken at any time (ip(7), ip_local_port_range), nor
-procrun's own: 5000 and on, and what `port = "auto"` chooses from.
+procrun's own: 5000 and on, and what `port = "auto"` chooses from; nor those that a test names, 1234 and 4000 and on.
 """
 
 Held = dict[int, socket.socket]
