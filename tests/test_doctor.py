@@ -290,8 +290,10 @@ def test_what_works_here_and_has_no_environment_to_read_is_perhaps_one(folder: F
     killed(folder, f"web: {SLEEP}")
     with subprocess.Popen(["sleep", "600"], env={}, cwd=folder.path) as lookalike:
         try:
-            rows = {row["pid"]: row for row in found(folder, "--clean")["found"]}
+            told = found(folder, "--clean")
+            rows = {row["pid"]: row for row in told["found"]}
 
+            assert lookalike.pid in rows, (told, proc.stat(lookalike.pid), proc.folder(lookalike.pid))
             assert (rows[lookalike.pid]["sure"], rows[lookalike.pid]["found_by"]) == (False, "perhaps: works here")
             assert alive(lookalike.pid)
         finally:
@@ -302,7 +304,7 @@ ELSEWHERE = f"""
 mkdir elsewhere here; echo 'web: {SLEEP}' > elsewhere/Procfile; echo 'web: true' > here/Procfile
 cd elsewhere; {" ".join(PROCRUN)} start > ../log 2>&1 & front=$!
 until grep -q ready ../log; do sleep 0.05; done
-kill -9 $(cat /proc/$front/task/$front/children) $front; wait $front
+kill -STOP $front; kill -9 $(cat /proc/$front/task/$front/children) $front; wait $front
 cd ../here
 for options in "" --all "--all --clean" --all; do {" ".join(PROCRUN)} doctor $options; echo "status $?"; done
 """

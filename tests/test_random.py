@@ -376,14 +376,9 @@ class World:
 
     def kill_one(self) -> None:
         """KILL to a descendant, but not to a leader whose death ends the run."""
-        members = self.members()
+        members = self.born()
         rows = {row.pid: row for row in self.rows()}
-        victims = [
-            member
-            for member in members
-            if member.sid != self.supervisor  # a leader in the moment of its birth
-            and (member.pid not in rows or self.may_die(rows[member.pid]))
-        ]
+        victims = [member for member in members if member.pid not in rows or self.may_die(rows[member.pid])]
         if victims:
             victim = self.rng.choice(victims)
             self.note(f"kill {victim.pid} of {rows[victim.pid].name if victim.pid in rows else victim.sid}")
@@ -395,7 +390,7 @@ class World:
 
     def freeze(self) -> None:
         number = self.rng.choice([signal.SIGSTOP, signal.SIGCONT])
-        there = self.members()
+        there = self.born()
         for row in self.rng.sample(there, min(3, len(there))):
             self.note(f"{number.name} {row.pid}")
             proc.send(number, row)
@@ -408,6 +403,10 @@ class World:
         below = [row for row in proc.descendants(self.run.pid, table) if row.pid != self.supervisor]
         self.seen |= {(row.pid, row.started) for row in below}
         return below
+
+    def born(self) -> list[Stat]:
+        """The same without who still is a copy of the supervisor, which stands still until that runs its program."""
+        return [row for row in self.members() if proc.mark(row.pid, MARK)]
 
     def marked(self) -> dict[int, str]:
         """Every living process of this machine that was started for this run, with its instance."""
