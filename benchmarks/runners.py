@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 PROCRUN = "procrun"
 RAW = "raw"
+CAT = "cat"
 
 SUPERVISORD = """\
 [supervisord]
@@ -129,6 +130,15 @@ def raw() -> Runner:
         return ["/bin/sh", "-c", "".join(f"{words} & " for words in _each(entries)) + "wait"]
 
     return Runner(RAW, "", command, reads_procfile=False, prefixes=False)
+
+
+def cat() -> Runner:
+    """What any relay takes at least: a cat(1) for each child, all into one pipe, with no prefix and no supervision."""
+
+    def command(entries: Sequence[Entry]) -> list[str]:
+        return ["/bin/sh", "-c", "".join(f"{words} | cat & " for words in _each(entries)) + "wait"]
+
+    return Runner(CAT, "", command, reads_procfile=False, prefixes=False)
 
 
 def _sizes(entries: Sequence[Entry]) -> str:

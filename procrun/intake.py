@@ -102,7 +102,7 @@ class Intake:
     def resume(self) -> None:
         """Read on."""
         if self._fd >= 0 and not self._watched:
-            self._loop.read(self._fd, self._readable)
+            self._loop.read(self._fd, self._readable, last=self._floods)
             self._watched = True
             if self._lines.size:
                 self._expect_end(anew=True)
@@ -127,10 +127,13 @@ class Intake:
     def _readable(self) -> None:
         """Read, or hold it back: before a read, as a thousand who may each be read once more are too many."""
         if not self._regardless and self._output.holds(self._name, self._floods, self.resume):
-            self._loop.forget(self._fd)
-            self._watched = False
+            self._look_away()
         else:
             self._read()
+
+    def _look_away(self) -> None:
+        self._loop.forget(self._fd)
+        self._watched = False
 
     def _read(self) -> int:
         """Read one chunk and pass its whole lines on; how many bytes came."""
@@ -149,7 +152,7 @@ class Intake:
             for hear in tuple(self._hearers):
                 hear(data)
         if len(data) >= FLOOD and not self._floods:
-            self._enlarge()
+            self._flooded()
         unfinished_before = self._lines.size
         whole = self._lines.feed(data)
         if whole:
@@ -165,11 +168,14 @@ class Intake:
         if self._prompt is None:
             self._prompt = self._loop.after(PROMPT_AFTER, self._show_prompt)
 
-    def _enlarge(self) -> None:
-        """Only for who fills it: a user may have some 64 MiB in large pipes (pipe(7), pipe-user-pages-soft)."""
+    def _flooded(self) -> None:
+        """Others come before it; its pipe is enlarged, and nobody else's (pipe(7), pipe-user-pages-soft: 64 MiB)."""
         import fcntl
 
         self._floods = True
+        if self._watched:
+            self._look_away()
+            self.resume()
         try:
             fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, FLOOD_PIPE)
         except OSError:

@@ -33,18 +33,25 @@ class Loop:
     """Calls back when a descriptor is ready, a deadline is due or a signal has come.
 
     Due deadlines are looked at between any two descriptors, so that no amount of input can delay a KILL.
+
+    Who is `last` comes behind others that are ready, and while there are such, those whom a call for another one has
+    woken (who reads what it wrote) may run before we go on: the kernel has put them on our processor, where they would
+    wait until we sleep (WF_SYNC in kernel/sched/fair.c).
     """
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._calls: dict[int, Callback] = {}
+        self._last: set[int] = set()
         self._timers: list[Timer] = []
         self.stopped = False
         self._handlers: Mapping[int, Callback] = {}
 
-    def read(self, fd: int, callback: Callback) -> None:
+    def read(self, fd: int, callback: Callback, last: bool = False) -> None:
         """Call `callback` whenever `fd` can be read (or has ended), until `forget`."""
         self._watch(fd, select.EPOLLIN, callback)
+        if last:
+            self._last.add(fd)
 
     def write(self, fd: int, callback: Callback) -> None:
         """Call `callback` whenever `fd` can be written, until `forget`."""
@@ -53,6 +60,7 @@ class Loop:
     def forget(self, fd: int) -> None:
         """Stop watching `fd`; one that is not watched is no fault."""
         if self._calls.pop(fd, None) is not None:
+            self._last.discard(fd)
             try:
                 self._epoll.unregister(fd)
             except OSError:
@@ -100,10 +108,15 @@ class Loop:
     def turn(self) -> None:
         """Wait until there is something to do, and do it."""
         calls = self._calls
-        for fd, callback in [(fd, calls.get(fd)) for fd, _ in self._epoll.poll(self._patience(), AT_ONCE)]:
+        ready = self._epoll.poll(self._patience(), AT_ONCE)
+        if self._last and len(ready) > 1:
+            ready.sort(key=lambda event: event[0] in self._last)
+        for fd, callback in [(fd, calls.get(fd)) for fd, _ in ready]:
             # An earlier call of this round may have forgotten it, or watch another of the same number.
             if callback is not None and calls.get(fd) is callback:
                 callback()
+                if self._last and fd not in self._last:
+                    os.sched_yield()
             self._fire()
         self._fire()
 

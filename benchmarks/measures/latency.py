@@ -1,7 +1,7 @@
 """Latency: how old a line is when the consumer has read it.
 
 One child writes a line every 10 ms with the moment in it: first alone, then beside a sibling that writes as fast as
-it can. Raw, with nobody between, is there when it is quiet.
+it can. A cat(1) for each child shows what a relay takes at least; raw, with nobody between, is there when it is quiet.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from marks import Child
 from report import Report, Spread, most_goal
 from rounds import interleaved
-from runners import PROCRUN, RAW, Runner, raw
+from runners import PROCRUN, RAW, Runner, cat, raw
 from stream import Writers, streaming
 
 LINES = 200
@@ -22,8 +22,8 @@ FLOOD = Writers("flood", "bulk", 0, 1)
 
 def measure(runners: Sequence[Runner], child: Child) -> Report:
     """Milliseconds; a percentile is the median of those of the rounds."""
-    quiet, broken = _spread("quiet", [*runners, raw()], [TICKS], child)
-    flooded, failed = _spread("beside a flood", runners, [TICKS, FLOOD], child)
+    quiet, broken = _spread("quiet", [*runners, cat(), raw()], [TICKS], child)
+    flooded, failed = _spread("beside a flood", [*runners, cat()], [TICKS, FLOOD], child)
     goals = [
         most_goal("latency p99, quiet,", quiet.p99(PROCRUN), RAW, quiet.p99(RAW), 2.0),
         most_goal("latency p99, flooded,", flooded.p99(PROCRUN), "foreman", flooded.p99("foreman"), 1.0),

@@ -1,9 +1,9 @@
 """Throughput: how fast the lines of four children come through, beside the same four writing into one pipe (raw).
 
-First bulk writers, whose lines go through stdio's buffer, then one write(2) for each line. The lines have 80 bytes and
-are formatted as a logger does it, which is what makes raw the limit of such programs and not that of pipes. Every
-runner gets as many lines as it passes on in about a second. procrun's goals beside raw are in bytes, as its lines
-are longer by the prefix.
+A cat(1) for each child shows what a relay takes at least. First bulk writers, whose lines go through stdio's buffer,
+then one write(2) for each line. The lines have 80 bytes and are formatted as a logger does it, which is what makes raw
+the limit of such programs and not that of pipes. Every runner gets as many lines as it passes on in about a second.
+procrun's goals beside raw are in bytes, as its lines are longer by the prefix.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from marks import Child
 from report import Goal, Report, Table, least_goal
 from rounds import Samples, interleaved
-from runners import PROCRUN, RAW, Runner, raw
+from runners import CAT, PROCRUN, RAW, Runner, cat, raw
 from stream import Flow, Writers, streaming
 
 WRITERS = 4
@@ -24,6 +24,7 @@ OF_RAW = {"bulk": 0.8, "line": 0.85}
 OF_SLOW = {"honcho": 10.0, "foreman": 10.0}
 OF_OTHERS = 3.0  # of those that add a prefix
 SECONDS_WORTH = {
+    CAT: {"bulk": 5_000_000, "line": 2_000_000},
     RAW: {"bulk": 5_000_000, "line": 1_700_000},
     PROCRUN: {"bulk": 6_000_000, "line": 3_000_000},
     "supervisor": {"bulk": 6_000_000, "line": 3_000_000},
@@ -57,7 +58,7 @@ def _flows(kind: str, runners: Sequence[Runner], child: Child) -> tuple[Samples[
         with streaming(runner, [writers], child) as stream:
             return stream.flow()
 
-    return interleaved(f"throughput, {kind}", [*runners, raw()], ROUNDS, once)
+    return interleaved(f"throughput, {kind}", [*runners, cat(), raw()], ROUNDS, once)
 
 
 def _notes(flows: Samples[Flow]) -> dict[str, str]:
