@@ -54,8 +54,9 @@ class Loop:
             self._last.add(fd)
 
     def write(self, fd: int, callback: Callback) -> None:
-        """Call `callback` whenever `fd` can be written, until `forget`."""
+        """Call `callback` whenever `fd` can be written, until `forget`; it is `last`, too."""
         self._watch(fd, select.EPOLLOUT, callback)
+        self._last.add(fd)
 
     def forget(self, fd: int) -> None:
         """Stop watching `fd`; one that is not watched is no fault."""
