@@ -125,20 +125,21 @@ def circus(version: str, program: str) -> Runner:
 
 def raw() -> Runner:
     """The limit: no runner, the children write into one shared pipe themselves."""
-
-    def command(entries: Sequence[Entry]) -> list[str]:
-        return ["/bin/sh", "-c", "".join(f"{words} & " for words in _each(entries)) + "wait"]
-
-    return Runner(RAW, "", command, reads_procfile=False, prefixes=False)
+    return _shell(RAW, "{} & ")
 
 
 def cat() -> Runner:
     """What any relay takes at least: a cat(1) for each child, all into one pipe, with no prefix and no supervision."""
+    return _shell(CAT, "{} | cat & ")
+
+
+def _shell(name: str, each: str) -> Runner:
+    """No runner but a shell, which runs `each` with the command of every instance in it."""
 
     def command(entries: Sequence[Entry]) -> list[str]:
-        return ["/bin/sh", "-c", "".join(f"{words} | cat & " for words in _each(entries)) + "wait"]
+        return ["/bin/sh", "-c", "".join(each.format(words) for words in _each(entries)) + "wait"]
 
-    return Runner(CAT, "", command, reads_procfile=False, prefixes=False)
+    return Runner(name, "", command, reads_procfile=False, prefixes=False)
 
 
 def _sizes(entries: Sequence[Entry]) -> str:

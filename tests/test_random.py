@@ -406,7 +406,8 @@ class World:
 
     def born(self) -> list[Stat]:
         """The same without who still is a copy of the supervisor, which stands still until that runs its program."""
-        return [row for row in self.members() if proc.mark(row.pid, MARK)]
+        members, marked = self.members(), self.marked()
+        return [row for row in members if row.pid in marked]
 
     def marked(self) -> dict[int, str]:
         """Every living process of this machine that was started for this run, with its instance."""
