@@ -90,7 +90,7 @@ class _Search:
         """The marks of all processes here: pids in another container mean something else there."""
         for pid in self._rows:
             if proc.namespace(pid) != self._own:
-                self._unseen += self._rows[pid].sid != 0
+                self._unseen += not proc.is_kernels(self._rows[pid])
                 continue
             match = _MARK.fullmatch(proc.mark(pid, MARK) or "")
             if match is not None:
@@ -159,8 +159,8 @@ class _Search:
     def _by_place(self, run: str) -> None:
         """Who works in this folder, is younger than the run, and has an environment that tells nothing: perhaps."""
         for row in self._rows.values():
-            if not row.sid or row.started < _ticks(run) or proc.owner(row.pid) != os.getuid():
-                continue  # a kernel's own, an older one, somebody else's
+            if proc.is_kernels(row) or row.started < _ticks(run) or proc.owner(row.pid) != os.getuid():
+                continue
             if proc.mark(row.pid, "PATH") is None and _inside(proc.folder(row.pid), self._root):
                 self._add_once(run, "?", row, "perhaps: works here", sure=False)
 

@@ -269,13 +269,14 @@ class Exit(NamedTuple):
 
 
 class Stat(NamedTuple):
-    """One row of /proc: `started` is in clock ticks since boot, `cpu` in clock ticks."""
+    """One row of /proc: `flags` are PF_…, `started` is in clock ticks since boot, `cpu` in clock ticks."""
 
     pid: int
     state: str
     ppid: int
     pgid: int
     sid: int
+    flags: int
     started: int
     cpu: int
 

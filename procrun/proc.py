@@ -15,7 +15,7 @@ from procrun.errors import EXHAUSTED
 from procrun.model import Stat
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
-_PF_EXITING = 4  # include/linux/sched.h
+_PF_EXITING, _PF_KTHREAD = 0x4, 0x200000  # include/linux/sched.h
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -56,6 +56,7 @@ def stat(pid: int) -> Stat | None:
         ppid=int(fields[1]),
         pgid=int(fields[2]),
         sid=int(fields[3]),
+        flags=int(fields[6]),
         started=int(fields[19]),
         cpu=int(fields[11]) + int(fields[12]),
     )
@@ -63,9 +64,13 @@ def stat(pid: int) -> Stat | None:
 
 def is_ending(row: Stat) -> bool:
     """Whether the process of `row` has gone or is on its way: then its memory, with the environment, is gone first."""
-    text = _read(f"/proc/{row.pid}/stat")
-    fields = text[text.rfind(b")") + 2 :].split()
-    return not fields or int(fields[19]) != row.started or fields[0] in b"ZX" or bool(int(fields[6]) & _PF_EXITING)
+    now = stat(row.pid)
+    return now is None or now.started != row.started or now.state in "ZX" or bool(now.flags & _PF_EXITING)
+
+
+def is_kernels(row: Stat) -> bool:
+    """Whether `row` is a thread of the kernel. Session 0 does not tell: one from outside of a container is 0 too."""
+    return bool(row.flags & _PF_KTHREAD)
 
 
 def snapshot() -> dict[int, Stat]:

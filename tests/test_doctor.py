@@ -48,6 +48,15 @@ def found(folder: Folder, *arguments: str) -> Any:
     return json.loads(folder.procrun("doctor", "--json", *arguments).stdout)
 
 
+def isolated(folder: Folder, script: str) -> "subprocess.CompletedProcess[str]":
+    """What `script` says in a pid namespace, as in a container that was entered: its session began outside."""
+    enter = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if os.getuid() != 0 or subprocess.run([*enter, "true"], check=False).returncode:
+        leave_out("a pid namespace needs root")
+    command = [*enter, "timeout", "60", "sh", "-c", script]
+    return subprocess.run(command, cwd=folder.path, capture_output=True, text=True, check=True)
+
+
 def recorded(folder: Folder) -> str:
     return "".join(path.read_text() for path in (folder.path / ".procrun").glob("*.run"))
 
@@ -290,21 +299,39 @@ def test_what_works_here_and_has_no_environment_to_read_is_perhaps_one(folder: F
     killed(folder, f"web: {SLEEP}")
     with subprocess.Popen(["sleep", "600"], env={}, cwd=folder.path) as lookalike:
         try:
-            told = found(folder, "--clean")
-            rows = {row["pid"]: row for row in told["found"]}
+            rows = {row["pid"]: row for row in found(folder, "--clean")["found"]}
 
-            assert lookalike.pid in rows, (told, proc.stat(lookalike.pid), proc.folder(lookalike.pid))
             assert (rows[lookalike.pid]["sure"], rows[lookalike.pid]["found_by"]) == (False, "perhaps: works here")
             assert alive(lookalike.pid)
         finally:
             lookalike.kill()
 
 
+KILLED = """
+until grep -q ready ../log; do sleep 0.05; done
+kill -STOP $front; kill -9 $(cat /proc/$front/task/$front/children) $front; wait $front
+"""
+LOOKALIKE = f"""
+mkdir here; cd here; echo 'web: {SLEEP}' > Procfile
+{" ".join(PROCRUN)} start > ../log 2>&1 & front=$!
+{KILLED}
+env -i sleep 603 &
+{" ".join(PROCRUN)} doctor; echo "status $?"
+"""
+
+
+def test_what_works_here_is_perhaps_one_in_a_container_too(folder: Folder) -> None:
+    """There its session, begun outside, is 0, as that of the kernel's threads is everywhere."""
+    result = isolated(folder, LOOKALIKE)
+
+    assert re.search(r"^\? +\d+ .* sleep 603 +perhaps: works here$", result.stdout, re.M)
+    assert result.stdout.endswith("status 1\n")
+
+
 ELSEWHERE = f"""
 mkdir elsewhere here; echo 'web: {SLEEP}' > elsewhere/Procfile; echo 'web: true' > here/Procfile
 cd elsewhere; {" ".join(PROCRUN)} start > ../log 2>&1 & front=$!
-until grep -q ready ../log; do sleep 0.05; done
-kill -STOP $front; kill -9 $(cat /proc/$front/task/$front/children) $front; wait $front
+{KILLED}
 cd ../here
 for options in "" --all "--all --clean" --all; do {" ".join(PROCRUN)} doctor $options; echo "status $?"; done
 """
@@ -312,12 +339,7 @@ for options in "" --all "--all --clean" --all; do {" ".join(PROCRUN)} doctor $op
 
 def test_what_a_run_in_another_folder_left_is_counted_and_left_for_all(folder: Folder) -> None:
     """In a pid namespace: `--all` would stop what is not this test's."""
-    isolated = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    if os.getuid() != 0 or subprocess.run([*isolated, "true"], check=False).returncode:
-        leave_out("a pid namespace needs root")
-
-    script = [*isolated, "timeout", "60", "sh", "-c", ELSEWHERE]
-    result = subprocess.run(script, cwd=folder.path, capture_output=True, text=True, check=True)
+    result = isolated(folder, ELSEWHERE)
 
     assert "procrun: 1 left by runs in other folders; --all lists them\n" in result.stderr
     statuses = re.findall(r"^status (\d)", result.stdout, re.M)
