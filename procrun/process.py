@@ -76,7 +76,7 @@ class Process:
         self._walk = Walk(around.loop, lambda: self._handle(Event.STEP))
         self._volley = Volley(self._refused)
         self._sequence = spec.manners.stop_sequence
-        self._hurried = False
+        self._hurried = self._missed = False
         self._backoff = Backoff()
         self._pause = 0.0
         self._retry: Timer | None = None
@@ -228,6 +228,8 @@ class Process:
             self._handle(Event.GONE)
         elif not left:
             self._look_again()
+        elif self._walk.step is not None and self._missed:
+            self._take_step()
         elif self._walk.step is not None:
             self._volley.again(self._walk.step.signal, self.pid, left, self.spec.manners.main_only)
 
@@ -426,10 +428,12 @@ class Process:
             self._give_up()
 
     def _take_step(self) -> None:
-        """Signal, and arm the deadline in the same breath, whoever was hit: a fork may hide from one look."""
-        step, hurried = self._walk.step, self._hurried
+        """Signal, and arm the deadline in the same breath, whoever was hit: a fork may hide from one look.
+
+        Where all have hidden, whose look was `missed`, the step is taken again at who is seen next.
+        """
+        step = self._walk.step
         assert step is not None
-        self._hurried = False
         self._volley.next_step()
         others = [row for row in self.alive() if row.pid != self.pid] if step.signal == signal.SIGKILL else []
         if others:
@@ -437,6 +441,8 @@ class Process:
         hit = self._signal(step.signal)
         unheard = not hit and bool(self.alive())
         after = self._walk.arm(hit > 0 or unheard)
+        self._missed = not hit and not unheard
+        hurried, self._hurried = self._hurried, self._hurried and self._missed
         if unheard:
             self._tell("signal", after, f"{signal_name(step.signal)} (caught by nobody)")
         elif hit:

@@ -35,14 +35,14 @@ class Walk:
         self._steps, self._index, self._begun = steps, 0, 0.0
 
     def arm(self, hit: bool) -> float:
-        """The step's signal is out: its wait begins; the budget counts from the first that reached somebody.
+        """The step's signal is out: its wait begins, once; the budget counts from the first that reached somebody.
 
         Returns the seconds since that first one: on a busy machine time goes by until they are told.
         """
         now = monotonic()
         if hit:
             self._begun = self._begun or now
-        if self.step is not None:
+        if self.step is not None and self._timer is None:
             self._timer = self._loop.at(now + self.step.wait, self._due)
         return now - self._begun if self._begun else 0.0
 
