@@ -15,7 +15,7 @@ from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
 from procrun.wording import duration
 
-RUNNING = ("up", "quiet", "starting", "unready")
+RUNNING = ("up", "ready", "quiet", "starting", "unready")
 """States in which an instance can take a fault, and to which it must come back."""
 
 SETTLED = 0.25

@@ -359,7 +359,9 @@ def state_of(process: Process) -> str:
         return "done" if process.done else "down"
     if process.quieted:
         return "quiet"
-    return "starting" if process.starting else "unready" if process.unready else "up"
+    if process.spec.manners.ready is None:
+        return "up"
+    return "starting" if process.starting else "unready" if process.unready else "ready"
 
 
 def _never_quiet(profile: str) -> str:

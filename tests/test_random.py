@@ -442,12 +442,13 @@ class World:
         """What is not, or not yet, as it should be."""
         rows = {row.name: row for row in self.rows()}
         marked = self.marked()
-        held = any(row.state != "up" for row in rows.values() if row.name.startswith(STORE))
+        held = any(row.state != "ready" for row in rows.values() if row.name.startswith(STORE))
         wrong = [f"{name} is not wanted" for name in rows if name not in self.wanted]
         wrong += [f"pid {pid} of {name}" for pid, name in marked.items() if not (name in rows and rows[name].pid)]
         for name, wish in self.wanted.items():
             state = rows[name].state if name in rows else "absent"
-            good = {True: {"up", "quiet"}, False: {"down", "absent"}, None: {"up", "quiet", "down", "absent"}}[wish]
+            up, down = {"up", "ready", "quiet"}, {"down", "absent"}
+            good = {True: up, False: down, None: up | down}[wish]
             if state not in good and not (state == "waiting" and held and wish is not False):
                 wrong.append(f"{name} is {state}, wanted: {wish}")
         for row in rows.values():

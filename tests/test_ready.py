@@ -75,7 +75,7 @@ def test_http_that_says_503_at_first_is_ready_at_its_200(folder: Folder) -> None
 
     run.wait_for(r"worker\.1 +\| ready")
     assert position(r"web\.1 ready after", run) < position(r"worker\.1 started", run)
-    assert states(folder) == {"web.1": "up", "worker.1": "up"}
+    assert states(folder) == {"web.1": "ready", "worker.1": "up"}
     run.finish(TERM)
 
 
@@ -410,7 +410,7 @@ def test_a_rolling_restart_goes_no_further_than_one_that_is_not_ready_in_time(fo
     assert result.returncode == 1
     assert "procrun: not restarted: web.2" in result.stderr
     assert "procrun: runs, but was not ready in time: web.1" in result.stderr
-    assert states(folder) == {"web.1": "unready", "web.2": "up"}
+    assert states(folder) == {"web.1": "unready", "web.2": "ready"}
     run.finish(TERM)
 
 

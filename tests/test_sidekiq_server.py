@@ -87,7 +87,7 @@ def test_a_deploy_whose_command_fails_leaves_a_working_worker(folder: Folder, be
     assert result.returncode == 7
     assert "the command failed" in result.stderr
     run.wait_for(BOOTED, count=2)
-    assert ps(folder)["worker.1"]["state"] == "up"
+    assert ps(folder)["worker.1"]["state"] == "ready"
     bed.enqueue(1, 0)
     until(lambda: done(bed) == 1, "the new worker works")
 
@@ -104,7 +104,7 @@ def test_a_deploy_whose_client_is_killed_leaves_a_working_worker(folder: Folder,
 
     run.wait_for(BOOTED, count=2)
     os.kill(int(file.read_text()), signal.SIGKILL)
-    assert ps(folder)["worker.1"]["state"] == "up"
+    assert ps(folder)["worker.1"]["state"] == "ready"
     bed.enqueue(1, 0)
     until(lambda: done(bed) == 1, "the new worker works")
 
@@ -135,7 +135,7 @@ def test_a_deploy_reads_the_procfile_again_but_a_faulty_one_leaves_the_old_plan(
     assert "Procfile:2" in faulty.stderr
     assert "old plan" in faulty.stderr
     run.wait_for(BOOTED, count=2)
-    assert ps(folder)["worker.1"]["state"] == "up"
+    assert ps(folder)["worker.1"]["state"] == "ready"
 
     folder.procfile(WORKER.replace("-c 5", "-c 2"), "clock: sleep 600")
     good = folder.procrun("deploy")
@@ -259,7 +259,7 @@ def test_quiet_of_one_instance_leaves_the_other_working(folder: Folder, bed: Bed
     pids = {event["pid"] for event in bed.events() if event["event"] == "done"}
     assert pids == {before["worker.2"]["pid"]}
     rows = ps(folder)
-    assert (rows["worker.1"]["state"], rows["worker.2"]["state"]) == ("quiet", "up")
+    assert (rows["worker.1"]["state"], rows["worker.2"]["state"]) == ("quiet", "ready")
     until(lambda: (ps(folder)["worker.1"]["busy"], ps(folder)["worker.1"]["threads"]) == (0, 5), "busy is shown")
     table = folder.procrun("ps").stdout
     assert re.search(r"^NAME +STATE +BUSY +PID ", table)
