@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from procrun import limits, proc, stderr
+from procrun.aside import PATIENCE
 from procrun.errors import EXHAUSTED, ConfigError
 from procrun.link import KNOWN, STOPPING, Link, Presses, leave_word, listen_to, obey_at_once
 from procrun.loop import Loop, Timer
@@ -189,7 +190,9 @@ class _Front:
             elif word == "record":
                 self._record = os.fsdecode(bytes.fromhex(value))
             elif word == "over":
-                self._over, self._ended_well, self._fatal = True, True, int(value)
+                self._over = self._ended_well = True
+                self._fatal, self._status = map(int, value.split())
+                self._loop.after(PATIENCE, self._loop.stop)  # it cannot end while it writes to a disk that stands still
             elif word == "suspended" and self._supervisor:
                 self._suspend()
         return bool(data)
@@ -240,7 +243,8 @@ class _Front:
     def _leave(self) -> NoReturn:
         """End as the supervisor did, or of the signal that procrun was told to stop with, so that a shell sees it."""
         how = f"was killed by {signal_name(-self._status)}" if self._status < 0 else f"ended (exit {self._status})"
-        leave_word(self._record, f"its supervisor {how}", self._rescue.stopped)
+        if not self._supervisor:
+            leave_word(self._record, f"its supervisor {how}", self._rescue.stopped)
         number = self._fatal or (-self._status if -self._status in STOPPING else 0)
         if number:
             import resource

@@ -96,12 +96,12 @@ class Link:
         except OSError:
             pass
 
-    def over(self, number: int | None) -> None:
-        """Everything is stopped; the front shall end by this signal, if one is given.
+    def over(self, number: int | None, status: int) -> None:
+        """Everything is stopped; the front shall end by this signal, if one is given, or with this status.
 
         Waits for a front that stands still: nothing is left to do but this.
         """
-        self._tell(f"over {number or 0}")
+        self._tell(f"over {number or 0} {status}")
         while self._untold:
             poller = select.poll()
             poller.register(self._news, select.POLLOUT)

@@ -12,6 +12,8 @@ from procrun.lines import Amount, measure
 from procrun.model import PERIODS
 from procrun.prefix import put
 
+_NOTHING = Amount()
+
 
 class Rotation(NamedTuple):
     """When a file is begun anew: at so many bytes, and as often as PERIODS says; `keep` old ones stay."""
@@ -38,12 +40,15 @@ class LogFiles:
         self._lost: dict[str, Amount] = {}
         self._said: set[int | None] = set()
 
-    def add(self, name: str, lines: bytes, at: float, stream: str = "output") -> None:
-        """Write whole lines of the instance `name`, which came at the Unix time `at`; never raises."""
+    def add(self, name: str, lines: bytes, at: float, stream: str = "output", gap: Amount = _NOTHING) -> None:
+        """Write whole lines of the instance `name`, which came at the Unix time `at`; never raises.
+
+        `gap` is missing before them.
+        """
         type_ = name.rpartition(".")[0] or name
         path = os.path.join(self._folder, f"{type_}.log")
         text = put(before(name, at), lines)
-        lost = self._lost.pop(path, Amount())
+        lost = self._lost.pop(path, _NOTHING).plus(gap)
         told = put(before(name, at), f"{lost} could not be written here\n".encode()) if lost.size else b""
         sent = 0
         try:

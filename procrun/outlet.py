@@ -36,6 +36,8 @@ class Outlet:
         self._shown = shown
         self._choice = choice
         self.taps: list[Tap] = []
+        self.brakes: list[Callable[[], bool]] = []
+        """Asked whether everybody should be held back, until `drained`."""
         self._held: list[Callable[[], None]] = []
 
     def holds(self, name: str, floods: bool, resume: Callable[[], None]) -> bool:
@@ -44,10 +46,12 @@ class Outlet:
         Who floods is held back as soon as anything waits, so that others find little before them; what is not shown
         holds nothing up.
         """
-        if not self._shown.waits or not (floods or self._shown.full) or not self._choice.shows(name):
-            return False
-        self._held.append(resume)
-        return True
+        shown = self._shown
+        held = shown.waits and (floods or shown.full) and self._choice.shows(name)
+        if held or any(brake() for brake in self.brakes):
+            self._held.append(resume)
+            return True
+        return False
 
     def drained(self) -> None:
         """Who was held back may ask again: who was first comes first, as something may soon wait once more."""

@@ -1,71 +1,68 @@
-"""Writes to what cannot be opened again (a socket, another user's pipe or terminal): it may block, the loop may not."""
+"""Writes, in a thread, to what may block: a file, whose disk may stand still; a socket; another user's pipe."""
 
 import os
 import select
-import threading
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Sequence
 
-from procrun.lines import Amount, measure
+from procrun.aside import Aside
+from procrun.loop import Loop
 
-PIECE = select.PIPE_BUF
-"""Bytes written at once: that many go out whole or not at all (pipe(7)), so that what is out can be counted."""
+WHOLE = select.PIPE_BUF
+"""Bytes written at once to a pipe or socket: they go out whole or not at all (pipe(7)), so what is out is known."""
+
+MOST = 64 * 1024
+"""Bytes of which the end is waited for there: a slow reader takes that soon."""
 
 
-class Scribe(threading.Thread):
-    """Copies from a pipe of its own, whose non-blocking end is `inlet`, to `fd`.
+class Scribe:
+    """One write at a time to `fd`, of which `done` hears from the loop: what went wrong, or None."""
 
-    After an error, which `on_error` hears of, everything more is read and counted.
-    """
-
-    def __init__(self, fd: int, on_error: Callable[[OSError], None]) -> None:
-        super().__init__(daemon=True)
-        self._outlet, self.inlet = os.pipe()
-        os.set_blocking(self.inlet, False)
+    def __init__(self, loop: Loop, fd: int, done: Callable[[OSError | None], None]) -> None:
         self._fd = fd
-        self._room = select.poll()
-        self._room.register(fd, select.POLLOUT)
-        self._on_error = on_error
-        self._broken = False
+        self._done = done
+        self._out = 0
         self._over = False
-        self._data = b""
-        self._lost = Amount()
-        self.start()
+        self._room = select.poll()
+        self._is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+        if not self._is_file:
+            self._room.register(fd, select.POLLOUT)
+        self._aside = Aside(loop)
+        self.news, self.deliver = self._aside.news, self._aside.deliver
 
-    def run(self) -> None:
-        """Copy until the inlet is closed."""
-        while data := os.read(self._outlet, 65536):
-            self._data = data
-            self._copy()
+    def write(self, pieces: Sequence[memoryview | bytes]) -> None:
+        """Begin to put these out, or some of them."""
+        self._aside.do(lambda: self._try(pieces), self._done)
 
-    def finish(self, patience: float) -> Amount:
-        """Wait up to `patience` seconds for the end of the copying, the inlet being closed; what did not come out."""
-        self.join(patience)
+    def out(self) -> int:
+        """How many bytes are out since this was asked last."""
+        out, self._out = self._out, 0
+        return out
+
+    def end(self) -> None:
+        """Begin nothing more; what hangs is left to itself."""
         self._over = True
-        if self.is_alive():
-            os.set_blocking(self._outlet, False)
-            self._lose(self._data)
-            while data := os.read(self._outlet, 65536):
-                self._lose(data)
-        return self._lost
 
-    def _copy(self) -> None:
-        while self._data and not self._broken and not self._over:
+    def _try(self, pieces: Sequence[memoryview | bytes]) -> OSError | None:
+        try:
+            if self._is_file:
+                self._out = os.writev(self._fd, pieces)
+            else:
+                self._copy(b"".join(pieces)[:MOST])
+        except OSError as error:
+            return error
+        return None
+
+    def _copy(self, data: bytes) -> None:
+        """While there is room: another may take it meanwhile."""
+        while data and not self._over:
+            self._room.poll()
+            if self._over:
+                return
+            whole_lines = data.rfind(b"\n", 0, WHOLE) + 1
             try:
-                self._put()
+                sent = os.write(self._fd, data[: whole_lines or WHOLE])
             except BlockingIOError:
                 continue  # somebody made it non-blocking, and was faster
-            except OSError as error:
-                self._broken = True
-                self._on_error(error)
-        if not self._over:
-            self._lose(self._data)
-            self._data = b""
-
-    def _put(self) -> None:
-        self._room.poll()
-        if not self._over:
-            whole_lines = self._data.rfind(b"\n", 0, PIECE) + 1
-            self._data = self._data[os.write(self._fd, self._data[: whole_lines or PIECE]) :]
-
-    def _lose(self, data: bytes) -> None:
-        self._lost = self._lost.plus(measure(data))
+            self._out += sent
+            data = data[sent:]

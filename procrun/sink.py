@@ -35,6 +35,9 @@ WIDE_PIPE = 256 * 1024
 SOMEBODY_QUIET = 1.0
 """Seconds for which a pipe is not wide after a few lines have come: what is in it stands before the next of these."""
 
+AHEAD = 256 * 1024
+"""Bytes that may wait for a thread that writes: so much the next time, while others are read."""
+
 AT_ONCE = 16
 """Pieces written at once: such small ones fill a pipe of the usual size."""
 
@@ -83,7 +86,7 @@ class Sink:
     @property
     def waits(self) -> bool:
         """Whether something waits for the reader: who writes much should be held back until `on_drain`."""
-        return self._watched
+        return self._watched and (self._scribe is None or self._size > AHEAD)
 
     @property
     def full(self) -> bool:
@@ -112,51 +115,83 @@ class Sink:
     def close(self, patience: float) -> None:
         """Write what still waits; gives up after `patience` seconds without progress, and twice that in all."""
         poller = select.poll()
+        if self._scribe is None:
+            poller.register(self._fd, select.POLLOUT)
+        else:
+            poller.register(self._scribe.news, select.POLLIN)
         end = time.monotonic() + 2 * patience
         if self._untold.size:
             self._resume(ours=True)
         while self._size:
+            before = self._size
             if self._watched:
-                poller.register(self._fd, select.POLLOUT)
                 wait = min(patience, end - time.monotonic())
                 if wait <= 0 or not poller.poll(wait * 1000):
                     break
-            before = self._size
-            self._flush()
+            if self._watched and self._scribe is not None:
+                self._scribe.deliver()
+            else:
+                self._flush()
             if not self._watched and self._size >= before:
                 break  # the disk is still full
-        stuck = self._watched
-        self._forget(self._rest())
         if self._scribe is not None:
-            os.close(self._fd)
-            self.dropped = self.dropped.plus(self._scribe.finish(0 if stuck else patience))
+            self._scribe.end()
+            self._is_out(self._scribe.out())
+        self._forget(self._rest())
 
     def _own(self, fd: int) -> int:
-        """A non-blocking description of our own: O_NONBLOCK on the shared one would change the parent shell's."""
-        if stat.S_ISREG(os.fstat(fd).st_mode):
-            return fd  # never blocks, and a second description would have an offset of its own
-        try:
-            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        except OSError:  # a socket, or another user's pipe
-            from procrun.scribe import Scribe
+        """A non-blocking description of our own: O_NONBLOCK on the shared one would change the parent shell's.
 
-            self._scribe = Scribe(fd, self._say)
-            return self._scribe.inlet
+        Of a file it would have an offset of its own, and would block all the same while the disk stands still; of a
+        socket and of another user's pipe there can be none. There a thread writes.
+        """
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            try:
+                return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            except OSError:
+                pass
+        from procrun.scribe import Scribe
+
+        self._scribe = Scribe(self._loop, fd, self._is_written)
+        return fd
 
     def _flush(self) -> None:
+        if self._scribe is not None:
+            self._hand_over(self._scribe)
+            return
         had_to_wait = self._watched
         try:
             while self._waiting:
-                first = memoryview(self._waiting[0])[self._sent :]
-                self._is_out(os.writev(self._fd, [first, *islice(self._waiting, 1, AT_ONCE)]))
+                self._is_out(os.writev(self._fd, self._next()))
             self._watch(False)
         except BlockingIOError:
             self._watch(True)
             self._fit()
-        except OSError as error:  # the reader has gone, the terminal was closed, the disk is full
+        except OSError as error:  # the reader has gone, the terminal was closed
             self._lose(error)
         if had_to_wait and not self._watched:
             self._on_drain()
+
+    def _hand_over(self, scribe: "Scribe") -> None:
+        self._watch(bool(self._waiting))
+        if self._waiting:
+            scribe.write(self._next())
+
+    def _is_written(self, error: OSError | None) -> None:
+        """The scribe is done."""
+        assert self._scribe is not None
+        self._is_out(self._scribe.out())
+        if error is not None:
+            self._lose(error)
+            self._on_drain()
+            return
+        self._hand_over(self._scribe)
+        if not self._watched:
+            self._on_drain()
+
+    def _next(self) -> list[memoryview | bytes]:
+        """What is to be written next."""
+        return [memoryview(self._waiting[0])[self._sent :], *islice(self._waiting, 1, AT_ONCE)]
 
     def _is_out(self, sent: int) -> None:
         """So many bytes more are out: whole pieces, and then a part of one."""
@@ -247,8 +282,8 @@ class Sink:
             pass  # it is none; or he has no more (pipe(7), pipe-user-pages-soft); or more is in it just now
 
     def _watch(self, wanted: bool) -> None:
-        if wanted and not self._watched:
+        if self._scribe is None and wanted and not self._watched:
             self._loop.write(self._fd, self._flush)
-        elif self._watched and not wanted:
+        elif self._scribe is None and self._watched and not wanted:
             self._loop.forget(self._fd)
         self._watched = wanted

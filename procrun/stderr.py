@@ -1,12 +1,16 @@
 """One line on stderr, in procrun's name, that can never hold anything up."""
 
-import _thread  # not threading: its start() waits for the thread, for ever where that has no memory to begin with
 import os
 import stat
 from types import TracebackType
 
-PATIENCE = 0.1
+from procrun.aside import patiently
+
+PATIENCE = 0.5
 """Seconds that another thread is given to write where a write may block."""
+
+_writing: list[bytes] = []
+"""What such a thread has not put out yet: while a disk stands still nothing more is told."""
 
 
 def tell(text: str) -> None:
@@ -26,25 +30,26 @@ def crashed(kind: type[BaseException], error: BaseException, where: TracebackTyp
 
 
 def _put(line: bytes) -> None:
-    try:
-        own = _own()
-    except OSError:  # a socket, or another user's
+    own = _own()
+    if own is None:
         _from_aside(line)
-        return
-    _write(own, line)
-    if own != 2:
+    else:
+        _write(own, line)
         os.close(own)
 
 
-def _own() -> int:
+def _own() -> int | None:
     """A description of our own: O_NONBLOCK on the shared one would change the parent shell's.
 
-    Not for a regular file: that never blocks, and what the shell writes behind us begins where the shared description
-    stands.
+    None where that is not allowed (a socket, another user's), and for a regular file: what the shell writes behind us
+    begins where the shared description stands, and a disk that stands still blocks whatever the description says.
     """
-    if stat.S_ISREG(os.fstat(2).st_mode):
-        return 2
-    return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        if stat.S_ISREG(os.fstat(2).st_mode):
+            return None
+        return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def _from_aside(line: bytes) -> None:
@@ -53,20 +58,18 @@ def _from_aside(line: bytes) -> None:
 
     room = select.poll()
     room.register(2, select.POLLOUT)
-    if room.poll(0):
-        try:
-            written = _thread.allocate_lock()
-            written.acquire()
-            _thread.start_new_thread(_write, (2, line, written))
-            written.acquire(timeout=PATIENCE)
-        except RuntimeError:  # for want of memory
-            _write(2, line)
+    if not _writing and room.poll(0):
+        _writing.append(line)
+        patiently(_write_waiting, PATIENCE)
 
 
-def _write(fd: int, line: bytes, written: "_thread.LockType | None" = None) -> None:
+def _write_waiting() -> None:
+    _write(2, _writing[0])
+    _writing.clear()
+
+
+def _write(fd: int, line: bytes) -> None:
     try:
         os.write(fd, line)
     except OSError:
         pass
-    if written is not None:
-        written.release()

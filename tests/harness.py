@@ -211,8 +211,8 @@ def until(true: Callable[[], object], what: str) -> None:
 
 
 def running(folder: Folder) -> int:
-    """How many instances `ps` shows as up, or as starting: what is called web may never listen in a test."""
-    return len(re.findall(r" (?:up|starting) ", folder.procrun("ps").stdout))
+    """How many instances `ps` shows as up, ready, or starting: what is called web may never listen in a test."""
+    return len(re.findall(r" (?:up|ready|starting) ", folder.procrun("ps").stdout))
 
 
 _BLOCK = 100

@@ -15,14 +15,13 @@ from pathlib import Path
 import pytest
 
 from procrun import proc, rundir
+from tests.disks import sftp_server
 from tests.harness import PYTHON, TERM, Folder, Run, alive, child, opened, until
 from tests.programs import leave_out, need
 
 NOBODY = 65534
 HURRIED = "from procrun import client, rundir; client.HELLO_TIMEOUT = rundir.LOCK_TIMEOUT = 1; "
 """What makes a client wait one second where it would wait 5 or 10."""
-
-SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 
 
 @pytest.fixture(autouse=True)
@@ -187,13 +186,11 @@ def test_a_path_of_200_characters_gets_a_short_one(folder: Folder) -> None:
 def test_a_file_system_without_sockets_has_the_socket_elsewhere(folder: Folder) -> None:
     """sshfs, as people have their code on: mknod(2) of a socket is EPERM there."""
     as_root()
-    program = need("sshfs")
-    if not Path(SFTP_SERVER).exists():
-        leave_out("openssh-sftp-server is not installed (make test names the line)")
+    program, server = need("sshfs"), sftp_server()
     there, here = folder.path / "there", folder.path / "here"
     there.mkdir()
     here.mkdir()
-    ssh = folder.write("ssh", f"#!/bin/sh\nexec {SFTP_SERVER}\n")  # no network: the server is its own child
+    ssh = folder.write("ssh", f"#!/bin/sh\nexec {server}\n")  # no network: the server is its own child
     ssh.chmod(0o755)
     subprocess.run([program, "-o", f"ssh_command={ssh}", f"localhost:{there}", str(here)], check=True)
     try:

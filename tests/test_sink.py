@@ -42,6 +42,11 @@ class Bench:
         self.written += data
         self.sink.write(data, ours)
 
+    def settle(self) -> None:
+        """A thread writes to files: wait until it has."""
+        while self.sink._watched:
+            self.loop.turn()
+
 
 def turn(loop: Loop) -> None:
     """One round of the loop."""
@@ -88,6 +93,7 @@ def test_a_disk_that_is_full_now_and_then_tears_no_line(steps: list[tuple[str, i
             else:
                 with room_for(room):
                     bench.write(number)
+                    bench.settle()
         bench.sink.close(1)
         file.seek(0)
         check(file.read(), bench)
@@ -100,6 +106,7 @@ def test_what_a_full_disk_has_not_taken_at_the_end_is_counted(room: int, counts:
         bench = Bench(file.fileno())
         for count in counts:
             bench.write(count)
+        bench.settle()
         bench.sink.close(1)
         file.seek(0)
         shown = file.read()
@@ -114,6 +121,7 @@ def test_a_long_line_that_waits_for_a_disk_holds_nobody_back() -> None:
     with tempfile.TemporaryFile() as file, room_for(10):
         bench = Bench(file.fileno())
         bench.sink.write(b"x" * 2 * sink.FULL + b"\n")
+        bench.settle()
 
         assert bench.losses
         assert not bench.sink.full

@@ -1,7 +1,7 @@
 """What the output of a run goes through, as options and configuration say: stream, log files, annotations."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from procrun import github
@@ -12,13 +12,14 @@ from procrun.errors import ConfigError
 from procrun.github import Workflow
 from procrun.loop import Loop
 from procrun.model import Happening
-from procrun.outlet import Outlet, Tap
+from procrun.outlet import Outlet
 from procrun.output import Stream
 from procrun.plan import Plan
 from procrun.prefix import Look
 from procrun.sink import Sink
 
 if TYPE_CHECKING:
+    from procrun.archive import Archive
     from procrun.jsonlines import JsonStream
 
 
@@ -31,6 +32,7 @@ class Outputs(NamedTuple):
     sink: Sink
     outlet: Outlet
     backlog: Backlog
+    archive: "Archive | None"
     event: Callable[[Happening], None]
     workflow: Workflow | None
     raw: Callable[[bytes], None]
@@ -39,15 +41,18 @@ class Outputs(NamedTuple):
 def outputs(loop: Loop, made: Plan, look: Look, values: dict[str, Any]) -> Outputs:
     """Everything between instances and standard output. Raises ConfigError where there can be no log files."""
     backlog = Backlog()
-    taps = [backlog.add, *_log_files(made)]
+    archive = _archive(loop, made, lambda: outlet.drained())
     sink = Sink(loop, 1, lambda: outlet.drained(), warn, lambda lost: stream.mark(lost))
     stream = _stream(sink, look, values)
     event = _nothing if isinstance(stream, Stream) else stream.event
     workflow = Workflow(stream.raw) if isinstance(stream, Stream) and github.runs_here(os.environ) else None
     choice = Choice(made.only, made.quiet, values["grep"], lambda text: outlet.say(text))
     outlet = Outlet(stream, choice)
-    outlet.taps += taps
-    return Outputs(sink, outlet, backlog, event, workflow, stream.raw)
+    outlet.taps.append(backlog.add)
+    if archive is not None:
+        outlet.taps.append(archive.add)
+        outlet.brakes.append(lambda: archive.full)
+    return Outputs(sink, outlet, backlog, archive, event, workflow, stream.raw)
 
 
 def _stream(sink: Sink, look: Look, values: dict[str, Any]) -> "Stream | JsonStream":
@@ -58,18 +63,20 @@ def _stream(sink: Sink, look: Look, values: dict[str, Any]) -> "Stream | JsonStr
     return Stream(sink, look, terminal=os.isatty(1))
 
 
-def _log_files(made: Plan) -> Iterable[Tap]:
+def _archive(loop: Loop, made: Plan, on_drain: Callable[[], None]) -> "Archive | None":
     """What writes log files, where they are wanted."""
     config = made.sources.config
-    if config.log_dir is not None:
-        from procrun.logfile import LogFiles, Rotation
+    if config.log_dir is None:
+        return None
+    from procrun.archive import Archive
+    from procrun.logfile import Rotation
 
-        folder = os.path.join(made.sources.root, config.log_dir)
-        rotation = Rotation(config.log_size, config.log_keep, config.log_rotate)
-        try:
-            yield LogFiles(folder, rotation, warn).add
-        except OSError as error:
-            raise ConfigError(f"{folder}: {error.strerror}", f"{config.where}: log_dir") from None
+    folder = os.path.join(made.sources.root, config.log_dir)
+    rotation = Rotation(config.log_size, config.log_keep, config.log_rotate)
+    try:
+        return Archive(loop, folder, rotation, warn, on_drain)
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}", f"{config.where}: log_dir") from None
 
 
 def _nothing(happening: Happening) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from procrun import limits, link, plan, proc, rundir, stderr
+from procrun.aside import patiently
 from procrun.cli import appearance
 from procrun.cli.faults import warn
 from procrun.cli.orders import Orders
@@ -15,6 +16,7 @@ from procrun.cli.outputs import outputs
 from procrun.environment import OF_A_SERVICE_MANAGER
 from procrun.github import Workflow
 from procrun.lifecycle import State
+from procrun.lines import Amount
 from procrun.loop import Loop
 from procrun.model import Exit, Finding, Happening, Step, Wishes
 from procrun.narrator import Narrator
@@ -114,8 +116,8 @@ def _losses(made: plan.Plan) -> list[Finding]:
 
 
 def _files(made: plan.Plan) -> int:
-    """Descriptors of log files, one for each process type, and our own; and of what watches files, or the plan's."""
-    logs = len(made.types) + 1 if made.sources.config.log_dir is not None else 0
+    """Descriptors of log files, one for each type, our own and a pipe; and of what watches files, or the plan's."""
+    logs = len(made.types) + 3 if made.sources.config.log_dir is not None else 0
     watched = any(made.manners[spec.type].watch for spec in made.specs)
     return logs + (limits.WATCHING if watched else len(folders_of_files(made.sources)))
 
@@ -248,16 +250,21 @@ class Session:
             self._outputs.workflow.close()
         orphaned = self._orders.orphaned
         if self._ledger is not None and orphaned is None:
-            self._ledger.close()
+            patiently(self._ledger.close)
         elif self._ledger is not None:
-            link.leave_word(self._ledger.path, "its front process was killed", orphaned or 0)
+            path, stopped = self._ledger.path, orphaned or 0
+            patiently(lambda: link.leave_word(path, "its front process was killed", stopped))
         verdict = self._supervisor.verdict
         link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
         told_to = verdict is None or verdict.told
-        self._outputs.sink.close(PATIENCE_WHEN_TOLD if told_to else PATIENCE)
+        patience = PATIENCE_WHEN_TOLD if told_to else PATIENCE
+        self._outputs.sink.close(patience)
         if self._outputs.sink.dropped.size:
             warn(f"{self._outputs.sink.dropped} of output could not be shown")
-        self._link.over(verdict.signal if verdict is not None else None)
+        missing = self._outputs.archive.close(patience) if self._outputs.archive is not None else Amount()
+        if missing.size:
+            warn(f"{missing} of output could not be written to the log files")
+        self._link.over(verdict.signal if verdict is not None else None, status)
         return status
 
     def _sum_up(self) -> int:
