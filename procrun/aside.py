@@ -3,7 +3,6 @@
 import _thread  # not threading: its start() waits for the thread, for ever where that has no memory to begin with
 import os
 import signal
-from _queue import SimpleQueue  # not queue: it imports threading, which costs a start 6 ms
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +20,8 @@ class Aside:
     """One thread and its jobs. `news` is the descriptor that can be read when something is done."""
 
     def __init__(self, loop: "Loop") -> None:
+        from _queue import SimpleQueue  # not queue: it imports threading, which costs a start 6 ms
+
         self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._done: deque[Callable[[], None]] = deque()
         self._alone = False
