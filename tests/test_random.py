@@ -242,6 +242,12 @@ class World:
     def want(self, names: list[str], wish: bool | None) -> None:
         self.wanted |= dict.fromkeys(names, wish)
 
+    def want_of_those_there(self, names: list[str], wish: bool | None) -> None:
+        """What was scaled away may have gone before its turn came: it stays away."""
+        there = self.states()
+        self.want([name for name in names if name in there], wish)
+        self.want([name for name in names if name not in there], None if wish is None else False)
+
     def may_wait(self, names: list[str]) -> bool:
         """Whether these can come up: what is started waits for a store that was stopped by hand."""
         for row in self.members():
@@ -253,9 +259,7 @@ class World:
         meant = self.chosen(names)
         talk = self.ask(request)
         if not isinstance(talk.final(), Refused):
-            there = self.states()  # what was scaled away may have gone before it was asked
-            for name in meant:
-                self.wanted[name] = wish if name in there else False
+            self.want_of_those_there(meant, wish)
         self.talks.append(talk)
 
     # Steps
@@ -290,7 +294,7 @@ class World:
         patient = self.rng.random() < 0.5 and self.may_wait([])
         done = patient and talk.wait_for(Done)
         talk.socket.close()
-        self.want(meant, None if not done else True)
+        self.want_of_those_there(meant, True if done else None)
         self.note(f"  {'waited' if patient else 'hung up'}")
 
     def quiet(self) -> None:
@@ -338,7 +342,7 @@ class World:
             finally:
                 command.kill()
         if verb != "ps":
-            self.want(meant, None if command.returncode else wish)
+            self.want_of_those_there(meant, None if command.returncode else wish)
         self.note(f"  {command.returncode}")
 
     def hang_up(self) -> None:
