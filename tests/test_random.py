@@ -170,10 +170,10 @@ class World:
             if type_ == STORE:
                 lines.append('profile = "minio"')
             if self.platform == "server":
-                quiet = (
-                    'profile = "sidekiq"\nstop_sequence = "tstp, 0.3, ' if type_ == "worker" else 'stop_sequence = "'
-                )
-                lines.append(f'{quiet}term, {BUDGET}, kill"')
+                quiet = "tstp, 0.3, " if type_ == "worker" else ""
+                lines.append(f'stop_sequence = "{quiet}term, {BUDGET}, kill"')
+                if type_ == "worker":
+                    lines.append('profile = "sidekiq"\nready = false')  # it shows nothing of what a Sidekiq shows
         self.folder.write("procrun.toml", "\n".join(lines) + "\n")
 
     def _start(self) -> Run:
