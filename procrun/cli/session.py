@@ -183,6 +183,8 @@ class Session:
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
     def _hear(self, process: Process, happening: Happening) -> None:
+        if happening.what in ("signal", "timeout") and happening.detail in ENDING_NAMES:
+            self._link.signalled(happening.name)  # first of all: whoever is killed now, nobody sends it again
         if happening.what in ("started", "reloaded"):
             self._look_after(process)
         self._outputs.event(as_event(happening, process.restarts))
@@ -202,9 +204,6 @@ class Session:
                 self._link.born(spec.name, *dyno)
         elif happening.what == "gone":
             self._dynos.pop(process.spec.name, None)
-        elif happening.what in ("signal", "timeout") and happening.detail in ENDING_NAMES:
-            self._link.signalled(happening.name)
-            return
         elif happening.what != "running":
             return
         if self._ledger is not None and self._supervisor.verdict is None:
