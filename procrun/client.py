@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from procrun import proc
+from procrun import proc, rundir
 from procrun.errors import ControlError, NoRunError
 from procrun.hints import plain, there_are
 from procrun.messages import (
@@ -155,7 +155,7 @@ def _look(root: str) -> tuple[list[Run], list[ControlError]]:
         try:
             welcome = ask(path, Hello(), timeout=HELLO_TIMEOUT)
         except (ConnectionRefusedError, FileNotFoundError):
-            _clear(path)
+            rundir.remove(path)
         except (VanishedError, OSError):
             pass  # it is just ending, or it is another user's
         except ControlError as fault:
@@ -226,10 +226,3 @@ def _silent(path: str) -> SilentError:
     if row and row.state in "Tt":
         return SilentError(f"{who} is suspended; `kill -CONT {pid}` continues it", 124)
     return SilentError(f"{who} says nothing for {HELLO_TIMEOUT:g} s; `kill -KILL {pid}` has all of it stopped", 124)
-
-
-def _clear(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass

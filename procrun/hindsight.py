@@ -3,9 +3,9 @@
 import time
 from typing import NamedTuple
 
-from procrun import proc
+from procrun import proc, rundir
 from procrun.fates import Fate, records
-from procrun.ledger import Record, remove
+from procrun.ledger import Record
 from procrun.leftovers import Leftover, find
 
 SHOWN = 3
@@ -35,7 +35,7 @@ def look_back(root: str) -> list[Earlier]:
     for record, fate in known:
         earlier = Earlier(record, fate, [left for left in here if left.run == record.supervisor])
         if not earlier.left:
-            remove(record.path)
+            rundir.remove(record.path)
         found.append(earlier)
     return found
 
@@ -44,7 +44,7 @@ def give_up(root: str) -> list[Leftover]:
     """Remove the records of which nothing sure is left; what may be of those runs, and is nobody's to stop now."""
     doubtful = [earlier for earlier in look_back(root) if not any(left.sure for left in earlier.left)]
     for earlier in doubtful:
-        remove(earlier.record.path)
+        rundir.remove(earlier.record.path)
     return [left for earlier in doubtful for left in earlier.left]
 
 

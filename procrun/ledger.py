@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import NamedTuple
 
-from procrun import proc
+from procrun import proc, rundir
 from procrun.loop import Loop, Timer
 from procrun.model import LONGEST_WAIT, Stat, Step
 from procrun.stopping import ENDING
@@ -109,7 +109,7 @@ class Ledger:
 
     def close(self) -> None:
         """The run is over and nothing of it is left: nobody needs to know."""
-        remove(self.path)
+        rundir.remove(self.path)
 
     def _write(self) -> None:
         """Before any leader is reaped, so that its start time can be read: `after(0)` comes behind the present call."""
@@ -149,14 +149,6 @@ class Ledger:
             lines.append(_line(Dyno(name, leader, pipes, rank, main_only, first)))
         self._leaders = leaders
         return "".join([*lines, *(f"daemon {name} {row.pid}-{row.started}\n" for name, row in self._adopted())])
-
-
-def remove(path: str) -> None:
-    """Take the record away."""
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
 
 
 def read(path: str) -> Record | None:
@@ -225,7 +217,7 @@ def _create(path: str) -> int:
     if os.path.lexists(path):
         raise FileExistsError(path)
     unfinished = f"{path}~"
-    remove(unfinished)
+    rundir.remove(unfinished)
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -57,7 +57,7 @@ class Mailbox:
             self._pause.cancel()
         self._loop.forget(self._socket.fileno())
         self._socket.close()
-        _remove(self.path)
+        rundir.remove(self.path)
 
     def _listen(self) -> None:
         self._pause = None
@@ -122,11 +122,4 @@ def _clear(folder: str) -> None:
     for path in rundir.notify_paths(folder):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
             if probe.connect_ex(path) == errno.ECONNREFUSED:
-                _remove(path)
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
+                rundir.remove(path)

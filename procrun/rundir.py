@@ -139,6 +139,14 @@ def notify_paths(folder: str) -> list[str]:
     return [os.path.join(folder, name) for name, pid, _, number in pieces if pid.isdecimal() and number.isdecimal()]
 
 
+def remove(path: str) -> None:
+    """Take one of these away, if it is there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
 def _bases() -> Iterator[str]:
     """Folders of the user alone: the one of the session (XDG Base Directory Specification), one in /tmp."""
     yield os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"

@@ -55,7 +55,7 @@ class Scribe:
 
     def _copy(self, data: bytes) -> None:
         """While there is room: another may take it meanwhile."""
-        while data and not self._over:
+        while data:
             self._room.poll()
             if self._over:
                 return

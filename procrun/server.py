@@ -4,7 +4,7 @@ import os
 import socket
 import struct
 
-from procrun import limits
+from procrun import limits, rundir
 from procrun.aside import patiently
 from procrun.conversation import Conversation, Serve
 from procrun.loop import Loop
@@ -34,7 +34,7 @@ class Server:
 
     def close(self) -> None:
         """Take the socket away; what clients are still owed is written if it can be at once."""
-        patiently(lambda: _remove(self._path))
+        patiently(lambda: rundir.remove(self._path))
         self._loop.forget(self._socket.fileno())
         self._socket.close()
         for client in list(self._clients):
@@ -80,13 +80,6 @@ class Server:
             return False
         max(idle, key=lambda client: client.idleness).close()
         return True
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
 
 
 def _listen(listener: socket.socket, path: str) -> None:
