@@ -72,10 +72,10 @@ def complete(environment: Environment, given: AppJson) -> Environment:
         if wanted.value is not None:
             variables[wanted.name] = Variable(wanted.value, f"{FILE}: env.{wanted.name}")
         elif wanted.secret:
-            findings.append(Finding(wanted.where, _how_to_make(wanted.name)))
+            findings.append(Finding(wanted.where, _how_to_make(wanted.name), "missing-secret"))
         elif wanted.required:
             text = f"{plain(wanted.name)} is required and not set; set it in .env"
-            findings.append(Finding(wanted.where, text))
+            findings.append(Finding(wanted.where, text, "required-variable"))
     return Environment(variables, tuple(findings))
 
 
@@ -141,7 +141,7 @@ def _formation(
             counts[type_] = quantity
         else:
             text = f"formation: no process type {shown(type_)} in the Procfile{there_are(types, type_)}"
-            findings.append(Finding(place(path), text))
+            findings.append(Finding(place(path), text, "unknown-formation"))
     return ",".join(f"{type_}={count}" for type_, count in counts.items()) or None, findings
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from procrun.errors import ConfigError
+from procrun.findings import refusal
 from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
 from procrun.model import LONGEST_WAIT, PERIODS, PLATFORMS, RESTARTS, Config, Heroku, Limit, ProcessConfig
 
@@ -74,7 +75,9 @@ def validate(config: Config, types: Sequence[str], profiles: Iterable[str]) -> N
 
     `types` are those of the Procfile, `profiles` the known names; "none" is one always.
     """
+    profiles = tuple(profiles)
     names = (*profiles, NO_PROFILE)
+    _refuse_unknown_codes(config, profiles)
     for type_, process in config.processes.items():
         if type_ not in types:
             raise ConfigError(
@@ -90,6 +93,17 @@ def validate(config: Config, types: Sequence[str], profiles: Iterable[str]) -> N
     if cycle:
         text = f"{' → '.join(cycle)} is a cycle, so none of them can start first; remove one `after`"
         raise ConfigError(text, config.processes[cycle[0]].places["after"])
+
+
+def _refuse_unknown_codes(config: Config, profiles: Sequence[str]) -> None:
+    """Raise ConfigError for a code in `accept` that no finding has there."""
+    given = [(f"{config.where}: accept", config.accept, False)]
+    given += [(each.places["accept"], each.accept, True) for each in config.processes.values() if each.accept]
+    for where, codes, of_process in given:
+        for code in codes:
+            fault = refusal(code, profiles, of_process)
+            if fault is not None:
+                raise ConfigError(fault, where)
 
 
 def find_cycle(after: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -324,6 +338,13 @@ def _types(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _codes(value: object) -> tuple[str, ...]:
+    """list of codes"""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError('takes a list of the codes that `procrun check` shows in brackets, as in ["unset-variable"]')
+    return tuple(value)
+
+
 def _patterns(value: object) -> tuple[str, ...]:
     """list of patterns"""
     if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
@@ -359,6 +380,7 @@ _KEYS: dict[str, _Reader] = {
     "log_keep": _count,
     "log_rotate": _one_of(*PERIODS),
     "port": _port,
+    "accept": _codes,
 }
 _PROCESS_KEYS: dict[str, _Reader] = {
     "profile": _text("name", "sidekiq"),
@@ -377,6 +399,7 @@ _PROCESS_KEYS: dict[str, _Reader] = {
     "watchdog": _watchdog,
     "alive": _table("table"),
     "watch": _patterns,
+    "accept": _codes,
 }
 _HEROKU_KEYS: dict[str, _Reader] = {
     "crash_restart": _flag,

@@ -72,7 +72,7 @@ def resolve_providers(environment: Environment, sidekiq: bool) -> Environment:
         actual = variables.setdefault(f"{prefix}_URL", wanted)
         if actual.value != wanted.value and (prefix == "REDIS" or re.compile(_URL_NAME).fullmatch(value)):
             text = f"{provider} names {value}, but {prefix}_URL ({actual.source}) differs from it and is kept"
-            findings.append(Finding(where, text))
+            findings.append(Finding(where, text, "provider-differs"))
     return Environment(variables, tuple(findings))
 
 
@@ -120,11 +120,10 @@ def _merge(text: str, name: str, variables: dict[str, Variable]) -> list[Finding
         blank_lines = original.string[: len(original.string) - len(body)].count("\n")
         where = f"{name}:{original.line + blank_lines}"
         if dropped:
-            findings.append(Finding(where, _why_dropped(body)))
+            findings.append(Finding(where, _why_dropped(body), "dropped-line"))
         elif key is not None and raw is None:
-            findings.append(
-                Finding(where, f"ignored: {shown(key)} has no `=`; write `{plain(key)}=` to set it to nothing")
-            )
+            text = f"ignored: {shown(key)} has no `=`; write `{plain(key)}=` to set it to nothing"
+            findings.append(Finding(where, text, "missing-value"))
         elif key is not None and raw is not None:
             values[key] = "".join(atom.resolve(values) for atom in parse_variables(raw))
             variables[key] = Variable(_possible(key, values[key], where), where)
@@ -165,14 +164,14 @@ def _unresolved(provider: str, value: str, where: str, sidekiq: bool) -> list[Fi
     """What to say of a provider that names no variable; raises ConfigError where a program would not boot."""
     redis = provider == "REDIS_PROVIDER"
     if redis and ":" in value:
-        fatal = sidekiq
+        fatal, code = sidekiq, "provider-is-url"
         text = f"{provider} must name the variable that holds the URL, but is a URL; put it in REDIS_URL"
         text += ", without this Sidekiq refuses to boot" if sidekiq else " (Sidekiq would refuse to boot)"
     elif re.compile(_URL_NAME).fullmatch(value):
-        fatal = redis
+        fatal, code = redis, "provider-unset"
         text = f"{provider} names {value}, which is not set; set {value} or remove {provider}"
     else:
         return []
     if fatal:
         raise ConfigError(text, where)
-    return [Finding(where, text)]
+    return [Finding(where, text, code)]

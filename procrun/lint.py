@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 from procrun import shell
+from procrun.findings import unaccepted, unused_accepts
 from procrun.model import Entry, Finding
 from procrun.nesting import nesting
 from procrun.plan import Plan
@@ -14,9 +15,11 @@ _GIVEN = {"PORT", "PS"}
 
 
 def lint(plan: Plan) -> list[Finding]:
-    """Every finding, in the order of the files: first those of reading, then those of each command."""
+    """Every finding that is not accepted, in the order of the files: first those of reading, then those of commands."""
     commands = (finding for entry in plan.sources.entries for finding in _command(plan, entry))
-    return [*plan.sources.findings, *commands, *_watch(plan)]
+    found = [*plan.sources.findings, *commands, *_watch(plan)]
+    config = plan.sources.config
+    return unaccepted([*found, *unused_accepts(found, config)], config)
 
 
 def _command(plan: Plan, entry: Entry) -> Iterator[Finding]:
@@ -24,7 +27,7 @@ def _command(plan: Plan, entry: Entry) -> Iterator[Finding]:
     for name in shell.variables(entry.command):
         if name not in variables and name not in _GIVEN:
             hint = f"set it in .env, or give a default: ${{{name}:-…}}"
-            yield Finding(entry.where, f"{entry.name} uses ${name}, which is not set; {hint}")
+            yield Finding(entry.where, f"${name} is not set; {hint}", "unset-variable", processes=(entry.name,))
     yield from _program(plan, entry)
     yield from nesting(plan, entry)
 
@@ -35,7 +38,7 @@ def _watch(plan: Plan) -> Iterator[Finding]:
         from procrun.lookout import CURE, extension  # where files are watched
 
         if extension() is None:
-            yield Finding(places[0], CURE)
+            yield Finding(places[0], CURE, "missing-watchfiles")
 
 
 def _program(plan: Plan, entry: Entry) -> Iterator[Finding]:
@@ -49,14 +52,15 @@ def _program(plan: Plan, entry: Entry) -> Iterator[Finding]:
     if shutil.which(where, path=folders):
         return
     if "/" not in program:
-        fault = "is not found on PATH; install it, or correct the name"
+        code, fault = "not-on-path", "is not found on PATH; install it, or correct the name"
     elif os.path.isdir(where):
-        fault = "is a directory; name the program in it"
+        code, fault = "is-directory", "is a directory; name the program in it"
     elif os.path.exists(where):
-        fault = f"is not executable; chmod +x {program}"
+        code, fault = "not-executable", f"is not executable; chmod +x {program}"
     else:
         fault = f"does not exist in {root}; correct the name" if program[0] not in "/~" else "does not exist"
-    yield Finding(entry.where, f"{entry.name}: {program} {fault}")
+        code = "missing-program"
+    yield Finding(entry.where, f"{program} {fault}", code, processes=(entry.name,))
 
 
 def _changes_folder(command: str) -> bool:

@@ -60,11 +60,11 @@ def all_manners(
         if ready is not None and not ready.awaited and made.boot_timeout:
             ready = ready._replace(within=made.boot_timeout + 1)  # it is Heroku's R10 that says it
         manners[name] = made._replace(ready=ready)
-        findings += _unused(given, rules.platform)
+        findings += _unused(name, given, rules.platform)
         watched = given.watchdog is not None or given.alive is not None
         if given.restart_limit is not None and manners[name].policy.restart == "never" and not watched:
             text = 'left unused, as nothing is restarted; restart = "on-failure" or "always" uses it'
-            findings.append(Finding(given.places["restart_limit"], text))
+            findings.append(Finding(given.places["restart_limit"], text, "unused-setting", processes=(name,)))
     _refuse_cycle(manners, config)
     return manners, findings
 
@@ -205,10 +205,10 @@ def _refuse_cycle(manners: Mapping[str, Manners], config: Config) -> None:
         raise ConfigError(text, where)
 
 
-def _unused(given: ProcessConfig, platform: str) -> Iterable[Finding]:
+def _unused(name: str, given: ProcessConfig, platform: str) -> Iterable[Finding]:
     if platform == "server":
         return
     for key in ("stop_sequence", "restart_signal"):
         if getattr(given, key) is not None:
             text = f'left unused on platform {platform}, which knows TERM and KILL only; platform = "server" uses it'
-            yield Finding(given.places[key], text)
+            yield Finding(given.places[key], text, "unused-setting", processes=(name,))

@@ -26,11 +26,16 @@ class Entry(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Something worth a warning, with its place (`Procfile:7`, `.env:3`); a `note` costs no work."""
+    """Something worth a warning, with its place (`Procfile:7`, `.env:3`) and its stable name; a `note` costs no work.
+
+    `code` is one of those in `findings`. `processes` are the process types it is about; none where it is about the app.
+    """
 
     where: str
     text: str
+    code: str
     note: bool = False
+    processes: tuple[str, ...] = ()
 
 
 class Variable(NamedTuple):
@@ -160,7 +165,8 @@ class ProcessConfig(NamedTuple):
 
     `stop_sequence` and `restart_signal` are as written (a list as a tuple); `stopping` reads them. A profile "none"
     stands for a program of which nothing is to be assumed. `places` is where each key was given
-    (`procrun.toml: process.worker.after`). `memory` is a quota in bytes, 0 for none.
+    (`procrun.toml: process.worker.after`). `memory` is a quota in bytes, 0 for none. `accept` are the codes of findings
+    that are not to be told.
     """
 
     profile: str | None = None
@@ -180,6 +186,7 @@ class ProcessConfig(NamedTuple):
     watch: tuple[str, ...] | None = None
     places: Mapping[str, str] = {}
     memory: int | None = None
+    accept: tuple[str, ...] | None = None
 
 
 class Config(NamedTuple):
@@ -188,7 +195,7 @@ class Config(NamedTuple):
     Budgets are in seconds. `formation` is written as for `-c`; `metadata` is the path of a Cloud 66 manifest from
     the app's folder, `environment` its level that counts. Log files are in the folder `log_dir`, where there is one:
     begun anew at `log_size` bytes and as often as `log_rotate` says, `log_keep` old ones of each kept. `port` is the
-    base, or "auto".
+    base, or "auto". `accept` are the codes of findings of no process type that are not to be told.
     """
 
     platform: str = "local"
@@ -206,6 +213,7 @@ class Config(NamedTuple):
     where: str | None = None
     heroku: Heroku = Heroku()
     port: int | str | None = None
+    accept: tuple[str, ...] = ()
 
 
 class Manners(NamedTuple):

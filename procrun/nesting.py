@@ -6,6 +6,7 @@ from math import inf
 from signal import SIGCONT, SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH
 from typing import NamedTuple
 
+from procrun.findings import program_code
 from procrun.manners import recognised
 from procrun.model import Entry, Finding, ProcessConfig, Step
 from procrun.patience import Wait, patience, stop_sequence
@@ -87,7 +88,7 @@ def _deadly(case: _Case, known: Recognised) -> Iterator[Finding]:
         fate = _kills(case, known, step.signal)
         if fate:
             better = format_sequence(_own_sequence(case, known))
-            yield _finding(case, known.profile, f'{fate}; use stop_sequence = "{better}"', case.where)
+            yield _finding(case, known.profile, "deadly-signal", f'{fate}; use stop_sequence = "{better}"', case.where)
 
 
 def _restart_signal(case: _Case, known: Recognised) -> Iterator[Finding]:
@@ -95,7 +96,7 @@ def _restart_signal(case: _Case, known: Recognised) -> Iterator[Finding]:
     fate = _kills(case, known, number) if number is not None else ""
     if fate:
         text = f"{fate}; remove it, and a deploy restarts by the stop sequence"
-        yield _finding(case, known.profile, text, case.config.places["restart_signal"])
+        yield _finding(case, known.profile, "deadly-signal", text, case.config.places["restart_signal"])
 
 
 def _kills(case: _Case, known: Recognised, number: int) -> str:
@@ -127,9 +128,10 @@ def _at_term(case: _Case, profile: Profile) -> Iterator[Finding]:
         text = profile.at_term
         if case.own_sequence and good == SIGQUIT:
             text = f'{text.partition("; ")[0]}; use stop_sequence = "{format_sequence(profile.stop)}"'
-        yield _finding(case, profile, text, case.where)
+        yield _finding(case, profile, "term", text, case.where)
     elif case.plan.platform == "heroku" and profile.term_to_all:
-        yield _finding(case, profile, f"a dyno's every process gets TERM: {profile.term_to_all}", case.where)
+        text = f"a dyno's every process gets TERM: {profile.term_to_all}"
+        yield _finding(case, profile, "dyno-term", text, case.where)
 
 
 # --- time-outs
@@ -154,7 +156,7 @@ def _impatient(case: _Case, known: Recognised) -> Iterator[Finding]:
     if room is None:
         better = format_sequence(_own_sequence(case, known))
         text = f"without {signal_name(kept.signal)} {known.profile.name} never ends its {kept.work}, and {kept.loses}"
-        yield _finding(case, known.profile, f'{text}; use stop_sequence = "{better}"', case.where)
+        yield _finding(case, known.profile, "never-ends", f'{text}; use stop_sequence = "{better}"', case.where)
         return
     work = _Work(known, kept, wait, _needed(case, known.profile, kept, wait), room)
     if room.seconds < work.needed:
@@ -163,7 +165,8 @@ def _impatient(case: _Case, known: Recognised) -> Iterator[Finding]:
         lost = room.seconds <= wait.seconds
         end = _end(case, room)
         fate = f"{end} and {kept.loses}" if lost else f"it may need {kept.margin:g} s more, and {end}"
-        yield _finding(case, known.profile, f"{text}; {fate}; {_cures(case, work)}", case.where, note=not lost)
+        text = f"{text}; {fate}; {_cures(case, work)}"
+        yield _finding(case, known.profile, "timeout", text, case.where, note=not lost)
 
 
 def _needed(case: _Case, profile: Profile, kept: Patience, wait: Wait) -> float:
@@ -277,12 +280,13 @@ def _of_sequence(case: _Case, lost_already: bool) -> Iterator[Finding]:
         if step.signal == SIGTTIN:
             better = format_sequence(s._replace(signal=SIGTSTP) if s.signal == SIGTTIN else s for s in case.steps)
             text = "TTIN quiets no worker: Sidekiq writes its threads' stacks at it and takes new jobs for"
-            yield _of(case, f'{text} {step.wait:g} s more, which are cut off then; use stop_sequence = "{better}"')
+            text = f'{text} {step.wait:g} s more, which are cut off then; use stop_sequence = "{better}"'
+            yield _of(case, "ttin-quiets-nothing", text)
         if following is not None and step.wait == 0 and not lost_already:
             yield _no_time(case, step, following)
     if case.steps[-1].signal != SIGKILL:
         text = "does not end in kill: what does not obey is reported and stays alive; end it in kill"
-        yield _of(case, f"{text}, without no_kill", note=True)
+        yield _of(case, "no-kill", f"{text}, without no_kill", note=True)
 
 
 def _no_time(case: _Case, step: Step, following: Step) -> Finding:
@@ -291,16 +295,16 @@ def _no_time(case: _Case, step: Step, following: Step) -> Finding:
     killed = following.signal == SIGKILL
     cost = "no time to save anything, and its work is lost" if killed else "no time to act on it"
     text = f"{second} comes together with {first}: there is {cost}"
-    return _of(case, f'{text}; use stop_sequence = "{better}"', note=not killed)
+    return _of(case, "no-wait", f'{text}; use stop_sequence = "{better}"', note=not killed)
 
 
-def _finding(case: _Case, profile: Profile, text: str, where: str, note: bool = False) -> Finding:
-    """A note where only requests are cut, or the work is done again."""
+def _finding(case: _Case, profile: Profile, cause: str, text: str, where: str, note: bool = False) -> Finding:
+    """A note where only requests are cut, or the work is done again; `cause` is one of PROGRAM_CODES."""
     usual = named(profile.name) or profile  # settings may have taken its patience
     kept = profile.patience or usual.patience
     mild = kept is None or kept.harmless or kept.work == "requests"
-    return Finding(where, f"{case.entry.name}: {text}", note or mild)
+    return Finding(where, text, program_code(profile.name, cause), note or mild, (case.entry.name,))
 
 
-def _of(case: _Case, text: str, note: bool = False) -> Finding:
-    return Finding(case.where, f"{case.entry.name}: {text}", note)
+def _of(case: _Case, code: str, text: str, note: bool = False) -> Finding:
+    return Finding(case.where, text, code, note, (case.entry.name,))

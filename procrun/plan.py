@@ -192,7 +192,7 @@ def _budget_findings(rules: Rules, config: Config, wishes: Wishes) -> Iterable[F
     if rules.platform != "server" and rules.budget > HEROKUS_BUDGET:
         where = "-t" if wishes.timeout else f"{config.where}: restart_budget"
         text = f"{rules.budget:g} s is more than a dyno has: Heroku sends KILL {HEROKUS_BUDGET:g} s after TERM"
-        yield Finding(where, text, note=True)
+        yield Finding(where, text, "long-budget", note=True)
 
 
 def names_port(spec: Spec) -> bool:

@@ -2,6 +2,7 @@
 
 import itertools
 import re  # compiles a pattern when it is first used, most of them never
+from collections.abc import Iterator
 
 from honcho.environ import PROCFILE_LINE
 
@@ -44,11 +45,12 @@ def parse(data: bytes, name: str) -> tuple[tuple[Entry, ...], tuple[Finding, ...
             first = entries.setdefault(entry.name, entry)
             if first is not entry:
                 raise ConfigError(f'"{entry.name}" is in {first.where} already; rename one of the two', where)
-            findings += [Finding(where, text) for text in _oddities(entry.command)]
+            findings += _oddities(entry)
         elif continued:
-            findings.append(Finding(where, "ignored: the line above cannot go on here; make it one line"))
+            text = "ignored: the line above cannot go on here; make it one line"
+            findings.append(Finding(where, text, "continued-line"))
         elif line.strip() and not line.lstrip().startswith("#"):
-            findings.append(Finding(where, _why_no_entry(line, where)))
+            findings.append(Finding(where, _why_no_entry(line, where), "ignored-line"))
         continued = _ends_in_backslash(line) and (continued or match is not None)
     if not entries:
         raise _no_entry(lines, findings, name)
@@ -102,15 +104,15 @@ def _ends_in_backslash(line: str) -> bool:
     return (len(stripped) - len(stripped.rstrip("\\"))) % 2 == 1
 
 
-def _oddities(command: str) -> list[str]:
+def _oddities(entry: Entry) -> Iterator[Finding]:
     """What a reader of the file cannot see or may take for something else."""
-    found = []
-    if _ends_in_backslash(command):
-        found.append("the `\\` at its end does not continue the line; write the command in one line")
-    odd = dict.fromkeys(f"U+{ord(char):04X}" for char in _ODD.findall(command))
+    if _ends_in_backslash(entry.command):
+        text = "the `\\` at its end does not continue the line; write the command in one line"
+        yield Finding(entry.where, text, "trailing-backslash", processes=(entry.name,))
+    odd = dict.fromkeys(f"U+{ord(char):04X}" for char in _ODD.findall(entry.command))
     if odd:
-        found.append(f"the command holds {', '.join(odd)}, which is no blank to the shell; it is left there")
-    return found
+        text = f"the command holds {', '.join(odd)}, which is no blank to the shell; it is left there"
+        yield Finding(entry.where, text, "odd-blank", processes=(entry.name,))
 
 
 def _why_no_entry(line: str, where: str) -> str:
@@ -179,7 +181,12 @@ def _strange_names(entries: dict[str, Entry]) -> list[Finding]:
     if "web" in entries:
         return []
     return [
-        Finding(entry.where, f'is "{entry.name}" meant to be "{match[1]}"? there is no "web" in the file')
+        Finding(
+            entry.where,
+            f'is the name meant to be "{match[1]}"? there is no "web" in the file',
+            "pasted-name",
+            processes=(entry.name,),
+        )
         for entry in entries.values()
         if (match := re.fullmatch(r"(?i:procfile)(.+)", entry.name))
     ]

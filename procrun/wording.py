@@ -3,14 +3,9 @@
 import os
 from collections.abc import Callable, Iterable
 
-from procrun.model import Finding, Happening
+from procrun.model import Happening
 
 NOT_FOUND, NOT_EXECUTABLE = "exit 127", "exit 126"
-
-
-def finding_line(finding: Finding) -> str:
-    """A finding as one line: `Procfile:7: …`, `Procfile:7: note: …`."""
-    return f"{finding.where}: {'note: ' if finding.note else ''}{finding.text}"
 
 
 def plan_changed(root: str, files: Iterable[str]) -> str:

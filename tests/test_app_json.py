@@ -122,8 +122,8 @@ def test_what_is_missing_is_a_warning_that_says_where_and_what_to_do(folder: Fol
     assert result.returncode == 1
     assert result.stderr.splitlines()[1:] == [
         "app.json:10: SECRET_KEY_BASE is not set, and Heroku would make up a secret; make one: "
-        'echo "SECRET_KEY_BASE=$(openssl rand -hex 32)" >> .env',
-        "app.json:11: MAIL_FROM is required and not set; set it in .env",
+        'echo "SECRET_KEY_BASE=$(openssl rand -hex 32)" >> .env [missing-secret]',
+        "app.json:11: MAIL_FROM is required and not set; set it in .env [required-variable]",
     ]
     folder.write(".env", "SECRET_KEY_BASE=x\nMAIL_FROM=\n")
     assert folder.procrun("check", "--strict").returncode == 0

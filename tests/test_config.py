@@ -121,7 +121,7 @@ def test_place_is_told_as_one_would_type_it(tmp_path: Path, monkeypatch: pytest.
         (
             "x = 1",
             "x: unknown key; there are: platform, restart_budget, store_budget, total_budget, formation, metadata,"
-            " environment, log_dir, log_size, log_keep, log_rotate, port, process",
+            " environment, log_dir, log_size, log_keep, log_rotate, port, accept, process",
         ),
         ("[processes.worker]", 'processes: unknown key; did you mean "process"?'),
         ("[worker]", "worker: unknown key; for a process type write [process.worker]"),

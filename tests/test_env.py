@@ -132,7 +132,10 @@ def test_line_that_is_dropped_is_said_on_stderr(app: Folder) -> None:
     app.write(".env", "A=1\noops\n")
     made = app.procrun("env")
     assert made.returncode == 0
-    assert made.stderr == 'procrun: .env:2: ignored: "oops" has no `=`; write `oops=` to set it to nothing\n'
+    assert (
+        made.stderr
+        == 'procrun: .env:2: ignored: "oops" has no `=`; write `oops=` to set it to nothing [missing-value]\n'
+    )
 
 
 def test_no_procfile_is_needed(folder: Folder) -> None:

@@ -219,7 +219,7 @@ def test_redis_provider_that_names_an_unset_url_is_an_error(name: str) -> None:
 def test_other_provider_that_names_an_unset_url_is_a_finding() -> None:
     environment = providers(MAIL_PROVIDER="SMTP_URL")
     text = "MAIL_PROVIDER names SMTP_URL, which is not set; set SMTP_URL or remove MAIL_PROVIDER"
-    assert environment.findings == (Finding(".env:1", text),)
+    assert environment.findings == (Finding(".env:1", text, "provider-unset"),)
     assert "MAIL_URL" not in environment.variables
 
 

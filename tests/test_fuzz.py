@@ -150,7 +150,7 @@ def test_what_an_env_file_loses_is_told_with_its_line(data: bytes, tmp_path: Pat
     (tmp_path / ".env").write_bytes(data)
     with refused_in_one_line(r"\.env:\d+: "):
         found = environment.load([".env"], {}, str(tmp_path), required=True)
-        for where, text, _ in found.findings:
+        for where, text, *_ in found.findings:
             line = int(re.fullmatch(r"\.env:(\d+)", where)[1])  # type: ignore[index]
             assert 1 <= line <= len(re.split(r"\r\n|\r|\n", data.decode()))
             assert len(text.splitlines()) == 1

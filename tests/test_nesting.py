@@ -156,7 +156,7 @@ def cures(text: str) -> list[str]:
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_what_would_be_lost_is_said(folder: Folder, case: Case) -> None:
     (finding,) = findings(folder, case)
-    assert finding.text.startswith("worker: ")
+    assert finding.processes == ("worker",)
     assert case.cost in finding.text
     assert finding.note is case.note
 
@@ -275,7 +275,7 @@ def test_start_says_it_in_one_line_with_the_cure(folder: Folder) -> None:
     (line,) = [line for line in run.output.splitlines() if "waits 25 s" in line]
     assert line == (
         "procrun: Procfile:1: worker: sidekiq waits 25 s for its jobs after TERM (its default); KILL comes at 10 s "
-        "and every job in flight is lost; use -t 6, or a longer budget: procrun start -t 28"
+        "and every job in flight is lost; use -t 6, or a longer budget: procrun start -t 28 [sidekiq-timeout]"
     )
 
 
@@ -304,6 +304,6 @@ def test_budget_beyond_herokus_is_noted(folder: Folder, platform: str) -> None:
     folder.procfile("web: true")
     made = folder.procrun("check", "--strict", "-t", "45", "--platform", platform)
     assert made.returncode == 0
-    assert "\n-t: note: 45 s is more than a dyno has: Heroku sends KILL 30 s after TERM\n" in made.stderr
+    assert "\n-t: note: 45 s is more than a dyno has: Heroku sends KILL 30 s after TERM [long-budget]\n" in made.stderr
     assert "note" not in folder.procrun("check", "-t", "30", "--platform", platform).stderr
     assert "note" not in folder.procrun("check", "-t", "45", "--platform", "server").stderr

@@ -169,7 +169,7 @@ def test_odd_separator_in_a_command_is_a_finding(char: str) -> None:
 
 def test_name_with_the_name_of_the_file_before_it_is_a_finding() -> None:
     assert findings("js: a\nProcfileweb: b") == [
-        ("Procfile:2", 'is "Procfileweb" meant to be "web"? there is no "web" in the file')
+        ("Procfile:2", 'is the name meant to be "web"? there is no "web" in the file')
     ]
 
 

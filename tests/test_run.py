@@ -61,7 +61,7 @@ def test_findings_are_told_before_the_command_runs(folder: Folder) -> None:
     folder.write(".env", "oops")
     made = folder.procrun("run", "sh", "-c", "echo ran >&2")
     assert made.stderr.splitlines() == [
-        'procrun: .env:1: ignored: "oops" has no `=`; write `oops=` to set it to nothing',
+        'procrun: .env:1: ignored: "oops" has no `=`; write `oops=` to set it to nothing [missing-value]',
         "ran",
     ]
 

@@ -8,12 +8,12 @@ import click
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PLATFORM, PORT, TIMEOUT
+from procrun.findings import lines, unaccepted
 from procrun.lint import lint
 from procrun.masking import mask
 from procrun.model import Spec, Variable, Wishes
 from procrun.plan import DEFAULTS, Plan, build, instances
 from procrun.sources import Sources, read
-from procrun.wording import finding_line
 
 
 @click.command("check")
@@ -29,10 +29,10 @@ def check_command(strict: bool, **wishes: Any) -> int:
     plan = build(Wishes(**wishes), os.environ)
     names = ", ".join(entry.name for entry in plan.sources.entries)
     click.echo(f"Valid procfile detected ({names})", err=True)
-    findings = lint(plan)
-    for finding in findings:
-        click.echo(finding_line(finding), err=True)
-    return 1 if strict and any(not finding.note for finding in findings) else 0
+    found = lint(plan)
+    for line in lines(found):
+        click.echo(line, err=True)
+    return 1 if strict and any(not finding.note for finding in found) else 0
 
 
 @click.command("env")
@@ -51,8 +51,8 @@ def env_command(as_json: bool, reveal: bool, name: str | None, **wishes: Any) ->
     else:
         plan = build(Wishes(**wishes, names=(name,), defaults=DEFAULTS), os.environ)
         sources, shown = plan.sources, _of_instance(_in_formation(plan), plan.sources)
-    for finding in sources.environment.findings:
-        warn(finding_line(finding))
+    for line in lines(unaccepted(sources.environment.findings, sources.config)):
+        warn(line)
     if not reveal:
         shown = {key: Variable(mask(key, variable.value), variable.source) for key, variable in shown.items()}
     if as_json:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from procrun import shell
+from procrun import findings, shell
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, PORT
@@ -18,7 +18,6 @@ from procrun.manners import RELEASE
 from procrun.model import Wishes
 from procrun.plan import lay_out
 from procrun.sources import Sources, read
-from procrun.wording import finding_line
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
@@ -70,8 +69,8 @@ def _entry(sources: Sources, name: str, wishes: dict[str, Any]) -> NoReturn:
 
 
 def _warn(sources: Sources) -> None:
-    for finding in sources.findings:
-        warn(finding_line(finding))
+    for line in findings.lines(findings.unaccepted(sources.findings, sources.config)):
+        warn(line)
 
 
 def _become(argv: list[str], env: Mapping[str, str]) -> NoReturn:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from procrun import config, limits, plan, rundir
+from procrun import config, findings, limits, plan, rundir
 from procrun.attaching import Attachments
 from procrun.backlog import Backlog
 from procrun.deploying import Deployment
@@ -22,7 +22,6 @@ from procrun.server import Server
 from procrun.sources import Sources, changed_files
 from procrun.supervisor import Supervisor
 from procrun.watching import Waiting, Watching
-from procrun.wording import finding_line
 
 PATIENCE_WITH_WATCHERS = 0.5
 """Seconds that the thread which watches files has for its end; it looks ten times a second whether it is there."""
@@ -167,7 +166,7 @@ class Service:
         self.desk.choose([])  # raises where the run is ending
         now, specs = self._read_again()
         notes = [
-            *map(finding_line, now.sources.findings),
+            *findings.lines(findings.unaccepted(now.sources.findings, now.sources.config)),
             *_of_the_start(self._plan, now),
         ]
         reloading = Reloading(self._supervisor, specs, send, self._say)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from procrun import limits, link, plan, proc, rundir, stderr
+from procrun import findings, limits, link, plan, proc, rundir, stderr
 from procrun.aside import patiently
 from procrun.cli import appearance
 from procrun.cli.faults import warn
@@ -25,7 +25,7 @@ from procrun.sources import folder, folders_of_files
 from procrun.startup import Startup
 from procrun.stopping import ENDING_NAMES, ending_step
 from procrun.supervisor import Supervisor, Verdict
-from procrun.wording import as_event, finding_line, step
+from procrun.wording import as_event, step
 
 if TYPE_CHECKING:
     from procrun.cli.keyboard import Keyboard
@@ -92,8 +92,9 @@ def wishes_of(names: tuple[str, ...], values: dict[str, Any]) -> Wishes:
 
 def tell_findings(made: plan.Plan) -> None:
     """What was found in the files, and what a stop would cost, as lines on stderr."""
-    for finding in (*made.sources.findings, *_losses(made)):
-        warn(finding_line(finding))
+    found = findings.unaccepted([*made.sources.findings, *_losses(made)], made.sources.config)
+    for line in findings.lines(found):
+        warn(line)
 
 
 def _rejoined(wishes: Wishes, as_json: bool, wait: bool) -> int | None:
