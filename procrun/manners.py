@@ -10,7 +10,7 @@ from procrun.errors import ConfigError
 from procrun.model import OWN_PORT, Config, Entry, Finding, Heroku, Manners, Policy, ProcessConfig, Readiness, Step
 
 if TYPE_CHECKING:  # what is known of programs is imported where one is known: 3 ms of a start
-    from procrun.profiles import Profile
+    from procrun.profile import Profile
     from procrun.recognition import Recognised
 
 
@@ -48,13 +48,17 @@ def all_manners(
     Raises ConfigError for a fault in a configured value.
     """
     known = {entry.name: recognised(entry, config, variables, root) for entry in entries}
-    stores = [name for name, found in known.items() if found is not None and found.profile.store and rules.order]
+    stores = {
+        name: found.profile.name
+        for name, found in known.items()
+        if found is not None and found.profile.store and rules.order
+    }
     manners: dict[str, Manners] = {}
     findings: list[Finding] = []
     commands = {entry.name: entry.command for entry in entries}
     for name, found in known.items():
         given = config.processes.get(name, ProcessConfig())
-        before = [store for store in stores if not _comes_after(store, name, config)]
+        before = [store for store in _stores_before(found, stores) if not _comes_after(store, name, config)]
         made = _manners(name, found, given, rules, before, root)
         ready = _readiness(name, commands[name], found, given, rules)
         if ready is not None and not ready.awaited and made.boot_timeout:
@@ -88,13 +92,12 @@ def _manners(
     profile = found.profile if found is not None else None
     is_store = profile is not None and profile.store and rules.order
     server = rules.platform == "server"
-    others = () if is_store else tuple(stores)
     quiet = _quiet_signals(found, root) if server and found is not None else ()
     heroku = rules.heroku if name != RELEASE and not is_store else None
     return Manners(
         stop_sequence=_sequence(found, given, rules, is_store, root),
         profile=profile.name if profile is not None else "",
-        after=given.after if given.after is not None else others,
+        after=given.after if given.after is not None else tuple(stores),
         store=is_store,
         main_only=profile is not None and profile.main_only and rules.platform != "heroku",
         quiet_signals=quiet,
@@ -111,6 +114,16 @@ def _manners(
         alive=given.alive,
         watch=given.watch or (),
     )
+
+
+def _stores_before(found: "Recognised | None", stores: Mapping[str, str]) -> list[str]:
+    """The types that a type starts after by itself: all stores, and for a store those that its profile names.
+
+    `stores` has the name of the profile of each type that is a store.
+    """
+    if found is None or not found.profile.store:
+        return list(stores)
+    return [type_ for type_, profile in stores.items() if profile in found.profile.after]
 
 
 def _policy(given: ProcessConfig, heroku: Heroku | None) -> Policy:

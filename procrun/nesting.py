@@ -11,7 +11,8 @@ from procrun.manners import recognised
 from procrun.model import Entry, Finding, ProcessConfig, Step
 from procrun.patience import Wait, patience, stop_sequence
 from procrun.plan import Plan
-from procrun.profiles import Patience, Profile, covers, named
+from procrun.profile import Patience, Profile
+from procrun.profiles import covers, named
 from procrun.recognition import Recognised, installed_version
 from procrun.settings import config_file
 from procrun.stopping import HEROKUS_BUDGET, configured_restart_signal, format_sequence, signal_name

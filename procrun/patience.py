@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from procrun import settings
 from procrun.model import Step
-from procrun.profiles import Config
+from procrun.profile import Config
 from procrun.recognition import Recognised, installed_version
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from procrun import profiles, settings, versions, wrappers
 from procrun.grammar import ASSIGNMENT
-from procrun.profiles import PUMA, Profile, Variant
+from procrun.profile import Profile, Variant
+from procrun.webservers import PUMA
 
 _RAILS_VALUED = ("-p", "--port", "-b", "--binding", "-c", "--config", "-e", "--environment", "-P", "--pid")
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from math import inf
 
-from procrun.profiles import Config
+from procrun.profile import Config
 
 _UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _WORDS = {"forever": inf, "immediately": 0.0}  # puma's

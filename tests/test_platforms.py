@@ -267,6 +267,14 @@ def test_stores_are_recognised_and_everything_else_comes_after_them(folder: Fold
     }
 
 
+def test_what_stands_before_a_database_comes_after_it_and_before_its_users(folder: Folder) -> None:
+    folder.procfile("web: gunicorn a:a", "pool: pgbouncer p.ini", "queue: kafka-server-start.sh s", "db: postgres -D d")
+    manners = build(Wishes(), {}).manners
+    assert manners["db"].after == manners["queue"].after == ()
+    assert manners["pool"].after == ("db",)
+    assert set(manners["web"].after) == {"pool", "queue", "db"}
+
+
 def test_no_order_recognises_no_stores_but_keeps_what_is_configured(folder: Folder) -> None:
     made = specs(folder, 'process.worker.after = ["web"]', no_order=True)
     assert not any(spec.manners.store for spec in made.values())

@@ -7,26 +7,21 @@ from math import inf
 import pytest
 
 from procrun import names, profiles
+from procrun.config import find_cycle
 from procrun.model import Step
-from procrun.profiles import PROFILES, Patience, Profile, Versions
+from procrun.profile import Patience, Profile, Versions
+from procrun.profiles import PROFILES
+from procrun.workers import CELERY, RESQUE, SIDEKIQ
 
 WANTED = (
     "sidekiq celery resque rq dramatiq gunicorn uvicorn puma unicorn nginx uwsgi postgres redis memcached mysqld "
     "rabbitmq mongod"
 )
-STORES = {
-    "postgres",
-    "redis",
-    "memcached",
-    "mysqld",
-    "mongod",
-    "rabbitmq",
-    "elasticsearch",
-    "kafka",
-    "zookeeper",
-    "etcd",
-    "minio",
-}
+STORES = (
+    "postgres redis memcached mysqld mongod clickhouse cockroach etcd minio influxd couchdb neo4j elasticsearch "
+    "meilisearch typesense qdrant solr beanstalkd nats rabbitmq mosquitto faktory gearmand nsqd nsqlookupd kafka "
+    "zookeeper pgbouncer pgpool proxysql twemproxy"
+).split()
 
 each_profile = pytest.mark.parametrize("profile", PROFILES, ids=[f"{p.name}-{p.programs[0]}" for p in PROFILES])
 
@@ -125,8 +120,23 @@ def test_readiness_is_one_that_can_be_asked(profile: Profile) -> None:
 
 
 def test_stores_are_stores_and_can_be_asked() -> None:
-    assert {profile.name for profile in PROFILES if profile.store} == STORES
+    assert {profile.name for profile in PROFILES if profile.store} == set(STORES)
     assert all(profile.ready for profile in PROFILES if profile.store)
+
+
+def test_a_store_says_where_it_listens_and_where_that_is_from() -> None:
+    for profile in PROFILES:
+        assert profile.port > 0 or not profile.store
+        assert profile.source or not profile.store
+        assert profile.port > 0 or not profile.port_options
+
+
+def test_a_store_comes_after_stores_only_and_never_after_itself() -> None:
+    after = {profile.name: profile.after for profile in PROFILES}
+    for profile in PROFILES:
+        assert set(profile.after) <= STORES
+        assert profile.store or not profile.after
+    assert find_cycle(after) == ()
 
 
 def test_main_process_alone_gets_the_signals_that_kill_its_children() -> None:
@@ -137,7 +147,8 @@ def test_main_process_alone_gets_the_signals_that_kill_its_children() -> None:
 
 def test_death_by_term_is_clean_only_where_the_program_means_it() -> None:
     assert {profile.name for profile in PROFILES if signal.SIGTERM in profile.clean} == {
-        *("puma", "uvicorn", "elasticsearch", "kafka", "zookeeper", "etcd")
+        *("puma", "uvicorn", "elasticsearch", "solr", "neo4j", "kafka", "zookeeper", "etcd", "beanstalkd", "rabbitmq"),
+        "twemproxy",
     }
 
 
@@ -171,20 +182,20 @@ def test_a_worker_without_a_quiet_signal_says_what_quiets_it() -> None:
 def test_sidekiqs_quiet_signal_is_that_of_its_version_and_never_guessed(
     version: tuple[int, ...] | None, number: int | None
 ) -> None:
-    assert profiles.quiet_signal(profiles.SIDEKIQ, version) == number
+    assert profiles.quiet_signal(SIDEKIQ, version) == number
 
 
 @pytest.mark.parametrize("version", [None, (1, 27)])
 def test_a_quiet_signal_of_all_versions_needs_none(version: tuple[int, ...] | None) -> None:
-    assert profiles.quiet_signal(profiles.RESQUE, version) == signal.SIGUSR2
+    assert profiles.quiet_signal(RESQUE, version) == signal.SIGUSR2
 
 
 def test_a_program_without_quiet_signals_has_none() -> None:
-    assert profiles.quiet_signal(profiles.CELERY, (5, 7)) is None
+    assert profiles.quiet_signal(CELERY, (5, 7)) is None
 
 
 def test_the_first_quiet_signal_that_fits_is_preferred() -> None:
-    both = profiles.SIDEKIQ._replace(quiet=(Versions(signal.SIGTSTP, since=(5,)), Versions(signal.SIGUSR1)))
+    both = SIDEKIQ._replace(quiet=(Versions(signal.SIGTSTP, since=(5,)), Versions(signal.SIGUSR1)))
     assert profiles.quiet_signal(both, (5, 2)) == signal.SIGTSTP
 
 
@@ -201,14 +212,14 @@ def test_the_first_quiet_signal_that_fits_is_preferred() -> None:
     ],
 )
 def test_busy_title_is_read(title: str, groups: tuple[str | None, ...]) -> None:
-    match = re.match(profiles.SIDEKIQ.busy_title, title)
+    match = re.match(SIDEKIQ.busy_title, title)
     assert match is not None
     assert match.group("version", "busy", "slots", "quiet") == groups
 
 
 @pytest.mark.parametrize("title", ["/usr/bin/ruby /usr/bin/sidekiq -r ./app.rb", "sidekiq", ""])
 def test_title_before_the_first_heartbeat_says_nothing(title: str) -> None:
-    assert re.match(profiles.SIDEKIQ.busy_title, title) is None
+    assert re.match(SIDEKIQ.busy_title, title) is None
 
 
 def test_every_program_of_a_profile_is_among_the_names_that_are_looked_for() -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from procrun import versions
 from procrun.patience import Wait, patience, stop_sequence
-from procrun.profiles import PUMA, SIDEKIQ
 from procrun.recognition import Recognised, installed_version, named, recognise
+from procrun.webservers import PUMA
+from procrun.workers import SIDEKIQ
 
 ENVIRON = {"HOME": "/home/me", "RAILS_ENV": "production", "OPTS": "-c 5 -t 9", "EMPTY": ""}
 
@@ -269,6 +270,20 @@ SHAPES: list[tuple[str, str | None]] = [
     ("etcd --data-dir=/tmp/etcd", "etcd"),
     ("minio server data", "minio"),
     ("minio --version", None),
+    ("beanstalkd -l 127.0.0.1 -p 11300 -b data", "beanstalkd"),
+    ("nats-server -js", "nats"),
+    ("mosquitto -c mosquitto.conf", "mosquitto"),
+    ("faktory -b :7419", "faktory"),
+    ("gearmand --log-file=stderr", "gearmand"),
+    ("meilisearch --db-path data.ms", "meilisearch"),
+    ("clickhouse-server --config-file=c.xml", "clickhouse"),
+    ("clickhouse server", "clickhouse"),
+    ("clickhouse client", None),
+    ("opensearch", "elasticsearch"),
+    ("pgbouncer pgbouncer.ini", "pgbouncer"),
+    ("sudo -u postgres pgbouncer /etc/pgbouncer/pgbouncer.ini", "pgbouncer"),
+    ("cockroach start-single-node --insecure", "cockroach"),
+    ("cockroach sql", None),
     ("mailcatcher -f --http-ip=0.0.0.0", None),
     ("docker run --rm -p 6379:6379 redis", None),
     # everything else

@@ -1,0 +1,126 @@
+"""What a profile is: the facts about a program that procrun acts on.
+
+A profile is data. The known ones stand in `workers`, `webservers`, `stores` and `managers`; `[program.NAME]` in
+procrun.toml makes another.
+"""
+
+from collections.abc import Mapping
+from signal import SIGKILL, SIGQUIT, SIGTERM
+from typing import Any, NamedTuple
+
+from procrun.model import Step
+
+LAST_WAIT = 5.0
+"""Seconds after the last signal of a sequence; what is still there then is reported."""
+
+
+class Config(NamedTuple):
+    """The program's own file where it keeps a setting: its name, the options that name another file, the default ones.
+
+    `sections`: a section with the name of the environment (`production:`) beats the top level. `suffix`: an argument
+    that ends so is the file.
+    """
+
+    setting: str
+    options: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    sections: bool = False
+    suffix: str = ""
+
+
+class Patience(NamedTuple):
+    """How long a program waits for its work after `signal` before it gives up, and what KILL costs before that.
+
+    `default` is in seconds, `options`, `variables` and `config` in seconds / `unit`; inf is for ever. `before` says
+    which default older versions had. `margin` is what it may need beyond its wait, in seconds. `loses` is a clause;
+    `harmless` where no work is gone for good. `also` are signals at which it does the same. `cure` is the setting
+    that has it fit into {seconds}, where that is not simply the first of the options.
+    """
+
+    default: float
+    margin: float
+    loses: str
+    work: str = "jobs"
+    harmless: bool = False
+    signal: int = SIGTERM
+    also: tuple[int, ...] = ()
+    cure: str = ""
+    options: tuple[str, ...] = ()
+    unit: float = 1
+    variables: tuple[str, ...] = ()
+    options_in: str = ""
+    config: Config | None = None
+    before: tuple[tuple[int, ...], float] | None = None
+
+
+class Versions(NamedTuple):
+    """A signal, in versions from `since` to, not with, `before`; () is no limit."""
+
+    signal: int
+    since: tuple[int, ...] = ()
+    before: tuple[int, ...] = ()
+
+
+class Variant(NamedTuple):
+    """What is otherwise where any of these holds: a word has `word` in it, an option has another value than 0, a
+    variable has a value that matches `value`, or a line of the config file matches `line`."""
+
+    changes: Mapping[str, Any]
+    word: str = ""
+    options: tuple[str, ...] = ()
+    variable: str = ""
+    value: str = ""
+    line: str = ""
+
+
+class Profile(NamedTuple):
+    """A known program.
+
+    `programs` are its names without a folder; where `verbs` are given, one must be among its arguments (`celery
+    worker`), `verb_options` being those whose value is none. `stop` is its sequence on a server: the last step is
+    KILL unless `never_kill`. `main_only`: TERM, INT, QUIT and HUP are for the main process. `clean`: a death by one
+    of these after our own signal, or an exit with 128 + n, is a good end. `quiet` is empty where no signal does it
+    (`quiet_hint` says what does). `ready` is how it shows that it can serve: a protocol to ask on its port (redis,
+    postgres, memcached, connect) or its title; `ready_line` a line it logs then. `busy_title` matches the title
+    with the groups version, busy, slots and quiet. `deadly` are signals that end it with all its work in flight.
+    `at_term` is what TERM alone costs, and the cure; `term_to_all` what TERM to every process does.
+    A store starts after the stores whose profiles `after` names, and stops before them. `port` is the one that it
+    listens on unless one of its `port_options` says otherwise; 0 where that is unknown. `gem` is the package that it
+    comes in. `source` says where all this is from: "run, VERSION" was measured with that version, "source" read in
+    its code, "docs" in its manual.
+    """
+
+    name: str
+    programs: tuple[str, ...]
+    stop: tuple[Step, ...]
+    verbs: tuple[str, ...] = ()
+    verb_options: tuple[str, ...] = ()
+    main_only: bool = False
+    never_kill: bool = False
+    clean: tuple[int, ...] = ()
+    quiet: tuple[Versions, ...] = ()
+    quiet_hint: str = ""
+    patience: Patience | None = None
+    variants: tuple[Variant, ...] = ()
+    store: bool = False
+    ready: str = ""
+    ready_line: str = ""
+    busy_title: str = ""
+    deadly: tuple[Versions, ...] = ()
+    at_term: str = ""
+    term_to_all: str = ""
+    after: tuple[str, ...] = ()
+    port: int = 0
+    port_options: tuple[str, ...] = ()
+    gem: str = ""
+    source: str = ""
+
+
+def steps(*signals_and_waits: float) -> tuple[Step, ...]:
+    """A sequence from signals and seconds by turns, as in `SIGQUIT, 75, SIGTERM, 15, SIGKILL`; then LAST_WAIT."""
+    numbers = [*signals_and_waits, LAST_WAIT]
+    return tuple(Step(int(number), wait) for number, wait in zip(numbers[::2], numbers[1::2], strict=True))
+
+
+WORKER = steps(SIGTERM, 90, SIGKILL)  # Cloud 66: sidekiq, puma and workers of any kind
+QUIT_FIRST = steps(SIGQUIT, 75, SIGTERM, 15, SIGKILL)  # Cloud 66: unicorn and resque
