@@ -17,11 +17,12 @@ WANTED = (
     "sidekiq celery resque rq dramatiq gunicorn uvicorn puma unicorn nginx uwsgi postgres redis memcached mysqld "
     "rabbitmq mongod"
 )
-STORES = (
-    "postgres redis memcached mysqld mongod clickhouse cockroach etcd minio influxd couchdb neo4j elasticsearch "
-    "meilisearch typesense qdrant solr beanstalkd nats rabbitmq mosquitto faktory gearmand nsqd nsqlookupd kafka "
-    "zookeeper pgbouncer pgpool proxysql twemproxy"
-).split()
+STORES = {
+    *("postgres", "redis", "memcached", "mysqld", "mongod", "clickhouse", "cockroach", "etcd"),
+    *("minio", "influxd", "couchdb", "neo4j", "elasticsearch", "meilisearch", "typesense", "qdrant"),
+    *("solr", "beanstalkd", "nats", "rabbitmq", "mosquitto", "faktory", "gearmand", "nsqd"),
+    *("nsqlookupd", "kafka", "zookeeper", "pgbouncer", "pgpool", "proxysql", "twemproxy"),
+}
 
 each_profile = pytest.mark.parametrize("profile", PROFILES, ids=[f"{p.name}-{p.programs[0]}" for p in PROFILES])
 
@@ -120,7 +121,7 @@ def test_readiness_is_one_that_can_be_asked(profile: Profile) -> None:
 
 
 def test_stores_are_stores_and_can_be_asked() -> None:
-    assert {profile.name for profile in PROFILES if profile.store} == set(STORES)
+    assert {profile.name for profile in PROFILES if profile.store} == STORES
     assert all(profile.ready for profile in PROFILES if profile.store)
 
 
