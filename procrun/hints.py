@@ -9,9 +9,9 @@ _MOST_SHOWN = 40
 
 
 def shown(value: object) -> str:
-    """A wrong value as one short line: text in quotes, numbers as they are, anything else by its kind."""
+    """A wrong value as one short line: text in quotes without secrets, numbers as they are, others by kind."""
     if isinstance(value, str):
-        return f'"{plain(value)}"'
+        return f'"{plain(public(value))}"'
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
     if isinstance(value, int) and abs(value) >= 10**_MOST_SHOWN:
@@ -20,6 +20,13 @@ def shown(value: object) -> str:
         return str(value)
     kinds: dict[type, str] = {dict: "a table", list: "a list", tuple: "a list"}
     return kinds.get(type(value), f"a {type(value).__name__}")
+
+
+def public(text: str) -> str:
+    """What of a text that somebody wrote into a file may be shown: the password of a URL, say, is `****`."""
+    from procrun.masking import mask  # where there is a fault
+
+    return mask("", text)
 
 
 def plain(text: str, most: int = _MOST_SHOWN) -> str:
