@@ -31,6 +31,7 @@ PROCESS_CODES = {
     "trailing-backslash": "the command ends in a `\\`, which does not continue a line of a Procfile",
     "odd-blank": "the command holds a character that looks like a blank and is none to the shell",
     "pasted-name": "the name of the process type begins with `Procfile`",
+    "lost-newline": "the command holds what looks like the next entry's name and colon",
     "unset-variable": "the command uses a variable that nothing sets",
     "not-on-path": "the program is not found on `PATH`",
     "missing-program": "the file that the command runs does not exist",

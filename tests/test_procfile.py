@@ -1,5 +1,7 @@
 """The Procfile: which lines are entries, and what is said of the others."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,8 +78,14 @@ def test_plain_file_gives_no_finding() -> None:
         (
             "gem install mailcatcherweb: bundle exec rails server",
             'Procfile:1: "gem install mailcatcherweb" is no name: letters, digits, `_` and `-` make one;'
-            ' did you mean "mailcatcherweb"?',
+            ' is a newline lost before "web:"?',
         ),
+        (
+            "bundlemailcatcher web: bundle exec rails server",
+            'Procfile:1: "bundlemailcatcher web" is no name: letters, digits, `_` and `-` make one;'
+            ' did you mean "web", and is a newline lost before it?',
+        ),
+        ("a: b\n<<<<<<< HEAD\nweb: c", "Procfile:2: a merge conflict is left here; resolve it"),
         (
             "worker_{{ worker_name }}: x",
             'Procfile:1: "worker_{{ worker_name }}" is template markup, no name; render the template first',
@@ -91,8 +99,12 @@ def test_plain_file_gives_no_finding() -> None:
         ("# web: a\n", "Procfile: the file holds only comments; write a line like `web: bin/server`"),
         (
             "# c\nweb java -Dserver.port=$PORT -jar x.jar",
+            'Procfile:2: no colon after "web"; write "web:", or begin a comment with `#`',
+        ),
+        (
+            "# c\noops",
             "Procfile:2: no entry in the whole file; this line is ignored: not `name: command`;"
-            ' missing colon after "web"?',
+            ' missing colon after "oops"?',
         ),
     ],
 )
@@ -128,9 +140,9 @@ def test_utf_16_is_refused() -> None:
     ("line", "text"),
     [
         ("mailcatcher -f --http-ip=0.0.0.0", 'ignored: not `name: command`; missing name before "mailcatcher"?'),
-        ("web bundle exec puma", 'ignored: not `name: command`; missing colon after "web"?'),
-        ("web java -cp a:b x", 'ignored: not `name: command`; missing colon after "web"?'),
-        ('web curl -H "Host: x"', 'ignored: not `name: command`; missing colon after "web"?'),
+        ("bundle exec puma", 'ignored: not `name: command`; missing name before "bundle"?'),
+        ("This file is generated", 'ignored: not `name: command`; missing colon after "This"?'),
+        ("web, worker and clock", 'ignored: not `name: command`; missing name before "web,"?'),
         ("web", 'ignored: not `name: command`; missing colon after "web"?'),
         ("bin/web start", 'ignored: not `name: command`; missing name before "bin/web"?'),
         ("  -p 3000", 'ignored: not `name: command`; missing name before "-p"?'),
@@ -138,11 +150,61 @@ def test_utf_16_is_refused() -> None:
         ("// a comment", "ignored: not `name: command`; a comment begins with `#`"),
         ("; web: off", "ignored: not `name: command`; a comment begins with `#`"),
         ("RAILS_ENV=production", "ignored: not `name: command`; variables are set in .env"),
+        ("TITLE = My App", "ignored: not `name: command`; variables are set in .env"),
+        ("web=1", "ignored: not `name: command`; variables are set in .env"),
+        ("title=My App", "ignored: not `name: command`; variables are set in .env"),
         ("export A=http://x", "ignored: not `name: command`; variables are set in .env"),
     ],
 )
 def test_line_that_is_no_entry_is_a_finding(line: str, text: str) -> None:
     assert findings(f"web: a\n{line}\njs: b\n") == [("Procfile:2", text)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("web; rails s", '";" stands where the colon belongs; write "web:"'),
+        ("web;rails s", '";" stands where the colon belongs; write "web:"'),
+        ("web = rails s", '"=" stands where the colon belongs; write "web:"'),
+        ("web=rails s", '"=" stands where the colon belongs; write "web:"'),
+        ("mailer=bin/mailer", '"=" stands where the colon belongs; write "mailer:"'),
+        ("web => puma", '"=>" stands where the colon belongs; write "web:"'),
+        ("web -> puma", '"->" stands where the colon belongs; write "web:"'),
+        ("worker2 | bin/x", '"|" stands where the colon belongs; write "worker2:"'),
+        ("web  rails s", 'no colon after "web"; write "web:", or begin a comment with `#`'),
+        ("web\trails s", 'no colon after "web"; write "web:", or begin a comment with `#`'),
+        ("worker bundle exec sidekiq", 'no colon after "worker"; write "worker:", or begin a comment with `#`'),
+        ("mail bundle exec sidekiq -q m", 'no colon after "mail"; write "mail:", or begin a comment with `#`'),
+        ("sidekiq bundle exec sidekiq", 'no colon after "sidekiq"; write "sidekiq:", or begin a comment with `#`'),
+        ("web java -cp a:b x", 'no colon after "web"; write "web:", or begin a comment with `#`'),
+        ('web curl -H "Host: x"', 'no colon after "web"; write "web:", or begin a comment with `#`'),
+    ],
+)
+def test_line_that_is_surely_an_entry_is_a_fault_beside_a_good_one(line: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape('Procfile:2: ' + message)}$"):
+        entries(f"good: a\n{line}\n")
+
+
+def test_all_duplicates_are_named_in_one_fault() -> None:
+    with pytest.raises(ConfigError) as caught:
+        entries("web: a\nweb: b\nworker: c\n\nworker: d\njs: e")
+    assert str(caught.value) == (
+        'Procfile:2: "web" is in Procfile:1 already, "worker" in Procfile:3 and Procfile:5; rename all but one of each'
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "lost"),
+    [
+        ("bundle exec rails sworker: bundle exec sidekiq", ["worker"]),
+        ("puma worker: sidekiq", ["worker"]),
+        ("echo 'run web: now'", []),
+        ("curl -H Host: x", []),
+        ("scp a web:b", []),
+    ],
+)
+def test_command_that_holds_the_next_entry_is_a_finding(command: str, lost: list[str]) -> None:
+    assert findings(f"a: {command}") == [("Procfile:1", f'is a newline lost before "{name}:"?') for name in lost]
 
 
 def test_trailing_backslash_and_the_lines_after_it_are_findings() -> None:

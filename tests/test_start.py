@@ -149,12 +149,12 @@ def test_a_fault_in_the_procfile_starts_nothing(folder: Folder) -> None:
 
 
 def test_a_line_that_is_ignored_is_said_to_be(folder: Folder) -> None:
-    folder.procfile("web: true", "worker bundle exec sidekiq")
+    folder.procfile("web: true", "bundle exec sidekiq")
 
     run = folder.start()
 
     assert run.finish() == 0
-    assert 'procrun: Procfile:2: ignored: not `name: command`; missing colon after "worker"?' in run.output
+    assert 'procrun: Procfile:2: ignored: not `name: command`; missing name before "bundle"?' in run.output
 
 
 def test_a_crash_of_a_process_with_a_fixed_port_names_who_has_it(folder: Folder) -> None:
