@@ -146,19 +146,18 @@ class _Readers:
         """Read the output pipe of each instance from here on; only the dead supervisor's, others have their reader."""
         room = limits.room(len({inode for each in left for inode in each.dyno.pipes} - self._pipes.keys()))
         for each in left:
-            for fd in (1, 2):
-                if room < 1 or self._pipes.keys() >= set(each.dyno.pipes):
-                    break
-                path = f"/proc/{each.row.pid}/fd/{fd}"
+            if self._pipes.keys() >= set(each.dyno.pipes):
+                continue
+            for inode, path in proc.pipes_written(each.row.pid).items():
+                if room < 1 or inode not in each.dyno.pipes or inode in self._pipes:
+                    continue
                 try:
-                    inode = os.stat(path).st_ino
-                    if inode in each.dyno.pipes and inode not in self._pipes:
-                        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-                        self._pipes[inode] = handle
-                        self.handles.add(handle)
-                        room -= 1
+                    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
                 except OSError:
                     continue  # gone meanwhile
+                self._pipes[inode] = handle
+                self.handles.add(handle)
+                room -= 1
 
     def drain(self, handle: int) -> bool:
         """Read what can be read; False when nobody writes any more."""

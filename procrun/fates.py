@@ -47,4 +47,4 @@ def fate(record: Record) -> Fate:
 def alive(identity: str) -> bool:
     """Whether the process PID-STARTTICKS lives; a zombie does not."""
     row = proc.stat(int(identity.partition("-")[0]))
-    return row is not None and row.state not in "ZX" and f"{row.pid}-{row.started}" == identity
+    return row is not None and row.alive and f"{row.pid}-{row.started}" == identity

@@ -172,10 +172,10 @@ def members(name: str, leader: int) -> list[Stat]:
     """
     table = proc.snapshot()
     top = table.get(leader)
-    if top is None or top.state in "ZX":
+    if top is None or not top.alive:
         return []
     mark = Family(str(top.ppid)).mark(name)
-    found = {row.pid: row for row in table.values() if row.sid == leader and row.state not in "ZX"}
+    found = {row.pid: row for row in table.values() if row.sid == leader and row.alive}
     for row in table.values():
         if row.ppid == top.ppid and row.sid != leader and proc.mark(row.pid, MARK) == mark:
             found[row.pid] = row
@@ -194,7 +194,7 @@ def alive(rows: Iterable[Stat], state: str = "") -> list[Stat]:
     """Those of `rows` that still live; with `state` those that are in it."""
     now = ((row, proc.stat(row.pid)) for row in rows)
     living = [(row, new) for row, new in now if new is not None and new.started == row.started]
-    return [row for row, new in living if (new.state == state if state else new.state not in "ZX")]
+    return [row for row, new in living if (new.state == state if state else new.alive)]
 
 
 def _send(number: int, row: Stat) -> bool:
@@ -209,7 +209,7 @@ def _open(leader: int) -> int:
     pipe = proc.output_pipe(leader, row.ppid) if row is not None else None
     if pipe is None:
         raise OSError("its output does not go to procrun")
-    handle = os.open(f"/proc/{leader}/fd/1", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(f"{proc.entry(leader)}/fd/1", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if os.readlink(f"/proc/self/fd/{handle}") != pipe:  # another process has got this pid since
         os.close(handle)
         raise OSError("it ended by itself")

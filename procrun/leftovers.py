@@ -55,7 +55,7 @@ class _Search:
         self._root = os.path.realpath(root)
         self._over = {record.supervisor: record for record, fate_ in known if fate_ is Fate.OVER}
         self._table = proc.snapshot()
-        self._rows = {pid: row for pid, row in self._table.items() if row.state not in "ZX"}
+        self._rows = {pid: row for pid, row in self._table.items() if row.alive}
         self._own = proc.namespace(os.getpid())
         self._marks: dict[int, tuple[str, str]] = {}
         self._unseen = 0

@@ -277,7 +277,10 @@ class Exit(NamedTuple):
 
 
 class Stat(NamedTuple):
-    """One row of /proc: `flags` are PF_…, `started` is in clock ticks since boot, `cpu` in clock ticks."""
+    """One process in /proc: `flags` are PF_…, `started` is in clock ticks since boot, `cpu` in clock ticks.
+
+    `state` and `flags` are the main thread's, or a living thread's where the main one has ended.
+    """
 
     pid: int
     state: str
@@ -287,6 +290,11 @@ class Stat(NamedTuple):
     flags: int
     started: int
     cpu: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether any thread of it lives; a zombie is a process whose last thread has ended."""
+        return self.state not in "ZX"
 
 
 class Happening(NamedTuple):

@@ -16,6 +16,7 @@ from procrun.model import Stat
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 _PF_EXITING, _PF_KTHREAD = 0x4, 0x200000  # include/linux/sched.h
+_DEAD = (b"Z", b"X")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -45,27 +46,71 @@ def _prctl(option: int, value: int) -> None:
 
 def stat(pid: int) -> Stat | None:
     """The process `pid` as it is now, or None where there is none."""
-    text = _read(f"/proc/{pid}/stat")
-    if not text:
+    fields = _fields(f"/proc/{pid}")
+    if not fields:
         return None
-    # The name in brackets may hold blanks and brackets of its own: the last one ends it.
-    fields = text[text.rindex(b")") + 2 :].split()
+    living = _survivor(pid, fields)
+    shown = living[1] if living else fields
     return Stat(
         pid=pid,
-        state=fields[0].decode(),
+        state=shown[0].decode(),
         ppid=int(fields[1]),
         pgid=int(fields[2]),
         sid=int(fields[3]),
-        flags=int(fields[6]),
+        flags=int(shown[6]),
         started=int(fields[19]),
         cpu=int(fields[11]) + int(fields[12]),
     )
 
 
+def _fields(folder: str) -> list[bytes]:
+    """The fields of the stat file in `folder`, the state first (the third in proc(5)); empty when it is gone.
+
+    The name in brackets may hold blanks and brackets of its own: the last one ends it.
+    """
+    text = _read(f"{folder}/stat")
+    return text[text.rindex(b")") + 2 :].split() if text else []
+
+
+def _survivor(pid: int, fields: Sequence[bytes]) -> tuple[str, list[bytes]] | None:
+    """The folder and the fields of a thread that has outlived the main thread of `pid`, whose own are `fields`.
+
+    The kernel shows a process as its main thread shows itself, so as a zombie without memory and files once that one
+    has called pthread_exit(3). Its end is reported to the parent with its last thread's only (kernel/exit.c,
+    delay_group_leader).
+    """
+    if fields[0] not in _DEAD or fields[17] == b"1":  # num_threads
+        return None
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError as error:
+        _refuse_to_guess(error)
+        return None
+    for thread in threads:
+        folder = f"/proc/{pid}/task/{thread}"
+        shown = _fields(folder)
+        if shown and shown[0] not in _DEAD:
+            return folder, shown
+    return None
+
+
+def entry(pid: int) -> str:
+    """The folder in /proc that shows the memory and files of `pid`: its own, or that of a thread that lives on."""
+    own = f"/proc/{pid}"
+    fields = _fields(own)
+    living = _survivor(pid, fields) if fields else None
+    return living[0] if living else own
+
+
+def _look(pid: int, name: str) -> bytes:
+    """The file `name` of the process `pid`, empty when it cannot be read."""
+    return _read(f"/proc/{pid}/{name}") or _read(f"{entry(pid)}/{name}")
+
+
 def is_ending(row: Stat) -> bool:
     """Whether the process of `row` has gone or is on its way: then its memory, with the environment, is gone first."""
     now = stat(row.pid)
-    return now is None or now.started != row.started or now.state in "ZX" or bool(now.flags & _PF_EXITING)
+    return now is None or now.started != row.started or not now.alive or bool(now.flags & _PF_EXITING)
 
 
 def is_kernels(row: Stat) -> bool:
@@ -95,7 +140,7 @@ def descendants(root: int, table: Mapping[int, Stat]) -> list[Stat]:
     found = list(below.get(root, ()))
     for row in found:  # grows while it is walked
         found.extend(below.get(row.pid, ()))
-    return [row for row in found if row.state not in "ZX"]
+    return [row for row in found if row.alive]
 
 
 def send(number: int, row: Stat) -> bool:
@@ -121,17 +166,14 @@ def send(number: int, row: Stat) -> bool:
 
 def output_pipe(pid: int, reader: int) -> str | None:
     """What tells the pipe that `pid` has as its stdout from all others, where `reader` has it open too; else None."""
-    try:
-        link = os.readlink(f"/proc/{pid}/fd/1")
-    except OSError:
-        return None
-    return link if link.startswith("pipe:[") and link in _links(f"/proc/{reader}/fd") else None
+    link = _link(pid, "fd/1")
+    return link if link.startswith("pipe:[") and link in _descriptors(reader) else None
 
 
 def mark(pid: int, name: str) -> str | None:
     """The value of `name` in the environment `pid` was started with; None when unreadable or rewritten."""
     wanted = name.encode() + b"="
-    for item in _read(f"/proc/{pid}/environ").split(b"\0"):
+    for item in _look(pid, "environ").split(b"\0"):
         if item.startswith(wanted):
             return os.fsdecode(item[len(wanted) :])
     return None
@@ -155,7 +197,7 @@ def named(rows: Sequence[Stat], most: int = 3) -> str:
 
 def command_line(pid: int) -> str:
     """The whole command line of `pid`, or the title it has put in its place; empty when it is gone."""
-    return os.fsdecode(_read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").strip())
+    return os.fsdecode(_look(pid, "cmdline").replace(b"\0", b" ").strip())
 
 
 def identity(pid: int) -> str:
@@ -188,28 +230,31 @@ def owner(pid: int) -> int:
 
 def folder(pid: int) -> str:
     """The folder that `pid` works in; empty when it is gone or not ours to see."""
-    try:
-        return os.readlink(f"/proc/{pid}/cwd")
-    except OSError:
-        return ""
+    return _link(pid, "cwd")
 
 
-def pipes_written(pid: int) -> set[int]:
-    """The inodes of the pipes that `pid` has as stdout and stderr."""
-    found: set[int] = set()
-    for fd in (1, 2):
+def pipes_written(pid: int) -> dict[int, str]:
+    """The inodes of the pipes that `pid` has as stdout and stderr, each with the path by which it can be opened.
+
+    Only the links are read: to look at what they lead to could take for ever, where that is a file on a dead disk.
+    """
+    found: dict[int, str] = {}
+    shown = entry(pid)
+    for path in (f"{shown}/fd/1", f"{shown}/fd/2"):
         try:
-            link = os.readlink(f"/proc/{pid}/fd/{fd}")
+            link = os.readlink(path)
         except OSError:
             continue
         if link.startswith("pipe:["):
-            found.add(int(link[6:-1]))
+            found[int(link[6:-1])] = path
     return found
 
 
 def memory(pid: int) -> int:
     """The resident memory of `pid` in bytes, 0 when it is gone."""
     fields = _read(f"/proc/{pid}/statm").split()
+    if fields[:1] == [b"0"]:  # the main thread has none, so it has ended
+        fields = _read(f"{entry(pid)}/statm").split()
     return int(fields[1]) * _PAGE if fields else 0
 
 
@@ -220,8 +265,8 @@ def held(pid: int) -> int:
     libraries) are cache and are not counted. Another user's process is asked for what anybody may see, as is any on a
     kernel before 5.4: there a shared page counts for each. 0 when it is gone.
     """
-    shares = _read(f"/proc/{pid}/smaps_rollup")
-    return held_in(shares if b"Pss_Anon:" in shares else _read(f"/proc/{pid}/status"))
+    shares = _look(pid, "smaps_rollup")
+    return held_in(shares if b"Pss_Anon:" in shares else _read(f"{entry(pid)}/status"))
 
 
 _HELD = (b"Pss_Anon:", b"Pss_Shmem:", b"SwapPss:", b"RssAnon:", b"RssShmem:", b"VmSwap:")
@@ -235,7 +280,7 @@ def held_in(text: bytes) -> int:
 
 def peak_memory(pid: int) -> int:
     """The most resident memory that `pid` ever had, in bytes (VmHWM, proc(5)); 0 when it is gone."""
-    for line in _read(f"/proc/{pid}/status").splitlines():
+    for line in _read(f"{entry(pid)}/status").splitlines():
         if line.startswith(b"VmHWM:"):
             return int(line.split()[1]) * 1024
     return 0
@@ -267,10 +312,10 @@ def all_listeners() -> list[Listener]:
 
 def listeners(pids: Iterable[int], among: Iterable[Listener]) -> list[Listener]:
     """Those of `among` that one of these processes has open; a relative path leads through its folder."""
-    owners = {link[8:-1]: pid for pid in pids for link in _links(f"/proc/{pid}/fd") if link.startswith("socket:[")}
+    owners = {link[8:-1]: pid for pid in pids for link in _descriptors(pid) if link.startswith("socket:[")}
     found = [row for row in among if row.inode in owners]
     return [
-        row._replace(address=f"/proc/{owners[row.inode]}/cwd/{row.address}")
+        row._replace(address=f"{entry(owners[row.inode])}/cwd/{row.address}")
         if isinstance(row.address, str) and row.address[0] not in "/@"
         else row
         for row in found
@@ -308,7 +353,7 @@ def holder(inode: str) -> int | None:
     """The pid that has the socket `inode` open; None where that is not ours to see."""
     wanted = f"socket:[{inode}]"
     for name in os.listdir("/proc"):
-        if name.isdigit() and wanted in _links(f"/proc/{name}/fd"):
+        if name.isdigit() and wanted in _descriptors(int(name)):
             return int(name)
     return None
 
@@ -336,6 +381,21 @@ def _unix_rows() -> Iterator[tuple[str, str]]:
         fields = line.split(maxsplit=7)
         if len(fields) == 8 and int(fields[3], 16) & 0x10000:  # __SO_ACCEPTCON: it listens
             yield fields[7], fields[6]
+
+
+def _link(pid: int, name: str) -> str:
+    """Where the link `name` of the process `pid` leads; empty when it is gone or not ours to see."""
+    for folder in (f"/proc/{pid}", entry(pid)):
+        try:
+            return os.readlink(f"{folder}/{name}")
+        except OSError:
+            continue
+    return ""
+
+
+def _descriptors(pid: int) -> set[str]:
+    """Where the descriptors of `pid` lead."""
+    return _links(f"/proc/{pid}/fd") or _links(f"{entry(pid)}/fd")
 
 
 def _links(folder: str) -> set[str]:

@@ -5,7 +5,6 @@ Dynos first, stores last, each by its own signal and with its own budget, counte
 
 import os
 import signal
-import stat
 from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import NamedTuple
@@ -219,15 +218,12 @@ class Rescue:
         """
         pipes = {inode for dyno in self._dynos.values() for inode in dyno.pipes}
         room = limits.room(len(pipes))
-        for pid in pids:
-            for fd in (1, 2):
-                path = f"/proc/{pid}/fd/{fd}"
+        for inode, path in (found for pid in pids for found in proc.pipes_written(pid).items()):
+            if inode in pipes - self._read and room > 0:
+                room -= 1
                 try:
-                    found = os.stat(path)
-                    if stat.S_ISFIFO(found.st_mode) and found.st_ino in pipes - self._read and room > 0:
-                        room -= 1
-                        self._drain(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-                        self._read.add(found.st_ino)
+                    self._drain(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+                    self._read.add(inode)
                 except OSError:
                     pass  # gone meanwhile
 

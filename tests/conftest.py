@@ -143,6 +143,6 @@ def _alive() -> list[psutil.Process]:
     found = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if process.status() != psutil.STATUS_ZOMBIE:
+            if process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1:  # only the main one has ended
                 found.append(process)
     return found

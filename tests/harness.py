@@ -274,11 +274,18 @@ def child(name: str, *arguments: str) -> str:
 
 
 def alive(pid: int) -> bool:
-    """Whether `pid` lives; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    """Whether a thread of `pid` lives; none of a zombie does."""
+    return any(state not in "ZX" for state in states(pid))
+
+
+def states(pid: int) -> list[str]:
+    """Those of its threads."""
+    found = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                found.append((task / "stat").read_text(errors="replace").rpartition(")")[2].split()[0])
+    return found
 
 
 def opened(pid: int) -> set[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.disks import FrozenDisk, HangingDisk, frozen_disk, network_disk
-from tests.harness import PATIENCE, PROCRUN, TERM, Folder, alive, until
+from tests.harness import PATIENCE, PROCRUN, TERM, Folder, alive, states, until
 
 __all__ = ["frozen_disk", "network_disk"]
 
@@ -120,12 +120,6 @@ def test_a_run_whose_files_are_all_there_ends_before_it_goes_on(frozen_disk: Fro
     finally:
         frozen_disk.go_on()
         app.end()
-
-
-def states(pid: int) -> str:
-    """Those of its threads."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return "".join((task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks)
 
 
 def test_everything_is_stopped_on_time(folder: Folder, disk: HangingDisk) -> None:

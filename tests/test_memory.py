@@ -113,7 +113,7 @@ def held_by(folder: Folder) -> Iterator[Mapping[str, int]]:
 
 
 def _session(sid: int) -> bool:
-    return any(row.sid == sid and row.state not in "ZX" for row in proc.snapshot().values())
+    return any(row.sid == sid and row.alive for row in proc.snapshot().values())
 
 
 def test_what_forks_share_is_counted_once(held_by: Mapping[str, int]) -> None:

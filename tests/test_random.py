@@ -418,7 +418,7 @@ class World:
         found = {}
         for row in proc.snapshot().values():
             run, _, name = (proc.mark(row.pid, MARK) or "").partition(":")
-            if run == self.identity and row.state not in "ZX":
+            if run == self.identity and row.alive:
                 found[row.pid] = name
         return found
 
