@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from procrun import dependencies
 from procrun.errors import ConfigError
 from procrun.findings import refusal
 from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
@@ -89,9 +90,9 @@ def validate(config: Config, types: Sequence[str], profiles: Iterable[str]) -> N
         if process.profile is not None and process.profile not in names:
             hint = did_you_mean(process.profile, names, f"; there are: {', '.join(names)}")
             raise ConfigError(f"no profile {shown(process.profile)}{hint}", process.places["profile"])
-    cycle = find_cycle({type_: process.after or () for type_, process in config.processes.items()})
+    cycle = dependencies.cycle({type_: process.after or () for type_, process in config.processes.items()})
     if cycle:
-        text = f"{' → '.join(cycle)} is a cycle, so none of them can start first; remove one `after`"
+        text = f"{dependencies.told(cycle)} is a cycle, so none of them can start first; remove one `after`"
         raise ConfigError(text, config.processes[cycle[0]].places["after"])
 
 
@@ -104,22 +105,6 @@ def _refuse_unknown_codes(config: Config, profiles: Sequence[str]) -> None:
             fault = refusal(code, profiles, of_process)
             if fault is not None:
                 raise ConfigError(fault, where)
-
-
-def find_cycle(after: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The first process type that comes after itself, and the way back to it; empty where there is none."""
-    for first in after:
-        ways: list[tuple[str, ...]] = [(first,)]
-        seen: set[str] = set()
-        while ways:
-            way = ways.pop()
-            for other in after.get(way[-1], ()):
-                if other == first:
-                    return (*way, other)
-                if other not in seen:
-                    seen.add(other)
-                    ways.append((*way, other))
-    return ()
 
 
 def _over(mine: ProcessConfig, theirs: ProcessConfig) -> ProcessConfig:

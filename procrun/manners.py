@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import names, stopping
-from procrun.config import find_cycle
+from procrun import dependencies, names, stopping
 from procrun.errors import ConfigError
 from procrun.model import OWN_PORT, Config, Entry, Finding, Heroku, Manners, Policy, ProcessConfig, Readiness, Step
 
@@ -56,9 +55,11 @@ def all_manners(
     manners: dict[str, Manners] = {}
     findings: list[Finding] = []
     commands = {entry.name: entry.command for entry in entries}
+    after = {name: given.after or () for name, given in config.processes.items()}
+    before_stores = {store: dependencies.all_before(store, after) for store in stores}
     for name, found in known.items():
         given = config.processes.get(name, ProcessConfig())
-        before = [store for store in _stores_before(found, stores) if not _comes_after(store, name, config)]
+        before = [store for store in _stores_before(found, stores) if name not in before_stores[store]]
         made = _manners(name, found, given, rules, before, root)
         ready = _readiness(name, commands[name], found, given, rules)
         if ready is not None and not ready.awaited and made.boot_timeout:
@@ -201,21 +202,15 @@ def _deadly_signals(found: "Recognised", root: str) -> frozenset[int]:
     return frozenset(each.signal for each in found.profile.deadly if profiles.covers(each, version) is not False)
 
 
-def _comes_after(type_: str, other: str, config: Config) -> bool:
-    """Whether the configuration starts `type_` after `other`, directly or not (it has no cycles)."""
-    after = config.processes.get(type_, ProcessConfig()).after or ()
-    return other in after or any(_comes_after(step, other, config) for step in after)
-
-
 def _refuse_cycle(manners: Mapping[str, Manners], config: Config) -> None:
     """Raise ConfigError where recognised stores and the configured order make a cycle together."""
-    cycle = find_cycle({name: each.after for name, each in manners.items()})
+    cycle = dependencies.cycle({name: each.after for name, each in manners.items()})
     given = [config.processes.get(name, ProcessConfig()) for name in cycle]
     where = next((each.places["after"] for each in given if each.after is not None), None)
     if cycle:
         free = next(name for name, each in zip(cycle, given, strict=True) if each.after is None)
-        text = f"{' → '.join(cycle)} is a cycle, as recognised stores start first; set after = [] in [process.{free}]"
-        raise ConfigError(text, where)
+        why = f"{dependencies.told(cycle)} is a cycle, as recognised stores start first"
+        raise ConfigError(f"{why}; set after = [] in [process.{free}]", where)
 
 
 def _unused(name: str, given: ProcessConfig, platform: str) -> Iterable[Finding]:

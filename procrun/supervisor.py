@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.backoff import ends_well
 from procrun.console import Window
+from procrun.dependencies import ranks
 from procrun.family import Family
 from procrun.intake import Output
 from procrun.lifecycle import State
@@ -64,6 +65,7 @@ class Supervisor:
         self._questions: Questions | None = None
         self._around = Surroundings(loop, self.family, output, self._told, self.blockers, window, self._asking)
         self._held: dict[str, float | None] = {}
+        self._ordered: _Order | None = None
         self._strays: Rescue | None = None
 
     # What is asked of it
@@ -73,6 +75,7 @@ class Supervisor:
         if self.verdict is not None:
             return
         chosen = [self.processes.setdefault(spec.name, Process(spec, self._around)) for spec in specs]
+        self._ordered = None
         for process in chosen:
             process.start()
             if process.finished and process.spec.manners.policy.essential:
@@ -126,6 +129,7 @@ class Supervisor:
             old = process.next_spec
             kept = old._replace(manners=old.manners._replace(after=after.get(old.type, old.manners.after)))
             process.next_spec = by_name.get(name, kept)
+        self._ordered = None
         added = [spec for name, spec in by_name.items() if name not in self.processes]
         return added, [process for name, process in self.processes.items() if name not in by_name]
 
@@ -135,6 +139,7 @@ class Supervisor:
             process = self.processes.get(name)
             if process is not None and process.state is State.DOWN and not process.wanted:
                 del self.processes[name]
+        self._ordered = None
         self._settle_soon()  # a store that is gone for good is waited for no more
 
     def soon(self, act: Callable[[], None]) -> None:
@@ -227,7 +232,7 @@ class Supervisor:
             self._end_soon("everything has ended", next(filter(None, ends), 0))
         elif not well:
             type_ = process.spec.type
-            waiting = [p.spec.name for p in self.processes.values() if p.waits and type_ in p.after]
+            waiting = [p.spec.name for p in self._order.users.get(type_, ()) if p.waits]
             if waiting:
                 process.tell_blocked(waiting)
 
@@ -236,18 +241,15 @@ class Supervisor:
 
     def rank(self, type_: str) -> int:
         """How many types must be gone, one after the other, before this one is stopped: 0 for most."""
-        behind = {p.spec.type for p in self.processes.values() if type_ in p.after}
-        return max((self.rank(other) + 1 for other in behind), default=0)
+        return self._order.ranks.get(type_, 0)
 
     def blockers(self, process: Process) -> list[Process]:
         """What it is started after and is not ready, nor too late to be waited for; or will be stopped in a moment."""
-        if not process.after:
-            return []
         return [
             other
-            for other in self.processes.values()
-            if other.spec.type in process.after
-            and not ((other.ready or other.unready) and other.spec.name not in self._held)
+            for type_ in dict.fromkeys(process.after)
+            for other in self._order.instances.get(type_, ())
+            if not ((other.ready or other.unready) and other.spec.name not in self._held)
         ]
 
     def missing(self, process: Process) -> list[str]:
@@ -258,19 +260,22 @@ class Supervisor:
         """Those that are down first, what others come after before these; the rest as they are."""
         return sorted(processes, key=lambda p: (p.state is not State.DOWN, -self.rank(p.spec.type)))
 
+    @property
+    def _order(self) -> "_Order":
+        if self._ordered is None:
+            self._ordered = _Order(self.processes.values())
+        return self._ordered
+
     def _release(self) -> None:
         """Begin the stops that nobody is waited for with any more."""
-        used = {type_ for process in self.processes.values() for type_ in process.after}
         for name in list(self._held):
             process = self.processes[name]
-            users = self.processes.values() if process.spec.type in used else ()
-            if not any(self._goes_before(other, process) for other in users):
+            if not any(map(self._is_stopping, self._order.users.get(process.spec.type, ()))):
                 process.stop(self._held.pop(name))
 
-    def _goes_before(self, other: Process, store: Process) -> bool:
-        """Whether `other` is being stopped too, and must be gone before `store` is stopped."""
-        stopping = other.state is State.STOPPING or other.spec.name in self._held
-        return stopping and store.spec.type in other.after
+    def _is_stopping(self, process: Process) -> bool:
+        """Whether it is being stopped, or will be in a moment: what it comes after is stopped behind it."""
+        return process.state is State.STOPPING or process.spec.name in self._held
 
     def _settle_soon(self) -> None:
         """Not from here: a process, or an errand, may be in the middle of a change. Once for many changes."""
@@ -322,6 +327,24 @@ class Supervisor:
 
             self._strays = Rescue(self._loop, self.family, self._loop.stop, self.family.owner, spared)
         self._strays.check("all instances are down")
+
+
+class _Order:
+    """What comes after what, of these instances: looked at often, and made anew when it changes.
+
+    `instances` are those of each type, `users` those that come after a type; `ranks` is as in `dependencies`.
+    """
+
+    def __init__(self, processes: Iterable[Process]) -> None:
+        self.instances: dict[str, list[Process]] = {}
+        self.users: dict[str, list[Process]] = {}
+        after: dict[str, set[str]] = {}
+        for process in processes:
+            self.instances.setdefault(process.spec.type, []).append(process)
+            after.setdefault(process.spec.type, set()).update(process.after)
+            for type_ in set(process.after):
+                self.users.setdefault(type_, []).append(process)
+        self.ranks = ranks(after)
 
 
 class Errand(NamedTuple):
