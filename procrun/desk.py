@@ -1,6 +1,5 @@
 """Does what a request to the run asks, by the supervisor; one method a request."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from time import monotonic
@@ -47,7 +46,7 @@ Send = Callable[[Answer], None]
 
 
 class Desk:
-    """Serves the requests of one run on what is its `platform` by now.
+    """Serves the requests of one run on what is its `platform` by now; `pid` is what the run is known by.
 
     `expand` makes specs for instances that the plan did not have (`expand("web", 3)`: the first three; raises
     ConfigError); `notes` gives lines that go with a restart; `deployment` begins a deploy, `talks` what else goes on
@@ -57,6 +56,7 @@ class Desk:
     def __init__(
         self,
         supervisor: Supervisor,
+        pid: Callable[[], int],
         platform: Callable[[], str],
         expand: Callable[[str, int], Iterable[Spec]],
         notes: Callable[[], list[str]],
@@ -64,6 +64,7 @@ class Desk:
         talks: Mapping[type, Callable[[Any, list[Process], Send], Talk]],
     ) -> None:
         self._supervisor = supervisor
+        self._pid = pid
         self._platform = platform
         self._expand = expand
         self._notes = notes
@@ -122,7 +123,7 @@ class Desk:
 
     def _welcome(self) -> Welcome:
         states = {name: state_of(process) for name, process in self._supervisor.processes.items()}
-        return Welcome(os.getppid(), self._supervisor.since, states)
+        return Welcome(self._pid(), self._supervisor.since, states)
 
     def _row(self, process: Process) -> Row:
         rows = process.alive() if process.state is not State.DOWN else []

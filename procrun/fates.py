@@ -6,6 +6,9 @@ from enum import Enum
 from procrun import ledger, proc, rundir
 from procrun.ledger import Record
 
+PROGRAMS = ("python", "pypy", "procrun", proc.program(os.getpid()))
+"""How the program of a front may be called, be it another version than ours."""
+
 
 class Fate(Enum):
     """What has become of the run of a record."""
@@ -21,7 +24,8 @@ class Fate(Enum):
 def records(root: str) -> list[tuple[Record, Fate]]:
     """The records in the folder `root`, oldest first."""
     read = (ledger.read(path) for path in rundir.records(root))
-    return [(record, fate(record)) for record in read if record is not None]
+    believed = [_believed(record) for record in read if record is not None]
+    return [(record, fate(record)) for record in believed]
 
 
 def strangers(root: str) -> list[str]:
@@ -42,6 +46,19 @@ def fate(record: Record) -> Fate:
     if alive(record.supervisor):
         return Fate.LIVING
     return Fate.RESCUED if alive(record.front) else Fate.OVER
+
+
+def _believed(record: Record) -> Record:
+    """The record, with the supervisor in the front's place where that is another program.
+
+    procrun 0.1.0 noted its parent as the front. Where the front had been killed before, that was whoever had adopted
+    the supervisor: init, or the user's systemd, which never end.
+    """
+    pid = int((record.front or "0").partition("-")[0])
+    if record.machine != proc.machine() or not alive(record.front):
+        return record
+    ours = proc.owner(pid) == os.getuid() and proc.program(pid).startswith(PROGRAMS)
+    return record if ours else record._replace(front=record.supervisor)
 
 
 def alive(identity: str) -> bool:

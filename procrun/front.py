@@ -40,6 +40,7 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.
     proc.become_subreaper()
     others = _others()
+    own = proc.identity(os.getpid())
     life, life_writer = os.pipe()
     news, news_writer = os.pipe()
     # A signal that comes before its handler is there waits; `listen_to` lets it through.
@@ -53,7 +54,7 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
         os.close(news)
         os.setsid()
         obey_at_once()
-        sys.exit(supervise(Link(life, news_writer)))
+        sys.exit(supervise(Link(life, news_writer, own)))
     gc.enable()
     os.close(life)
     os.close(news_writer)

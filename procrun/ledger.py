@@ -73,12 +73,14 @@ class Record(NamedTuple):
 
 
 class Ledger:
-    """Keeps the record of this run at `path`; `dynos` are those that are up, by their names.
+    """Keeps the record of this run at `path`; `front` is its front's identity, `dynos` are those that are up.
 
     Raises OSError where there can be none. That it cannot be written later (a full disk) is no fault.
     """
 
-    def __init__(self, path: str, loop: Loop, since: float, dynos: Mapping[str, Born], adopted: Adopted) -> None:
+    def __init__(
+        self, path: str, loop: Loop, front: str, since: float, dynos: Mapping[str, Born], adopted: Adopted
+    ) -> None:
         self._loop = loop
         self._dynos = dynos
         self._adopted = adopted
@@ -88,8 +90,7 @@ class Ledger:
         self._waiting = b""
         self._writing = False
         self._head = (
-            f"machine {proc.machine()}\nsince {since:.2f}\n"
-            f"front {proc.identity(os.getppid())}\nsupervisor {proc.identity(os.getpid())}\n"
+            f"machine {proc.machine()}\nsince {since:.2f}\nfront {front}\nsupervisor {proc.identity(os.getpid())}\n"
         )
         try:
             self._file = _create(path)

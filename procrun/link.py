@@ -41,10 +41,14 @@ class Presses:
 class Link:
     """The supervisor's ends of two pipes: `life` ends with the front, `news` takes lines for it.
 
+    `front` is PID-STARTTICKS of the front, as it told before the fork: once the front is dead, getppid(2) names
+    whoever has adopted the supervisor.
+
     A front that stands still (SIGSTOP, a debugger) reads nothing: what the pipe does not take waits, in its order.
     """
 
-    def __init__(self, life: int, news: int) -> None:
+    def __init__(self, life: int, news: int, front: str) -> None:
+        self.front = front
         self._life = life
         self._news = news
         self._untold = b""
@@ -89,10 +93,16 @@ class Link:
         """The dynos stand still: the front may stop too."""
         self._tell("suspended")
 
+    @property
+    def pid(self) -> int:
+        """The pid by which the run is known: the front's, or once that is dead the supervisor's own."""
+        front = int(self.front.partition("-")[0])
+        return front if os.getppid() == front else os.getpid()
+
     def wake(self) -> None:
         """Continue the front: everything ends, and a stopped one could not."""
         try:
-            os.kill(os.getppid(), signal.SIGCONT)
+            os.kill(self.pid, signal.SIGCONT)
         except OSError:
             pass
 

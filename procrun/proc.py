@@ -233,6 +233,14 @@ def folder(pid: int) -> str:
     return _link(pid, "cwd")
 
 
+def program(pid: int) -> str:
+    """The name of the file that `pid` executes, or what it calls itself where that is not ours to see."""
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
+
+
 def pipes_written(pid: int) -> dict[int, str]:
     """The inodes of the pipes that `pid` has as stdout and stderr, each with the path by which it can be opened.
 

@@ -70,6 +70,7 @@ def lock(folder: str) -> BinaryIO:
         file.write(b"%d\n" % os.getpid())  # for those who wait
     except OSError:
         pass  # the disk is full
+    _clear_unfinished(folder)
     return file
 
 
@@ -235,6 +236,17 @@ def _owners(root: str | None) -> set[int]:
     if root is not None and os.getuid() == 0:
         owners.add(os.stat(root).st_uid)
     return owners
+
+
+def _clear_unfinished(folder: str) -> None:
+    """Take away the sockets and records that had not yet got their name when their maker was killed."""
+    try:
+        unfinished = [name for name in os.listdir(folder) if name.endswith((".sock~", ".run~"))]
+    except OSError:
+        return
+    for name in unfinished:
+        if not os.path.exists(f"/proc/{name.partition('.')[0]}"):
+            remove(os.path.join(folder, name))
 
 
 def _wait_for(file: BinaryIO, path: str) -> None:

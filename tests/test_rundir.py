@@ -138,6 +138,21 @@ def test_what_is_no_socket_of_ours_is_left_alone(folder: Folder) -> None:
     assert left == {"123.sock", "124.sock", "125.sock", "126.sock", "puma.sock", "lock", ".gitignore"}
 
 
+def test_what_a_killed_start_had_not_finished_is_cleared_away(folder: Folder) -> None:
+    folder.procfile("web: sleep 60")
+    home = folder.path / ".procrun"
+    home.mkdir(mode=0o700)
+    beyond = int(Path("/proc/sys/kernel/pid_max").read_text()) + 1
+    for name in (f"{beyond}.sock~", f"{beyond}.run~", f"{os.getpid()}.run~", "notes~"):
+        (home / name).write_text("")
+
+    run = folder.start()
+    run.wait_for("started")
+
+    run.finish(TERM)
+    assert {name.name for name in home.iterdir()} == {f"{os.getpid()}.run~", "notes~", "lock", ".gitignore"}
+
+
 @pytest.mark.parametrize("what", ["a file", "a dangling link", "a link to a folder", "for all to write", "no lock"])
 def test_a_procrun_folder_that_will_not_do_is_passed_over_and_said_to_be(folder: Folder, what: str) -> None:
     folder.procfile("web: sleep 60")

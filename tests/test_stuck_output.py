@@ -555,7 +555,7 @@ def shrink_pipes(pid: int) -> None:
 def test_words_for_a_front_that_stands_still_wait_in_their_order() -> None:
     life, life_writer = os.pipe()
     news, news_writer = os.pipe()
-    link, loop = Link(life, news_writer), Loop()
+    link, loop = Link(life, news_writer, "1-1"), Loop()
     link.watch(loop, lambda _: None, lambda _: None)
     for pid in range(1, 10001):
         link.born("web.1", pid, (1,), 0, False, Step(signal.SIGTERM, 10.0))

@@ -11,6 +11,7 @@ from procrun.backlog import Backlog
 from procrun.deploying import Deployment
 from procrun.desk import Desk
 from procrun.errors import ConfigError
+from procrun.link import Link
 from procrun.loop import Loop
 from procrun.messages import Attach, Logs, Reload, Talk, Wait, Watch
 from procrun.model import Happening, Spec, Wishes
@@ -42,6 +43,7 @@ class Service:
         self,
         supervisor: Supervisor,
         loop: Loop,
+        to_front: Link,
         made: plan.Plan,
         wishes: Wishes,
         backlog: Backlog,
@@ -59,7 +61,13 @@ class Service:
         self._notice: Notice | None = None
         self._readings: list[Reading] = []
         self.desk = Desk(
-            supervisor, lambda: self._plan.platform, self._expand, self._changes, self._deployment, self._talks()
+            supervisor,
+            lambda: to_front.pid,
+            lambda: self._plan.platform,
+            self._expand,
+            self._changes,
+            self._deployment,
+            self._talks(),
         )
 
     def open(self, folders: Iterable[str], passed: list[str]) -> None:

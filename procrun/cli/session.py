@@ -162,7 +162,7 @@ class Session:
         from procrun.cli.service import Service
 
         wishes, backlog, say = self._wishes, self._outputs.backlog, self._narrator.say
-        self._service = Service(self._supervisor, self._loop, self._plan, wishes, backlog, say)
+        self._service = Service(self._supervisor, self._loop, self._link, self._plan, wishes, backlog, say)
         self._service.open(itertools.chain([first], places), passed)
         if self._plan.own_port:
             from procrun.cli.ownport import urls
@@ -235,7 +235,7 @@ class Session:
 
         try:
             path, adopted = rundir.record_path(folder), self._supervisor.family.adopted
-            self._ledger = Ledger(path, self._loop, self._supervisor.since, self._dynos, adopted)
+            self._ledger = Ledger(path, self._loop, self._link.front, self._supervisor.since, self._dynos, adopted)
         except OSError:
             return  # no room, or nowhere to write: no reason not to run
         self._link.recorded(self._ledger.path)
