@@ -6,8 +6,7 @@ from math import inf
 
 import pytest
 
-from procrun import names, profiles
-from procrun.config import find_cycle
+from procrun import dependencies, names, profiles
 from procrun.model import Step
 from procrun.profile import Patience, Profile, Versions
 from procrun.profiles import PROFILES
@@ -137,7 +136,7 @@ def test_a_store_comes_after_stores_only_and_never_after_itself() -> None:
     for profile in PROFILES:
         assert set(profile.after) <= STORES
         assert profile.store or not profile.after
-    assert find_cycle(after) == ()
+    assert dependencies.cycle(after) == ()
 
 
 def test_main_process_alone_gets_the_signals_that_kill_its_children() -> None:
