@@ -145,7 +145,7 @@ class Desk:
             restart=process.spec.manners.policy.restart,
             busy=busy.busy if busy else None,
             threads=busy.threads if busy else None,
-            store=process.spec.manners.store,
+            store=process.manners.store,
             status=process.status or None,
         )
 
@@ -161,7 +161,7 @@ class Desk:
             chosen = [process for process in chosen if not process.done]  # it was to run once
         if request.rolling:
             # As a deploy: stores are restarted by name only, or their clients would lose them in between.
-            chosen = [p for p in chosen if request.names or not p.spec.manners.store]
+            chosen = [p for p in chosen if request.names or not p.manners.store]
             return self._rolling(self._supervisor.in_order(chosen), budget, send)
         self._refuse_in_vain(chosen)
         return self._errand(chosen, send, lambda: self._supervisor.stop(chosen, budget, again=True), self._notes())
@@ -262,8 +262,8 @@ class Desk:
         self._server_only("quiet", "TERM makes a worker quiet too, and `procrun restart` sends it")
         chosen = self.choose(request.names)
         for process in chosen:
-            if not process.spec.manners.quiet_signals:
-                raise ControlError(f"{process.spec.name}: {_never_quiet(process.spec.manners.profile)}", 2)
+            if not process.manners.quiet_signals:
+                raise ControlError(f"{process.spec.name}: {_never_quiet(process.manners.profile)}", 2)
         notes = []
         for process in chosen:
             if process.state is not State.UP or not process.make_quiet():
@@ -287,7 +287,7 @@ class Desk:
             if process.state is not State.UP:
                 raise ControlError(f"{process.spec.name} is not running", 1)
             if not request.force and not process.survives(number):
-                who = process.spec.manners.profile or process.spec.name
+                who = process.manners.profile or process.spec.name
                 text = f"{process.spec.name}: {who} does not catch {name} and would die of it; --force sends it anyway"
                 raise ControlError(text, 2)
         for process in chosen:
@@ -300,7 +300,7 @@ class Desk:
         excluded = {process.spec.name for process in self.choose(request.exclude)} if request.exclude else set()
         chosen = [p for p in self.choose(request.names) if p.spec.name not in excluded]
         if not request.names:
-            chosen = [p for p in chosen if p.wanted and p.spec.manners.restart_on_deploy and not p.spec.manners.store]
+            chosen = [p for p in chosen if p.wanted and p.spec.manners.restart_on_deploy and not p.manners.store]
         deployment = self._deployment(chosen, send)
         deployment.begin(request.drain_first)
         return deployment.talk

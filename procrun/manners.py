@@ -127,6 +127,22 @@ def _stores_before(found: "Recognised | None", stores: Mapping[str, str]) -> lis
     return [type_ for type_, profile in stores.items() if profile in found.profile.after]
 
 
+def with_program(planned: Manners, found: "Recognised", given: ProcessConfig, rules: Rules, root: str) -> Manners:
+    """The manners of an instance that turns out to run `found`: how that program is stopped, quieted and read.
+
+    What was settled before its start stays: its order, readiness, policy and limits.
+    """
+    made = _manners("", found, given, rules, [], root)
+    found_out = {name: getattr(made, name) for name in _OF_THE_PROGRAM}
+    return planned._replace(**found_out)
+
+
+_OF_THE_PROGRAM = (
+    "stop_sequence", "profile", "store", "main_only", "quiet_signals", "busy_title", "clean", "deadly",
+)  # fmt: skip
+"""The manners that follow from the program alone."""
+
+
 def _policy(given: ProcessConfig, heroku: Heroku | None) -> Policy:
     """That of the configuration; where it has none any end of a dyno is a crash, and the dyno is started again."""
     essential, once = _is_essential(given), given.run_once is True

@@ -304,7 +304,8 @@ class Happening(NamedTuple):
     again in `seconds`), given-up, left (by its leader), killing (others than its leader), strays (of no instance that
     could be told), stuck, bound (to its port), boot-timeout (not bound in time), memory (above its quota), memory-kill
     (far above it), cycling, waits, ready, unready, done (it was to run once), blocks (it ended, others wait for it),
-    hung, unwatched (its watchdog has not begun); `detail` says more: the signal's name, the exit, the error. `seconds`
+    hung, unwatched (its watchdog has not begun), recognised (its processes show its program); `detail` says more: the
+    signal's name, the exit, the error. `seconds`
     counts from the first signal of a stop sequence (for `exited` and `gone` outside of one: from the start of the
     process).
     """

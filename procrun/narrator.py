@@ -45,7 +45,7 @@ class Narrator:
             case "signal":
                 self._wait_for(process)
             case "timeout":
-                cost = "this store had no time to end well; look after its data" if process.spec.manners.store else ""
+                cost = "this store had no time to end well; look after its data" if process.manners.store else ""
                 self.say(f"{name} KILL after {happening.seconds:.2f} s; {cost or exit_timeout(happening.seconds)}")
             case "started":
                 port = process.spec.port
@@ -56,7 +56,7 @@ class Narrator:
                 self.say(f"{name} {step(happening)}")
             case "hung":
                 what = "restarting" if process.wanted else "stopping"
-                self.say(f"{name} {step(happening)}; {what}: {_sequence(process.spec.manners.stop_sequence)}")
+                self.say(f"{name} {step(happening)}; {what}: {_sequence(process.manners.stop_sequence)}")
             case "left" | "killing" | "strays" | "blocks" | "unwatched":
                 self.say(f"{name} {step(happening)}")
         if line:
@@ -70,8 +70,8 @@ class Narrator:
 
     def ending(self, why: str, up: Sequence[Process]) -> None:
         """Everything of `up` is about to be stopped, stores behind what uses them."""
-        first = [process for process in up if not process.spec.manners.store]
-        stores = [process for process in up if process.spec.manners.store]
+        first = [process for process in up if not process.manners.store]
+        stores = [process for process in up if process.manners.store]
         parts = [_plan(processes) for processes in (first, stores) if processes]
         self.say(f"{why}; stopping {', then '.join(parts)}" if parts else why)
 
@@ -110,7 +110,7 @@ def _plan(processes: Sequence[Process]) -> str:
     """`web.1, worker.1: TERM now, KILL after 10 s`, told once for those that are stopped alike."""
     alike: dict[tuple[Step, ...], list[str]] = {}
     for process in processes:
-        alike.setdefault(process.spec.manners.stop_sequence, []).append(process.spec.name)
+        alike.setdefault(process.manners.stop_sequence, []).append(process.spec.name)
     return ", ".join(f"{', '.join(names)}: {_sequence(steps)}" for steps, names in alike.items())
 
 

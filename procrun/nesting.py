@@ -7,9 +7,9 @@ from signal import SIGCONT, SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU
 from typing import NamedTuple
 
 from procrun.findings import program_code
-from procrun.manners import recognised
+from procrun.manners import recognised, with_program
 from procrun.model import Entry, Finding, ProcessConfig, Step
-from procrun.patience import Wait, patience, stop_sequence
+from procrun.patience import DEFAULT, Wait, patience, stop_sequence
 from procrun.plan import Plan
 from procrun.profile import Patience, Profile
 from procrun.profiles import covers, named
@@ -25,13 +25,17 @@ _SPARE = 1
 
 
 class _Case(NamedTuple):
-    """A process type: `steps` is its stop sequence, `where` what has to be changed for it."""
+    """A process type: `steps` is its stop sequence, `where` what has to be changed for it.
+
+    Where its options are not `complete`, it was seen to run, and has written over its command line.
+    """
 
     plan: Plan
     entry: Entry
     config: ProcessConfig
     steps: tuple[Step, ...]
     where: str
+    complete: bool = True
 
     @property
     def own_sequence(self) -> bool:
@@ -59,16 +63,32 @@ def losses(plan: Plan) -> list[Finding]:
 
 def nesting(plan: Plan, entry: Entry) -> Iterator[Finding]:
     """What the stop of a process type would cost, by its stop sequence, its program and its program's settings."""
-    config = plan.sources.config.processes.get(entry.name, ProcessConfig())
-    case = _Case(plan, entry, config, plan.manners[entry.name].stop_sequence, entry.where)
-    if case.own_sequence:
-        case = case._replace(where=config.places["stop_sequence"])
+    case = _case(plan, entry)
     variables = {name: variable.value for name, variable in plan.sources.environment.variables.items()}
     known = recognised(entry, plan.sources.config, variables, plan.sources.root)
     found = list(_of_program(case, known)) if known is not None else []
     yield from found
     if case.own_sequence:
         yield from _of_sequence(case, bool(found))
+
+
+def of_running(plan: Plan, entry: Entry, known: Recognised, complete: bool) -> Iterator[Finding]:
+    """What its stop would cost, by the program that one of its instances was seen to run.
+
+    Where its command line was not `complete`, options that it may have been given are unknown.
+    """
+    case = _case(plan, entry)._replace(complete=complete)
+    if not case.own_sequence:
+        given = plan.sources.config.processes.get(entry.name, ProcessConfig())
+        manners = with_program(plan.manners[entry.name], known, given, plan.rules, plan.sources.root)
+        case = case._replace(steps=manners.stop_sequence)
+    yield from _of_program(case, known)
+
+
+def _case(plan: Plan, entry: Entry) -> _Case:
+    config = plan.sources.config.processes.get(entry.name, ProcessConfig())
+    case = _Case(plan, entry, config, plan.manners[entry.name].stop_sequence, entry.where)
+    return case._replace(where=config.places["stop_sequence"]) if case.own_sequence else case
 
 
 def _of_program(case: _Case, known: Recognised) -> Iterator[Finding]:
@@ -162,12 +182,18 @@ def _impatient(case: _Case, known: Recognised) -> Iterator[Finding]:
     work = _Work(known, kept, wait, _needed(case, known.profile, kept, wait), room)
     if room.seconds < work.needed:
         how_long = f"{wait.seconds:g} s" if wait.seconds < inf else "without end"
-        text = f"{known.profile.name} waits {how_long} for its {kept.work} after {room.signal} ({wait.said_by})"
+        text = f"{known.profile.name} waits {how_long} for its {kept.work} after {room.signal} ({_said_by(case, wait)})"
         lost = room.seconds <= wait.seconds
         end = _end(case, room)
         fate = f"{end} and {kept.loses}" if lost else f"it may need {kept.margin:g} s more, and {end}"
         text = f"{text}; {fate}; {_cures(case, work)}"
         yield _finding(case, known.profile, "timeout", text, case.where, note=not lost)
+
+
+def _said_by(case: _Case, wait: Wait) -> str:
+    if case.complete or wait.said_by != DEFAULT:
+        return wait.said_by
+    return f"{wait.said_by}; its own options cannot be seen any more"
 
 
 def _needed(case: _Case, profile: Profile, kept: Patience, wait: Wait) -> float:

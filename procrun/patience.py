@@ -9,6 +9,9 @@ from procrun.model import Step
 from procrun.profile import Config
 from procrun.recognition import Recognised, installed_version
 
+DEFAULT = "its default"
+"""What says how long a program waits, where nothing else does."""
+
 
 class Wait(NamedTuple):
     """Seconds, inf for ever, and what says so (`-t 25`, `config/sidekiq.yml`, `its default`)."""
@@ -38,7 +41,7 @@ def patience(recognised: Recognised, root: str) -> Wait | None:
     if said is not None:
         value, file = said
         return _wait(value, file, known.unit)
-    return Wait(_default(recognised, root), "its default")
+    return Wait(_default(recognised, root), DEFAULT)
 
 
 def stop_sequence(recognised: Recognised, root: str) -> tuple[Step, ...]:

@@ -36,11 +36,20 @@ class Plan(NamedTuple):
     only: frozenset[str]
     pty: frozenset[str]
     apart: bool
-    platform: str
-    budget: float
+    rules: Rules
     manners: Mapping[str, Manners]
     cycle: float
     own_port: bool = False
+
+    @property
+    def platform(self) -> str:
+        """local, heroku or server."""
+        return self.rules.platform
+
+    @property
+    def budget(self) -> float:
+        """Seconds from TERM to KILL of what is no store."""
+        return self.rules.budget
 
 
 def build(wishes: Wishes, environ: Mapping[str, str]) -> Plan:
@@ -70,8 +79,7 @@ def lay_out(sources: Sources, wishes: Wishes) -> Plan:
         only=frozenset(values.split(wishes.only)),
         pty=frozenset(values.split(wishes.pty)),
         apart=wishes.apart,
-        platform=rules.platform,
-        budget=rules.budget,
+        rules=rules,
         manners=manners,
         cycle=_cycle(config, wishes, rules),
         own_port=own,

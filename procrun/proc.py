@@ -200,6 +200,17 @@ def command_line(pid: int) -> str:
     return os.fsdecode(_look(pid, "cmdline").replace(b"\0", b" ").strip())
 
 
+def arguments(pid: int) -> list[str]:
+    """The words that `pid` was started with, or its title as one word; empty when it is gone. May block."""
+    return os.fsdecode(_read(f"/proc/{pid}/cmdline").rstrip(b"\0")).split("\0")
+
+
+def environment(pid: int) -> dict[str, str]:
+    """The environment that `pid` was started with; empty when it is unreadable or rewritten. May block."""
+    items = os.fsdecode(_read(f"/proc/{pid}/environ")).split("\0")
+    return dict(item.split("=", 1) for item in items if "=" in item)
+
+
 def identity(pid: int) -> str:
     """`PID-STARTTICKS`: names a process so that no later one with its pid is taken for it; ticks 0 when it is gone."""
     row = stat(pid)

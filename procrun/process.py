@@ -13,7 +13,7 @@ from procrun.family import FRESH, MARK, Family
 from procrun.intake import Output
 from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop, Timer
-from procrun.model import Exit, Happening, Spec, Stat, Step
+from procrun.model import Exit, Happening, Manners, Spec, Stat, Step
 from procrun.stopping import ENDING, UNKILLABLE_AFTER, describe, signal_name, within
 from procrun.volley import HARMLESS, Volley, main_process
 from procrun.walk import Walk
@@ -30,8 +30,22 @@ SETTLED_AFTER = 0.25
 """Seconds a new process must live to be called running: one whose command cannot start ends sooner."""
 
 
+class Program(NamedTuple):
+    """A known program that an instance was seen to run: its process, and the manners that follow from it.
+
+    `started` is in clock ticks since boot, so that no later process is taken for it.
+    """
+
+    pid: int
+    started: int
+    manners: Manners
+
+
 class Surroundings(NamedTuple):
-    """What all instances share, handed in at construction; `tell` is the one call upward."""
+    """What all instances share, handed in at construction; `tell` is the one call upward.
+
+    `late_stores` are the types that turned out to be stores: whatever is no store starts after them and stops before.
+    """
 
     loop: Loop
     family: Family
@@ -40,6 +54,7 @@ class Surroundings(NamedTuple):
     blockers: Callable[["Process"], list["Process"]]
     window: Callable[[], Window]
     questions: "Callable[[], Questions]"
+    late_stores: set[str]
 
 
 class Process:
@@ -48,6 +63,8 @@ class Process:
     def __init__(self, spec: Spec, around: Surroundings) -> None:
         self.spec = spec
         self.next_spec = spec
+        self.program: Program | None = None
+        """The known program that it was seen to run, in this life."""
         self.state = State.DOWN
         self.wanted = False
         self.pid = 0
@@ -103,7 +120,7 @@ class Process:
     def stop(self, budget: float | None = None) -> None:
         """Stop it, by its own stop sequence or inside `budget` seconds; it starts again where it is wanted up."""
         if self.state is State.UP:
-            own = self.spec.manners.stop_sequence
+            own = self.manners.stop_sequence
             self._sequence = own if budget is None else within(own, budget)
         self._handle(Event.STOP)
 
@@ -117,12 +134,27 @@ class Process:
         if self.state is State.STOPPING or self.spec == self.next_spec:
             return
         self.spec = self.next_spec
+        self.program = None  # it is looked for again, since the new plan may say otherwise
         self._sequence = self.spec.manners.stop_sequence
         self._tell("reloaded", 0.0, "")
 
+    def take_program(self, program: Program) -> None:
+        """Treat it as this program from here on; a stop that is under way goes on as it began."""
+        known = self.program is not None and self.program.manners == program.manners
+        self.program = program
+        if self.state is State.UP:
+            self._sequence = program.manners.stop_sequence
+        if not known:
+            self._tell("recognised", monotonic() - self.started, program.manners.profile)
+
+    @property
+    def manners(self) -> Manners:
+        """How it is treated: as the program that it runs, where one was seen, else as planned."""
+        return self.program.manners if self.program is not None else self.spec.manners
+
     def make_quiet(self) -> str:
         """Have it take no new work; the name of the signal that was sent, or empty where nothing serves."""
-        for number in self.spec.manners.quiet_signals:
+        for number in self.manners.quiet_signals:
             if main_process(number, self.pid, self.alive()) is not None:
                 self._signal(number)
                 self.quieted = True
@@ -136,13 +168,13 @@ class Process:
 
     def survives(self, number: int) -> bool:
         """Whether it goes on after signal `number`: its main process catches it, or nobody ends of it anyway."""
-        if number in self.spec.manners.deadly:
+        if number in self.manners.deadly:
             return False
         return number in HARMLESS or main_process(number, self.pid, self.alive()) is not None
 
     def busy(self) -> "Busy | None":
         """What its process title says of its work; None where it says nothing."""
-        pattern = self.spec.manners.busy_title
+        pattern = self.manners.busy_title
         if not pattern:
             return None
         from procrun.work import told
@@ -162,7 +194,7 @@ class Process:
 
     def shorten(self) -> None:
         """A stop that was given a longer budget of its own goes on by the usual one."""
-        self._walk.shorten(self.spec.manners.stop_sequence[0].wait)
+        self._walk.shorten(self.manners.stop_sequence[0].wait)
 
     def freeze(self, number: int) -> None:
         """Pass STOP or CONT to everything of it (Ctrl-Z, fg)."""
@@ -231,7 +263,7 @@ class Process:
         elif self._walk.step is not None and self._missed:
             self._take_step()
         elif self._walk.step is not None:
-            self._volley.again(self._walk.step.signal, self.pid, left, self.spec.manners.main_only)
+            self._volley.again(self._walk.step.signal, self.pid, left, self.manners.main_only)
 
     def _look_again(self) -> None:
         """Processes came and went during the look: one of them may have left others of this instance."""
@@ -253,7 +285,10 @@ class Process:
     @property
     def after(self) -> tuple[str, ...]:
         """The types that it starts after, by the newest plan for all: two plans at a time might make a cycle."""
-        return self.next_spec.manners.after
+        planned = self.next_spec.manners.after
+        if self.manners.store:
+            return planned
+        return (*planned, *(self._around.late_stores - {self.spec.type, *planned}))
 
     @property
     def awaited(self) -> bool:
@@ -300,6 +335,7 @@ class Process:
 
     def _spawn(self) -> None:
         spec = self.spec = self.next_spec
+        self.program = None
         self.started, self.since = monotonic(), time()
         self.settled = self.ready = self.unready = self.quieted = self.finished = self.hung = False
         self._volley = Volley(self._refused)
@@ -446,7 +482,7 @@ class Process:
         if unheard:
             self._tell("signal", after, f"{signal_name(step.signal)} (caught by nobody)")
         elif hit:
-            if step.signal in self.spec.manners.quiet_signals:
+            if step.signal in self.manners.quiet_signals:
                 self.quieted = True
                 self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(step))
             killed = step.signal == signal.SIGKILL
@@ -465,7 +501,7 @@ class Process:
         return [row.pid for row in self.alive()]
 
     def _signal(self, number: int) -> int:
-        return self._volley.fire(number, self.pid, self.alive(), self.spec.manners.main_only)
+        return self._volley.fire(number, self.pid, self.alive(), self.manners.main_only)
 
     def _refused(self, row: Stat) -> None:
         self._tell("stuck", self._walk.elapsed, f"pid {row.pid} ({proc.title(row.pid)}) is another user's")
@@ -518,7 +554,7 @@ class Process:
     def _in_words(self, end: Exit) -> str:
         """`killed by TERM (clean)` where that is how the program ends well after our own signal."""
         signals = (end.signal, end.status - 128 if end.status is not None else None)
-        clean = self.state is State.STOPPING and not self.spec.manners.clean.isdisjoint(signals)
+        clean = self.state is State.STOPPING and not self.manners.clean.isdisjoint(signals)
         return f"{describe(end)} (clean)" if clean else describe(end)
 
     def _tell(self, what: str, seconds: float, detail: str) -> None:

@@ -52,6 +52,18 @@ def named(profile: Profile, command: str, variables: Mapping[str, str], root: st
     return known._replace(profile=_settled(known, None if root is None else os.path.join(root, found.folder)))
 
 
+def of_process(words: Sequence[str], variables: Mapping[str, str], folder: str, root: str) -> Recognised | None:
+    """What procrun knows of a running process by its own words and environment; None for an unknown one.
+
+    `words` begin with the program's name (`wrappers.own_program`); it runs in `folder`, the app in `root`.
+    """
+    profile = _of_words(words, variables, folder) if words else None
+    if profile is None:
+        return None
+    known = Recognised(profile, tuple(words), {}, variables, os.path.relpath(folder, root))
+    return known._replace(profile=_settled(known, folder))
+
+
 def installed_version(recognised: Recognised, root: str) -> tuple[int, ...] | None:
     """The version that would run, of a program that comes as a gem; None where it is unknown."""
     gem = recognised.profile.gem

@@ -245,5 +245,5 @@ def _was_killed(process: Process, happening: Happening) -> bool:
     """Whether that was a KILL at the end of a budget. Where somebody is impatient it is no `timeout`, except that a
     stop sequence which begins with a quiet signal knows no other word for it.
     """
-    quiet_first = process.spec.manners.stop_sequence[0].signal not in ENDING
+    quiet_first = process.manners.stop_sequence[0].signal not in ENDING
     return happening.what == "timeout" or (happening.what == "signal" and happening.detail == "KILL" and quiet_first)

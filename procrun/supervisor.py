@@ -63,7 +63,7 @@ class Supervisor:
         self._errands: list[Errand] = []
         self._settling: Timer | None = None
         self._questions: Questions | None = None
-        self._around = Surroundings(loop, self.family, output, self._told, self.blockers, window, self._asking)
+        self._around = Surroundings(loop, self.family, output, self._told, self.blockers, window, self._asking, set())
         self._held: dict[str, float | None] = {}
         self._ordered: _Order | None = None
         self._strays: Rescue | None = None
@@ -132,6 +132,14 @@ class Supervisor:
         self._ordered = None
         added = [spec for name, spec in by_name.items() if name not in self.processes]
         return added, [process for name, process in self.processes.items() if name not in by_name]
+
+    def found_store(self, store: Process) -> None:
+        """It turned out to be a store: whatever is no store starts after it and stops before it from here on.
+
+        Unless it starts after another type itself: that order was asked for, and a cycle would start nothing.
+        """
+        if not store.after:
+            self._around.late_stores.add(store.spec.type)
 
     def remove(self, names: Iterable[str]) -> None:
         """Forget instances that are down: they are no part of the formation any more."""

@@ -95,6 +95,7 @@ _STEPS: dict[str, Callable[[Happening], str]] = {
     "memory-kill": lambda h: f"{RUNNING}{h.detail}; {R15}; KILL",
     "cycling": lambda h: "is restarted, as it has run for its period",
     "reloaded": lambda h: "goes on, with other manners",
+    "recognised": lambda h: f"runs {h.detail}",
 }
 """What is said of each happening; of any other its own name."""
 

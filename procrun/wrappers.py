@@ -128,6 +128,31 @@ def program(command: str, variables: Mapping[str, str]) -> Program | None:
     return Program(tuple(words), reader.given, environment | reader.given, reader.folder)
 
 
+_SAME_PROCESS = frozenset(("bundle", "coverage", "debugpy", "django", "django-admin", "manage.py"))
+"""Wrappers that run the program inside their own process instead of starting or becoming another one."""
+
+
+def own_program(arguments: Sequence[str]) -> list[str]:
+    """The words of the program that a process with these arguments runs itself, from the program's own name on.
+
+    An interpreter and what runs inside it are left out (`python -m celery worker`). Empty for a shell and for a wrapper
+    that has the program in a child (`timeout 60 celery worker`).
+    """
+    words = list(arguments)
+    while words:
+        name = os.path.basename(words[0])
+        wrapper = _wrapper(name)
+        if name in _SHELLS:
+            return []
+        if wrapper is None:
+            return words
+        rest = _behind(wrapper, words[1:]) if name in _SAME_PROCESS or wrapper in (_PYTHON, _RUBY) else None
+        if rest is None:
+            return words if wrapper.verb and name in _SAME_PROCESS else []
+        words = rest
+    return []
+
+
 class _Reader:
     """Reads a line from left to right, as the shell would, and keeps what it assigns."""
 
@@ -230,7 +255,7 @@ class _Reader:
 def _wrapper(name: str) -> _Wrapper | None:
     if re.fullmatch(r"(?:python|pypy)[\d.]*", name):
         return _PYTHON
-    return _RUBY if name in ("ruby", "jruby") else _WRAPPERS.get(name)
+    return _RUBY if re.fullmatch(r"j?ruby[\d.]*", name) else _WRAPPERS.get(name)
 
 
 def _behind(wrapper: _Wrapper, words: list[str]) -> list[str] | None:

@@ -17,6 +17,7 @@ from procrun.messages import Attach, Logs, Reload, Talk, Wait, Watch
 from procrun.model import Happening, Spec, Wishes
 from procrun.notice import Notice
 from procrun.process import Process
+from procrun.program_watch import ProgramWatch
 from procrun.reading import Reading
 from procrun.reloading import Reloading
 from procrun.server import Server
@@ -73,7 +74,8 @@ class Service:
     def open(self, folders: Iterable[str], passed: list[str]) -> None:
         """Open the socket in the first folder that can hold one; say why where it is not the usual one."""
         self._watch_files()
-        self._supervisor.watchers.append(self._hear)
+        programs = ProgramWatch(self._supervisor, self._loop, lambda: self._plan, self._say)
+        self._supervisor.watchers += [self._hear, programs.hear]
         for place in folders:
             try:
                 self._server = Server(rundir.socket_path(place), self._loop, self.desk.serve)

@@ -196,8 +196,8 @@ class Session:
             self._startup.hear(process, happening)
         if self._outputs.workflow is not None and happening.what in ("exited", "failed"):
             self._annotate(self._outputs.workflow, process, happening)
-        if happening.what == "started" or (happening.what == "reloaded" and happening.pid):
-            spec, manners = process.spec, process.spec.manners
+        if happening.what == "started" or (happening.what in ("reloaded", "recognised") and happening.pid):
+            spec, manners = process.spec, process.manners
             rank, first = self._supervisor.rank(spec.type), ending_step(manners.stop_sequence)
             dyno = (happening.pid, process.console.inodes, rank, manners.main_only, first)
             if self._dynos.get(spec.name) != dyno:

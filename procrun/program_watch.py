@@ -1,0 +1,131 @@
+"""Finds the known program that each instance really runs, so that it is stopped, quieted and read as that program.
+
+An instance is looked at when it runs, when it is ready and when its stop begins. What a stop would cost is said then,
+once, unless the command said it already.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from procrun import findings
+from procrun.aside import Aside
+from procrun.loop import Loop
+from procrun.manners import with_program
+from procrun.model import Entry, Happening, ProcessConfig
+from procrun.plan import Plan
+from procrun.process import Process, Program
+from procrun.supervisor import Supervisor
+
+if TYPE_CHECKING:  # imported in the thread, behind the children
+    from procrun.running import Running
+
+LOOK_AGAIN = (1.0, 4.0, 10.0)
+"""Seconds after a start at which an instance is looked at again while no known program was seen in it.
+
+A script, a package manager or an interpreter may need that long until the program's own command line is there.
+"""
+
+
+class ProgramWatch:
+    """Looks in a thread, as a command line may be held by a disk that stands still; `plan` is the present plan."""
+
+    def __init__(
+        self, supervisor: Supervisor, loop: Loop, plan: Callable[[], Plan], say: Callable[[str], None]
+    ) -> None:
+        self._supervisor = supervisor
+        self._loop = loop
+        self._plan = plan
+        self._say = say
+        self._aside: Aside | None = None
+        self._said: set[str] = set()
+        for process in supervisor.processes.values():
+            if process.pid:
+                self._look_later(process)
+
+    def hear(self, process: Process, happening: Happening) -> None:
+        """Something happened to an instance."""
+        match happening.what:
+            case "started":
+                self._look_later(process)
+            case "running" | "ready" | "reloaded":
+                self._look(process)
+            case "signal" | "timeout" if process.program is None:
+                self._look(process)
+
+    def _look_later(self, process: Process) -> None:
+        life = process.started
+
+        def again() -> None:
+            if process.pid and process.started == life and process.program is None:
+                self._look(process)
+
+        for seconds in LOOK_AGAIN:
+            self._loop.after(seconds, again)
+
+    def _look(self, process: Process) -> None:
+        rows, life = process.alive(), process.started
+        if not rows or self._config(process).profile == "none":
+            return
+        if self._aside is None:
+            self._aside = Aside(self._loop)
+        root = process.spec.root
+
+        def look() -> "list[Running]":
+            from procrun import running
+
+            return running.look(rows, root)
+
+        def found(programs: "list[Running]") -> None:
+            if programs and process.started == life:
+                self._found(process, programs)
+
+        self._aside.do(look, found)
+
+    def _found(self, process: Process, programs: "list[Running]") -> None:
+        """Take the program that the command names; where it names none, the one with the most to lose."""
+        planned = process.spec.manners.profile
+        if planned:
+            named = [program for program in programs if program.known.profile.name == planned]
+            if named:
+                process.take_program(Program(named[0].pid, named[0].started, process.spec.manners))
+            return
+        self._say_losses(process, programs)
+        chosen = max(programs, key=_worth)
+        manners = with_program(
+            process.spec.manners, chosen.known, self._config(process), self._plan().rules, process.spec.root
+        )
+        process.take_program(Program(chosen.pid, chosen.started, manners))
+        if manners.store:
+            self._supervisor.found_store(process)
+
+    def _say_losses(self, process: Process, programs: "list[Running]") -> None:
+        from procrun.nesting import of_running
+
+        entry = self._entry(process)
+        if entry is None:
+            return
+        plan = self._plan()
+        found = [
+            finding
+            for program in programs
+            for finding in of_running(plan, entry, program.known, program.complete)
+            if not finding.note
+        ]
+        for line in findings.lines(findings.unaccepted(found, plan.sources.config)):
+            if line not in self._said:
+                self._said.add(line)
+                self._say(line)
+
+    def _entry(self, process: Process) -> Entry | None:
+        return next((entry for entry in self._plan().types if entry.name == process.spec.type), None)
+
+    def _config(self, process: Process) -> ProcessConfig:
+        return self._plan().sources.config.processes.get(process.spec.type, ProcessConfig())
+
+
+def _worth(program: "Running") -> int:
+    """Jobs before requests, and both before what has no work of its own: the higher, the more a stop may cost."""
+    patience = program.known.profile.patience
+    if patience is None:
+        return 0
+    return 1 if patience.work == "requests" else 2
