@@ -1,7 +1,8 @@
 """Stops what earlier runs left: stage after stage, stores last, TERM and at the budget KILL, none of them ours.
 
 They are no children of this process, so their ends are seen through pidfds; and only through a pidfd are they
-signalled, each by itself, so that neither a pid nor a group that has been given away since is ever hit.
+signalled, each by itself, so that neither a pid nor a group that has been given away since is ever hit. Where the
+system gives no pidfds, start times are compared instead.
 """
 
 import os
@@ -10,7 +11,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 
-from procrun import limits, proc
+from procrun import limits, pidfds, proc
 from procrun.leftovers import Leftover
 from procrun.model import Happening, Stat
 from procrun.stopping import UNKILLABLE_AFTER, signal_name
@@ -180,6 +181,9 @@ def _wait(rows: Sequence[Stat], deadline: float, readers: _Readers) -> None:
 
     Where descriptors do not suffice for all, some are waited for.
     """
+    if pidfds.refusal():
+        _wait_by_looking(rows, deadline, readers)
+        return
     poller = select.poll()
     for handle in readers.handles:
         poller.register(handle, select.POLLIN)
@@ -206,14 +210,28 @@ def _wait(rows: Sequence[Stat], deadline: float, readers: _Readers) -> None:
             os.close(handle)
 
 
+def _wait_by_looking(rows: Sequence[Stat], deadline: float, readers: _Readers) -> None:
+    """The same where there are no pidfds."""
+    poller = select.poll()
+    for handle in readers.handles:
+        poller.register(handle, select.POLLIN)
+    while rows and (left := deadline - monotonic()) > 0:
+        for handle, _ in poller.poll(1000 * min(left, pidfds.LOOK_EVERY)):
+            if not readers.drain(handle):
+                poller.unregister(handle)
+        there = [row for row in rows if proc.lives(row)]
+        if len(there) < len(rows):
+            deadline = min(deadline, monotonic() + GATHER)
+        rows = there
+
+
 def _open(row: Stat) -> int | None:
     """A pidfd of exactly this process; None when it has gone."""
     try:
         handle = os.pidfd_open(row.pid)
     except ProcessLookupError:
         return None
-    now = proc.stat(row.pid)
-    if now is not None and now.started == row.started:
+    if proc.is_same(row):
         return handle
     os.close(handle)
     return None

@@ -5,9 +5,10 @@ import select
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from time import sleep
 from typing import NamedTuple
 
-from procrun import proc, rundir
+from procrun import pidfds, proc, rundir
 from procrun.errors import ControlError, NoRunError
 from procrun.hints import plain, there_are
 from procrun.messages import (
@@ -137,6 +138,13 @@ def rows(run: Run, timeout: float | None = None) -> list[Row]:
 
 def ended(run: Run) -> None:
     """Wait until the procrun of `run` is gone."""
+    row = proc.stat(run.pid)
+    if row is None:
+        return
+    if pidfds.refusal():
+        while proc.lives(row):
+            sleep(pidfds.LOOK_EVERY)
+        return
     try:
         handle = os.pidfd_open(run.pid)
     except ProcessLookupError:

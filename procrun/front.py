@@ -34,8 +34,9 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     """Fork: the child runs `supervise` and exits with its status, this process becomes the front.
 
     With `keys` those pressed on the terminal are passed on, where there is one and it is ours. Raises ConfigError, with
-    nothing started, where there can be no second process or too few descriptors for one.
+    nothing started, where there can be no second process, too few descriptors for one, or no /proc to see it in.
     """
+    proc.require()
     limits.make_room((), limits.STANDING + 1)
     # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.
     proc.become_subreaper()

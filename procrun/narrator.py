@@ -4,7 +4,7 @@ import itertools
 import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Callable, Iterable, Sequence
 
-from procrun import proc
+from procrun import pidfds, proc
 from procrun.backoff import ends_well
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
@@ -29,6 +29,7 @@ class Narrator:
         self._timeline = Timeline()
         self._reminder: Timer | None = None
         self._stopping: set[Process] = set()
+        self._signals_told = False
         self.told_elsewhere: frozenset[str] = frozenset()
         """Happenings of a dyno that are told in Heroku's words, and need no others."""
 
@@ -37,6 +38,8 @@ class Narrator:
         name = happening.name
         line = self._timeline.add(happening)
         dyno = process.spec.manners.dyno
+        if happening.what in ("signal", "timeout"):
+            self._tell_of_signals()
         match happening.what:
             case what if dyno and what in self.told_elsewhere:
                 pass
@@ -61,6 +64,12 @@ class Narrator:
                 self.say(f"{name} {step(happening)}")
         if line:
             self.say(line)
+
+    def _tell_of_signals(self) -> None:
+        """Once in a run, where the system cannot promise that a signal hits the process it is meant for."""
+        if not self._signals_told and pidfds.refusal():
+            self.say(pidfds.warning())
+        self._signals_told = True
 
     def _exited(self, process: Process, happening: Happening) -> None:
         name, how = happening.name, explain(happening.detail)

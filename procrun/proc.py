@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from procrun.errors import EXHAUSTED
+from procrun import pidfds
+from procrun.errors import EXHAUSTED, ConfigError
 from procrun.model import Stat
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
@@ -22,6 +23,27 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 TITLE_HEAD, TITLE_TAIL = 29, 50
 """Characters of a long command line that people are shown of its beginning (the interpreter) and end (the script)."""
+
+
+def require() -> None:
+    """Raises ConfigError unless /proc shows the processes of our own pid namespace: nothing else tells who is alive."""
+    cure = "`mount -t proc proc /proc`"
+    try:
+        shown = os.readlink("/proc/self")
+    except OSError:
+        if not os.path.ismount("/proc"):
+            text = f"no proc file system is mounted, and nothing else tells which processes are alive; try {cure}"
+            raise ConfigError(text, "/proc") from None
+        shown = "unknown"
+    if shown != str(os.getpid()) or len(_own_pids()) > 1:
+        text = f"belongs to another pid namespace: this process has pid {os.getpid()} here and is {shown} there"
+        raise ConfigError(f"{text}; try {cure}, or `unshare --mount-proc`", "/proc")
+
+
+def _own_pids() -> list[bytes]:
+    """The pids of this process from the pid namespace of /proc down to its own (NSpid, since Linux 4.1)."""
+    lines = _read("/proc/self/status").splitlines()
+    return next((line.split()[1:] for line in lines if line.startswith(b"NSpid:")), [])
 
 
 def become_subreaper() -> None:
@@ -146,15 +168,17 @@ def descendants(root: int, table: Mapping[int, Stat]) -> list[Stat]:
 def send(number: int, row: Stat) -> bool:
     """Signal exactly the process of `row`, never another one that got its pid since; False when it is gone.
 
-    Raises PermissionError for another user's process (`sudo …`).
+    Where there are no pidfds the start time is checked right before the signal. Raises PermissionError for another
+    user's process (`sudo …`).
     """
+    if pidfds.refusal():
+        return _send_to_pid(number, row)
     try:
         handle = os.pidfd_open(row.pid)
     except ProcessLookupError:
         return False
     try:
-        now = stat(row.pid)
-        if now is None or now.started != row.started:
+        if not is_same(row):
             return False
         signal.pidfd_send_signal(handle, number)
     except ProcessLookupError:
@@ -162,6 +186,28 @@ def send(number: int, row: Stat) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _send_to_pid(number: int, row: Stat) -> bool:
+    try:
+        if not is_same(row):
+            return False
+        os.kill(row.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def is_same(row: Stat) -> bool:
+    """Whether the pid of `row` is that process still, alive or a zombie."""
+    now = stat(row.pid)
+    return now is not None and now.started == row.started
+
+
+def lives(row: Stat) -> bool:
+    """Whether the process of `row` is alive still."""
+    now = stat(row.pid)
+    return now is not None and now.started == row.started and now.alive
 
 
 def output_pipe(pid: int, reader: int) -> str | None:

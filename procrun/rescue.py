@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun import limits, proc, stderr
+from procrun import limits, pidfds, proc, stderr
 from procrun.family import FRESH, Family
 from procrun.loop import Loop, Timer
 from procrun.model import Stat, Step
@@ -113,6 +113,8 @@ class Rescue:
             self._over()
             return
         if not self._stops:
+            if pidfds.refusal():
+                stderr.tell(pidfds.warning())
             self.stopped = sum(map(len, left.values()))
             self._read_for(row.pid for rows in left.values() for row in rows)
         self._rank = max(self._rank, min(dyno.rank for dyno in left))

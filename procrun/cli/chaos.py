@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from procrun import pidfds, proc
 from procrun.chaos import RUNNING, Chaos, Report, targets
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
@@ -89,6 +90,7 @@ def chaos_command(
     Exits with 0 when everything is up again and nothing was left, with 1 otherwise. Ctrl-C ends it early, and
     whatever is stopped goes on.
     """
+    proc.require()
     there = _instances(root_of(where), names)
     up = _running([row for _, row, meant in there if meant])
     chosen, notes = targets(up, kinds or KINDS, bool(names))
@@ -103,6 +105,8 @@ def chaos_command(
         return 0
     if not as_json:
         click.echo(f"seed {seed}: {_count(plan)} on {', '.join(sorted({fault.instance for fault in plan}))}")
+    if pidfds.refusal():
+        warn(pidfds.warning())
     runs = list({run.path: run for run, _, _ in there}.values())
     report = Chaos(runs, plan, recover or 90.0).run()
     obey_at_once()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from procrun import fates, hindsight, leftovers, proc
+from procrun import fates, hindsight, leftovers, pidfds, proc
 from procrun.clearance import clear
 from procrun.cli.click_options import takes
 from procrun.cli.control import root_of
@@ -35,6 +35,7 @@ def doctor_command(clean: bool, everywhere: bool, timeout: float | None, as_json
 
     Exits 0 when nothing is left, 1 when something is.
     """
+    proc.require()
     root = root_of(where)
     runs(root)  # clears the sockets that nobody answers on
     earlier = hindsight.look_back(root)
@@ -108,6 +109,8 @@ def _asked(chosen: list[Leftover]) -> bool:
 
 def _stop(root: str, everywhere: bool, budget: float | None, as_json: bool, steps: list[dict[str, Any]]) -> None:
     timeline = Timeline()
+    if pidfds.refusal():
+        warn(pidfds.warning())
 
     def tell(happening: Happening) -> None:
         steps.append({**happening._asdict(), "seconds": round(happening.seconds, 3), "text": step(happening)})
