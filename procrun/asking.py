@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from procrun import limits, proc
 from procrun.family import MARK, Family
+from procrun.hints import public
 from procrun.lookup import Lookup
 from procrun.loop import Loop
 from procrun.model import Exit
@@ -250,7 +251,7 @@ class Command:
         self._name = name
         self._answered = answered
         self._pid = 0
-        what = f"the command `{line}`"
+        what = f"the command `{public(line)}`"
         try:
             popen = subprocess.Popen(
                 limits.shell(line),

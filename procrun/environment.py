@@ -1,15 +1,14 @@
 """The app's environment: the shell's variables and the `.env` files, read in python-dotenv's dialect."""
 
-import io
 import os
 import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Mapping, Sequence
-from importlib.machinery import PathFinder
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from procrun import references
+from procrun.bin_sh import dropped_by
+from procrun.env_file import dotenv, is_name, parse
 from procrun.errors import ConfigError
-from procrun.hints import plain, shown
 from procrun.model import Finding, Variable
 
 LARGEST = 8 * 1024 * 1024
@@ -112,33 +111,22 @@ def _decoded(data: bytes, name: str) -> str:
 
 def _merge(text: str, name: str, variables: dict[str, Variable]) -> list[Finding]:
     """Put a file's variables over those that are there, and return what its lines lost."""
-    parse_stream, parse_variables = _dotenv("parser").parse_stream, _dotenv("variables").parse_variables
+    parse_variables = dotenv("variables").parse_variables
     findings: list[Finding] = []
     values = {key: variable.value for key, variable in variables.items()}
-    for key, raw, original, dropped in parse_stream(io.StringIO(text)):
-        body = original.string.lstrip()
-        blank_lines = original.string[: len(original.string) - len(body)].count("\n")
-        where = f"{name}:{original.line + blank_lines}"
-        if dropped:
-            findings.append(Finding(where, _why_dropped(body), "dropped-line"))
-        elif key is not None and raw is None:
-            text = f"ignored: {shown(key)} has no `=`; write `{plain(key)}=` to set it to nothing"
-            findings.append(Finding(where, text, "missing-value"))
-        elif key is not None and raw is not None:
-            values[key] = "".join(atom.resolve(values) for atom in parse_variables(raw))
-            variables[key] = Variable(_possible(key, values[key], where), where)
+    for item in parse(text, name):
+        if isinstance(item, Finding):
+            findings.append(item)
+            continue
+        findings += references.findings(item, values)
+        values[item.name] = "".join(atom.resolve(values) for atom in parse_variables(item.raw))
+        value = _possible(item.name, values[item.name], item.where)
+        shell = dropped_by(item.name)
+        if shell:
+            findings.append(Finding(item.where, _not_passed_on(item.name, shell), "dropped-name"))
+        else:
+            variables[item.name] = Variable(value, item.where)
     return findings
-
-
-def _dotenv(name: str) -> Any:
-    """A part of python-dotenv, without what its `__init__` imports besides: that would be a quarter of a start."""
-    package = PathFinder.find_spec("dotenv")
-    spec = package and PathFinder.find_spec(f"dotenv.{name}", package.submodule_search_locations)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"dotenv.{name}", name=f"dotenv.{name}")
-    module = ModuleType(spec.name)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _possible(key: str, value: str, where: str) -> str:
@@ -146,18 +134,15 @@ def _possible(key: str, value: str, where: str) -> str:
     if "\0" in key + value:
         raise ConfigError("a NUL character cannot be in an environment; remove it", where)
     if "=" in key:
-        raise ConfigError(f"{shown(key)} cannot be a name, it holds a `=`; remove the quotes around it", where)
+        raise ConfigError("a name cannot hold a `=`; remove the quotes around it", where)
     return value
 
 
-def _why_dropped(body: str) -> str:
-    """What is wrong with a line that the dialect drops; never its value, which may be a secret."""
-    quoted = re.match(r"(?:export[^\S\n]+)?([^=#\s]+)[^\S\n]*=[^\S\n]*['\"]", body)
-    if not quoted:
-        return "ignored: not `NAME=value`"
-    more = body.rstrip("\n").count("\n")
-    lost = f", and the {more} after it" if more else ""
-    return f"ignored{lost}: the quotes of {shown(quoted[1])} do not match, or something stands behind them"
+def _not_passed_on(name: str, shell: str) -> str:
+    """Of a variable that would be lost on its way through /bin/sh, as foreman's and honcho's are."""
+    who = name if is_name(name) else "this variable"
+    cure = f"Spring reads {re.sub('[^A-Za-z0-9]', '_', name).upper()} for it" if "." in who else "rename it"
+    return f"{who} reaches no process: /bin/sh ({shell}) drops what is no name of a shell's variable; {cure}"
 
 
 def _unresolved(provider: str, value: str, where: str, sidekiq: bool) -> list[Finding]:

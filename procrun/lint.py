@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from procrun import shell
 from procrun.findings import unaccepted, unused_accepts
+from procrun.hints import public
 from procrun.model import Entry, Finding
 from procrun.nesting import nesting
 from procrun.plan import Plan
@@ -47,6 +48,8 @@ def _program(plan: Plan, entry: Entry) -> Iterator[Finding]:
         return
     root = plan.sources.root
     path = plan.sources.environment.variables.get("PATH")
+    if "/" not in program and path is not None and "$" in path.value:
+        return  # `PATH=bin:$PATH` in .env: that is the cause, and it has its own finding
     folders = os.pathsep.join(os.path.join(root, part) for part in path.value.split(os.pathsep)) if path else None
     where = os.path.join(root, os.path.expanduser(program)) if "/" in program else program
     if shutil.which(where, path=folders):
@@ -56,11 +59,11 @@ def _program(plan: Plan, entry: Entry) -> Iterator[Finding]:
     elif os.path.isdir(where):
         code, fault = "is-directory", "is a directory; name the program in it"
     elif os.path.exists(where):
-        code, fault = "not-executable", f"is not executable; chmod +x {program}"
+        code, fault = "not-executable", f"is not executable; chmod +x {public(program)}"
     else:
         fault = f"does not exist in {root}; correct the name" if program[0] not in "/~" else "does not exist"
         code = "missing-program"
-    yield Finding(entry.where, f"{program} {fault}", code, processes=(entry.name,))
+    yield Finding(entry.where, f"{public(program)} {fault}", code, processes=(entry.name,))
 
 
 def _changes_folder(command: str) -> bool:

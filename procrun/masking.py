@@ -74,6 +74,7 @@ _FILE = re.compile(
 )
 
 _TOKEN = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
+_TOKEN_INSIDE = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+_-]{32,}={0,2}(?![\w+/-])")
 _HEX = re.compile(r"[0-9a-fA-F]{32,}")
 
 
@@ -89,13 +90,15 @@ def mask(name: str, value: str) -> str:
         return HIDDEN
     if names_webhook(name):
         value = _URL_PATH.sub(_mask_path, value)
-    return without_secrets(value)
+    return without_secrets(value, names_identifier(name))
 
 
-def without_secrets(text: str) -> str:
-    """The text with `****` for whatever in it looks like a secret, whatever it is the text of."""
+def without_secrets(text: str, identifier: bool = False) -> str:
+    """The text with `****` for whatever in it looks like a secret; where it is an `identifier` it may look random."""
     for pattern in (_PRIVATE_KEY, _ENCODED, _ISSUED):
         text = pattern.sub(HIDDEN, text)
+    if not identifier:
+        text = _TOKEN_INSIDE.sub(lambda found: HIDDEN if _is_mixed(found[0]) else found[0], text)
     text = _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", text)
     text = _URL_TOKEN.sub(rf"\1{HIDDEN}@", text)
     text = _ORACLE.sub(rf"\1/{HIDDEN}@", text)
@@ -110,11 +113,13 @@ def looks_random(text: str) -> bool:
     """Whether it is one word that no human chose: of 24 letters or more that hardly repeat, or hexadecimal."""
     if _HEX.fullmatch(text):
         return len(set(text)) > 6
-    if not _TOKEN.fullmatch(text) or not (re.search(r"\d", text) and re.search(r"[a-z]", text)):
-        return False
-    if not re.search(r"[A-Z]", text) or "/" in text[:1]:
-        return False
-    return _entropy(text) >= 4.0 and max(map(len, re.split(r"[/_-]", text))) >= 16
+    return _TOKEN.fullmatch(text) is not None and text[0] != "/" and _is_mixed(text)
+
+
+def _is_mixed(text: str) -> bool:
+    """Whether digits and letters of both cases follow each other as only chance has them."""
+    kinds = all(re.search(kind, text) for kind in (r"\d", "[a-z]", "[A-Z]"))
+    return kinds and _entropy(text) >= 4.0 and max(map(len, re.split(r"[/_-]", text))) >= 16
 
 
 def _looks_random(name: str, value: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from honcho.environ import PROCFILE_LINE
 
 from procrun.errors import ConfigError
+from procrun.hints import public
 from procrun.model import Entry, Finding
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -270,6 +271,6 @@ def _strange_names(entries: dict[str, Entry]) -> list[Finding]:
 
 
 def _shown(text: str) -> str:
-    """The text for a message: what cannot be printed is spelt out, and what is long is cut."""
-    spelt = "".join(char if char.isprintable() else f"<U+{ord(char):04X}>" for char in text)
+    """The text for a message: without secrets, what cannot be printed is spelt out, and what is long is cut."""
+    spelt = "".join(char if char.isprintable() else f"<U+{ord(char):04X}>" for char in public(text))
     return spelt if len(spelt) <= _MOST_SHOWN else f"{spelt[:_MOST_SHOWN]}…"

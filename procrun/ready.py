@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrun import limits, proc
+from procrun.hints import public
 from procrun.loop import Loop, Timer
 from procrun.model import OWN_PORT, Exit, Readiness
 from procrun.sockets import Own, Sockets
@@ -177,7 +178,7 @@ class Probe:
         from procrun.asking import Command
 
         asked, line = self._asked, self._wish.value
-        name, answered = f"{asked.name}:ready", self._heard("command", f"the command `{line}`")
+        name, answered = f"{asked.name}:ready", self._heard("command", f"the command `{public(line)}`")
         args = (name, line, asked.root, asked.env, self._within(), answered)
         self._question = Command(self._loop, asked.family, self._questions.ends, *args)
 

@@ -44,9 +44,7 @@ def read(root: Path, data: bytes | str, shell: dict[str, str] | None = None) -> 
         ("FOO=it's", {"FOO": "it's"}),
         ('FOO="multi\nline"', {"FOO": "multi\nline"}),
         ('FOO="multi\r\nline"', {"FOO": "multi\nline"}),
-        ("1FOO=x", {"1FOO": "x"}),
-        ("FOO.BAR=x", {"FOO.BAR": "x"}),
-        ("FOO-BAR=x", {"FOO-BAR": "x"}),
+        ("F1O_O2=x", {"F1O_O2": "x"}),
         ("\ufeffFOO=x", {"FOO": "x"}),
         ("FOO=a=b", {"FOO": "a=b"}),
         ("FOO=redis://u:p@h:1/0?x=1&y=2;z", {"FOO": "redis://u:p@h:1/0?x=1&y=2;z"}),
@@ -153,7 +151,7 @@ def test_unreadable_file_is_an_error(required: bool, tmp_path: Path) -> None:
         ("A=1".encode("utf-16"), r"^\.env:1: this is not UTF-8 \(UTF-16\)"),
         (b"\n\nA=x\0y", r"^\.env:3: a NUL"),
         (b"A\0=x", r"^\.env:1: a NUL"),
-        (b"'A=B'=x", r'^\.env:1: "A=B" cannot be a name'),
+        (b"'A=B'=x", r"^\.env:1: a name cannot hold a `=`"),
     ],
 )
 def test_what_no_environment_can_hold_is_an_error_with_its_place(data: bytes, message: str, tmp_path: Path) -> None:

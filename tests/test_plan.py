@@ -166,10 +166,16 @@ def test_port_option_beats_file_beats_shell(
     assert ports(shell, port=wished)["web.1"] == expected
 
 
-@pytest.mark.parametrize("value", ["abc", "0", "65536", "-1", "5000.0", "5_000", "tcp://172.17.0.2:80"])
+@pytest.mark.parametrize("value", ["abc", "0", "65536", "-1", "5000.0", "5_000"])
 def test_port_that_is_none_is_refused_with_its_place(three: Folder, value: str) -> None:
     three.write(".env", f"# c\nPORT={value}")
     assert fault() == f'.env:2: PORT: "{value}" is no port; give a number from 1 to 65535'
+
+
+@pytest.mark.parametrize("value", ["tcp://172.17.0.2:80", "redis://:geheim@h:1", "x7Kq9aB2"])
+def test_port_that_may_be_a_secret_in_the_wrong_place_is_not_shown(three: Folder, value: str) -> None:
+    three.write(".env", f"# c\nPORT={value}")
+    assert fault() == ".env:2: PORT: its value is no port; give a number from 1 to 65535"
 
 
 @pytest.mark.usefixtures("three")
@@ -420,7 +426,7 @@ def test_fault_in_the_file_of_foreman_is_told(three: Folder, text: str, message:
 
 def test_file_of_foreman_that_is_no_yaml_is_told(three: Folder) -> None:
     three.write(".foreman", "a: [")
-    assert fault().startswith(".foreman: cannot be read: ")
+    assert fault().startswith(".foreman:1: cannot be read: ")
 
 
 # --- changes
