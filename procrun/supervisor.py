@@ -140,6 +140,7 @@ class Supervisor:
         """
         if not store.after:
             self._around.late_stores.add(store.spec.type)
+            self._ordered = None
 
     def remove(self, names: Iterable[str]) -> None:
         """Forget instances that are down: they are no part of the formation any more."""
