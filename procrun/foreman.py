@@ -7,7 +7,7 @@ import yaml
 
 from procrun import values
 from procrun.errors import ConfigError
-from procrun.hints import plain
+from procrun.manifest import no_yaml
 
 _KNOWN: dict[str, tuple[str, Callable[[str], object]]] = {
     "procfile": ("procfile", str),
@@ -29,17 +29,10 @@ def defaults(place: str) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", place) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(*_no_yaml(error, place)) from None
+        raise no_yaml(error, "", place) from None
     if not isinstance(given, dict):
         raise ConfigError("is not `option: value` lines, as in `formation: web=2`", place)
     return {_KNOWN[key][0]: _value(key, given[key], place) for key in _KNOWN if given.get(key)}
-
-
-def _no_yaml(error: Exception, place: str) -> tuple[str, str]:
-    """What PyYAML found, and the line; without the text there, which it would quote."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is nested too deeply"
-    return f"cannot be read: {plain(str(problem), 100)}", f"{place}:{mark.line + 1}" if mark is not None else place
 
 
 def _value(option: str, value: object, place: str) -> object:

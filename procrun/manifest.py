@@ -48,7 +48,7 @@ def load(path: str, environment: str) -> Mapping[str, ProcessConfig]:
             for type_, node in _children(merged, section, where).items():
                 given.setdefault(type_, {}).update(_process(merged, node, f"{where}.{plain(type_)}"))
     except (yaml.YAMLError, RecursionError) as error:
-        raise _no_yaml(error, "", name) from None
+        raise no_yaml(error, "", name) from None
     web = {**given.get("web", {}), **given.get("custom_web", {})}
     given |= dict.fromkeys(_WEB, web) if web else {}
     return {type_: _config(said) for type_, said in given.items()}
@@ -71,13 +71,13 @@ def _compose(path: str, name: str) -> yaml.Node | None:
     try:
         root = yaml.SafeLoader(text).get_single_node()
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        raise _no_yaml(error, text, name) from None
+        raise no_yaml(error, text, name) from None
     if root is not None and not isinstance(root, yaml.MappingNode) and not _is_empty(root):
         raise ConfigError("is no manifest: it has no sections, as in `production:`", name)
     return root
 
 
-def _no_yaml(error: Exception, text: str, name: str) -> ConfigError:
+def no_yaml(error: Exception, text: str, name: str) -> ConfigError:
     """The one-line fault for what PyYAML raises, with line and column where it knows them."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:

@@ -497,7 +497,7 @@ LARGE: dict[str, tuple[dict[str, str], int, str]] = {
     "a manifest nested 100,000 deep": ({"manifest.yml": "[" * 100_000}, 2, r"manifest\.yml.*: is no YAML"),
     "aliases in .foreman": ({".foreman": bomb("port")}, 2, r"\.foreman: port: takes one plain value"),
     "merge keys in .foreman": ({".foreman": f"{MERGES}\nport: 7000\n"}, 0, ""),
-    ".foreman nested 100,000 deep": ({".foreman": "[" * 100_000}, 2, r"\.foreman: cannot be read"),
+    ".foreman nested 100,000 deep": ({".foreman": "[" * 100_000}, 2, r"\.foreman: is no YAML"),
     "a number of 100,000 digits in .foreman": ({".foreman": "port: " + "9" * 100_000}, 2, r"\.foreman: "),
 }
 

@@ -426,7 +426,9 @@ def test_fault_in_the_file_of_foreman_is_told(three: Folder, text: str, message:
 
 def test_file_of_foreman_that_is_no_yaml_is_told(three: Folder) -> None:
     three.write(".foreman", "a: [")
-    assert fault().startswith(".foreman:1: cannot be read: ")
+    assert fault().startswith(".foreman:1:5: is no YAML: expected the node content, but found '<stream end>'; ")
+    three.write(".foreman", "a: 'geheim\nb: *x\n")
+    assert "geheim" not in fault()
 
 
 # --- changes
