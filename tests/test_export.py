@@ -125,6 +125,74 @@ def test_faulty_procfile_is_a_fault_and_writes_nothing(app: Folder) -> None:
     assert not (app.path / "out").exists()
 
 
+# --- what a file cannot hold
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("value", ["a\\nUser=root", "a\\rb", "a\nb"])
+def test_value_that_would_become_a_directive_is_refused(app: Folder, format_: str, value: str) -> None:
+    app.write(".env", f'A=1\n\nEVIL="{value}"\n')
+    made = app.procrun("export", format_, "out", "-a", "shop")
+    expected = f"procrun: .env:3: EVIL holds a line's end, which a {format_} file cannot hold yet; change it\n"
+    assert (made.returncode, made.stderr) == (2, expected)
+    assert not (app.path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("format_", "value", "why"),
+    [
+        ("systemd", "50%", "a `%` or a `\\`"),
+        ("systemd", "a\\b", "a `%` or a `\\`"),
+        ("upstart", "a\\b", "a `\\`"),
+        ("runit", "'a '", "a blank at its end"),
+        *(
+            ("supervisord", value, "a quote, a comment's sign, or a `@`, `%`, `=` or `,` and no blank")
+            for value in ("a,EVIL=b", "it's", '"a ;b"', '"a #b"', "ada@example.com", "50%")
+        ),
+    ],
+)
+def test_value_that_would_become_another_one_is_refused(app: Folder, format_: str, value: str, why: str) -> None:
+    app.write(".env", f"A=1\n\nVALUE={value}\n")
+    made = app.procrun("export", format_, "out", "-a", "shop")
+    expected = f"procrun: .env:3: VALUE holds {why}, which a {format_} file cannot hold yet; change it\n"
+    assert (made.returncode, made.stderr) == (2, expected)
+    assert not (app.path / "out").exists()
+
+
+@pytest.mark.parametrize("format_", ["supervisord", "systemd", "upstart"])
+def test_command_whose_quotes_end_it_early_is_refused(app: Folder, format_: str) -> None:
+    app.procfile("web: puma", "worker: echo 'two words'")
+    made = app.procrun("export", format_, "out", "-a", "shop")
+    why = f"quotes or a ` ;` that end it early, which a {format_} file cannot hold yet; change it"
+    assert (made.returncode, made.stderr) == (2, f"procrun: Procfile:2: the command of worker holds {why}\n")
+    assert not (app.path / "out").exists()
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_folder_with_a_line_in_its_name_is_refused(folder: Folder, format_: str) -> None:
+    folder.write("a\nUser=root/Procfile", "web: puma\n")
+    made = folder.procrun("export", format_, "out", "-a", "shop", "-d", "a\nUser=root")
+    why = f"its name holds a line's end, which a {format_} file cannot hold yet; change it"
+    assert (made.returncode, made.stderr) == (2, f"procrun: the app's folder: {why}\n")
+    assert not (folder.path / "out").exists()
+
+
+@pytest.mark.parametrize("format_", ["runit", "upstart"])
+def test_folder_that_a_shell_would_take_for_a_command_is_refused(folder: Folder, format_: str) -> None:
+    folder.write("a$(id)/Procfile", "web: puma\n")
+    made = folder.procrun("export", format_, "out", "-a", "shop", "-d", "a$(id)")
+    why = f"its name holds what is no plain word to a shell, which a {format_} file cannot hold yet; change it"
+    assert (made.returncode, made.stderr) == (2, f"procrun: the app's folder: {why}\n")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--user", "me\nX=1"), ("--log", "/l\nX=1"), ("--app", "../x")])
+def test_option_that_no_file_can_hold_is_refused(app: Folder, option: str, value: str) -> None:
+    made = app.procrun("export", "systemd", "out", option, value)
+    assert made.returncode == 2
+    assert made.stderr.startswith(f"procrun: {option}: the {option[2:]} holds ")
+    assert not (app.path / "out").exists()
+
+
 # --- exporters of third parties
 
 THIRD_PARTY = """

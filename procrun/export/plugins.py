@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from procrun.errors import ConfigError
+from procrun.export.holding import refuse
 from procrun.hints import shown
 from procrun.plan import Plan
 
@@ -37,7 +38,8 @@ def formats() -> dict[str, EntryPoint]:
 def render(plan: Plan, format_: str, context: Context) -> Iterable[File]:
     """The files of the plan in a format; nothing is written.
 
-    Raises ConfigError for an unknown format or an exporter that fails (a template that is missing, say).
+    Raises ConfigError for an unknown format, for what its files cannot hold, and for an exporter that fails (a template
+    that is missing, say).
     """
     found = formats()
     if format_ not in found:
@@ -46,7 +48,11 @@ def render(plan: Plan, format_: str, context: Context) -> Iterable[File]:
         exporter = found[format_].load()(template_dir=context.template_dir)
         given = {**context._asdict(), "app_root": plan.sources.root}
         del given["template_dir"]
-        return [File(file.name, file.content, file.executable) for file in exporter.render(_processes(plan), given)]
+        processes = _processes(plan)
+        refuse(plan, format_, given, processes)
+        return [File(file.name, file.content, file.executable) for file in exporter.render(processes, given)]
+    except ConfigError:
+        raise
     except Exception as error:  # third-party code: whatever it raises is a fault of the export, not a crash of ours
         raise ConfigError(f"the {format_} exporter failed: {type(error).__name__}: {error}", "export") from error
 
