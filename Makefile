@@ -26,27 +26,32 @@ test: ## install what the tests need, then run all checks
 	@tests/install-packages
 	@$(MAKE) --no-print-directory check
 
-check: .venv/dev ## lint, types, import rules, tests
+check: .venv/dev tests/apps/node/node_modules ## lint, types, import rules, tests
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PATH_WITH_VENV) pytest -n 4 --dist loadfile  # most of the time a test waits
 
-bench: .venv/dev ## measure beside other runners: start-up, idle, many, KILL on time, output, memory
+bench: .venv/dev tests/apps/node/node_modules ## measure beside other runners: start-up, idle, many, KILL on time, output, memory, lost jobs
 	$(PATH_WITH_VENV) python benchmarks/run.py
 
 soak: .venv/dev ## a hundred crash-looping processes for ten minutes: does procrun grow?
 	$(PATH_WITH_VENV) python benchmarks/soak.py
 
-docs-table: .venv/dev ## print the table of docs/workers.md from what the last tests saw
+docs-table: .venv/dev ## print the tables of docs/workers.md from what the last tests and the last bench saw
 	@.venv/bin/python docs/make_workers_table.py
+	@echo
+	@.venv/bin/python docs/make_workers_table.py jobs
 
 clean: ## remove .venv, caches and the example's data
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist tests/apps/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf examples/first/data examples/rails/Gemfile.lock examples/rails/storage/* examples/django/var/* examples/node/data
 	find procrun tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/demo .venv/django .venv/dev: pyproject.toml tests/make-venv
 	@tests/make-venv $(@F)
 .venv/django: examples/django/requirements.txt
+
+tests/apps/node/node_modules: tests/apps/node/package.json
+	@tests/make-node

@@ -92,6 +92,22 @@ class Growth:
 
 
 @dataclass(frozen=True, slots=True)
+class Grid:
+    """What is no figure: words, a row for each thing tried and a column for each runner."""
+
+    title: str
+    runners: Sequence[str]
+    cells: dict[str, list[str]]
+
+    def lines(self) -> list[str]:
+        """The grid as text."""
+        return [
+            self.title,
+            *_aligned([["", *self.runners, ""], *([name, *row, ""] for name, row in self.cells.items())]),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class Goal:
     """Something procrun promises; `met` is None where nothing could be measured."""
 
@@ -109,7 +125,7 @@ class Goal:
 class Report:
     """All that one measure has to say."""
 
-    tables: Sequence[Table | Spread | Growth]
+    tables: Sequence[Table | Spread | Growth | Grid]
     goals: list[Goal]
     broken: dict[str, str]
 

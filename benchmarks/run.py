@@ -1,7 +1,7 @@
 """Compares procrun with other runners on this machine, side by side in one run.
 
-    run.py [NAME ...]      the measures to take: startup, idle, many, deadline, throughput, latency, memory, growth;
-                           all if none is named
+    run.py [NAME ...]      the measures to take: startup, idle, many, deadline, throughput, latency, memory, growth,
+                           jobs; all if none is named
     run.py --only honcho   (repeatable) only these runners, with procrun
     run.py --check         exit with 1 when a goal is missed
 
@@ -21,7 +21,7 @@ import machine
 import proctree
 from compiled import CACHE, compiled
 from marks import Child
-from measures import deadline, growth, idle, latency, many, memory, startup, throughput
+from measures import deadline, growth, idle, jobs, latency, many, memory, startup, throughput
 from report import Report
 from runners import PROCRUN, Runner
 
@@ -35,6 +35,7 @@ MEASURES: dict[str, Measure] = {
     "latency": latency.measure,
     "memory": memory.measure,
     "growth": growth.measure,
+    "jobs": jobs.measure,
 }
 OF_ALL = {"throughput", "latency", "memory"}
 

@@ -1,9 +1,7 @@
 """Real web servers with one slow request in flight: who finishes it when procrun stops or restarts them."""
 
-import http.client
 import re
 import subprocess
-import threading
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.apps.servers.slow import ANSWER
+from tests.apps.loads import Request
 from tests.harness import PYTHON, TERM, Folder, Run, free_base, until
 from tests.programs import need, need_module
 from tests.rows import Record
@@ -68,33 +66,6 @@ SERVERS = {
     "unicorn": Server(f"unicorn -l 127.0.0.1:$PORT {APP}/config.ru", of_program("unicorn"), finishes_at_term=False),
     "nginx": Server("nginx -p . -c nginx.conf", of_program("nginx", "-v"), finishes_at_term=False),
 }
-
-
-class Request:
-    """One GET, answered in a thread of its own."""
-
-    def __init__(self, port: int, path: str) -> None:
-        self.answer = b""
-        self.fault = ""
-        self._port, self._path = port, path
-        self._thread = threading.Thread(target=self._ask)
-        self._thread.start()
-
-    def whole(self) -> bool:
-        """Wait for the end; whether the whole answer came."""
-        self._thread.join(30)
-        return self.answer == ANSWER
-
-    def _ask(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
-        try:
-            connection.request("GET", self._path)
-            response = connection.getresponse()
-            self.answer = response.read() if response.status == 200 else b""
-        except (OSError, http.client.HTTPException) as error:
-            self.fault = repr(error)
-        finally:
-            connection.close()
 
 
 def in_flight(folder: Folder, name: str, platform: str) -> tuple[Run, Request]:

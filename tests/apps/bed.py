@@ -20,11 +20,12 @@ class Store:
     `command` is its line in a Procfile; `open` starts it outside of one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, databases: int = 16) -> None:
         self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.url = self.database(0)
         self.env = {"REDIS_PROVIDER": "REDISTOGO_URL", "REDISTOGO_URL": self.url}
         options = {"bind": "127.0.0.1", "port": str(self.port), "save": "", "appendonly": "yes", "dir": str(folder)}
+        options["databases"] = str(databases)
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         self.command = shlex.join([need("redis-server"), *arguments])
         self._server: subprocess.Popen[bytes] | None = None
@@ -33,6 +34,10 @@ class Store:
         """Start it, again if it ran before, and wait until it answers."""
         self._server = subprocess.Popen(shlex.split(self.command), stdout=subprocess.DEVNULL)
         self.wait()
+
+    def database(self, number: int) -> str:
+        """The URL of one of its databases."""
+        return f"redis://127.0.0.1:{self.port}/{number}"
 
     def wait(self) -> None:
         until(lambda: self.redis("PING") == "PONG", "redis answers")
@@ -92,13 +97,6 @@ class Bed(Store):
         return dict(json.loads(self._run([need("ruby"), "report.rb"], APP)))
 
 
-_ENQUEUE = {
-    "celery": "import capp\nfor n in range({}): capp.job.delay(n, {})",
-    "rq": "import jobs, rq\nq = rq.Queue(connection=jobs.R)\nfor n in range({}): q.enqueue('jobs.rq_job', n, {})",
-    "dramatiq": "import dapp\nfor n in range({}): dapp.job.send(n, {})",
-}
-
-
 class Tasks(Store):
     """The Python app of one of celery, rq and dramatiq; its Redis runs outside the Procfile."""
 
@@ -112,7 +110,7 @@ class Tasks(Store):
 
     def enqueue(self, count: int, seconds: float) -> None:
         """Put in `count` jobs of so many seconds."""
-        self._run([PYTHON, "-W", "ignore", "-c", _ENQUEUE[self._kind].format(count, float(seconds))], PYWORKERS)
+        self._run([PYTHON, "-W", "ignore", "enqueue.py", self._kind, str(count), str(seconds)], PYWORKERS)
 
     def jobs(self, event: str) -> set[int]:
         """The numbers of the jobs that have recorded `event`: start, done or interrupted."""

@@ -10,5 +10,5 @@ app.conf.update(worker_hijack_root_logger=True, broker_connection_retry_on_start
 
 
 @app.task(name="job")
-def job(n, seconds):
-    jobs.body(n, seconds)
+def job(n, seconds, child=False):
+    jobs.body(n, seconds, child)

@@ -10,5 +10,5 @@ dramatiq.set_broker(RedisBroker(url=os.environ[os.environ["REDIS_PROVIDER"]]))
 
 
 @dramatiq.actor(max_retries=3)
-def job(n, seconds):
-    jobs.body(n, seconds)
+def job(n, seconds, child=False):
+    jobs.body(n, seconds, child)

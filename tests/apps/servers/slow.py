@@ -1,6 +1,10 @@
-"""One slow answer as WSGI and as ASGI: says when it begins, and is done after two seconds."""
+"""One slow answer as WSGI and as ASGI: says when it begins, and is done after two seconds.
+
+At /child a child process sleeps for them, and its death is an answer of 500.
+"""
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -14,6 +18,8 @@ def wsgi(environ: dict[str, Any], start_response: Callable[[str, list[tuple[str,
     _begun(environ["PATH_INFO"])
     if environ["PATH_INFO"] == "/slow":
         time.sleep(2)
+    if environ["PATH_INFO"] == "/child":
+        subprocess.run(["sleep", "2"], check=True)
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", _LENGTH)])
     return [ANSWER]
 
@@ -25,6 +31,10 @@ async def asgi(scope: dict[str, Any], receive: object, send: Callable[[dict[str,
     _begun(scope["path"])
     if scope["path"] == "/slow":
         await asyncio.sleep(2)
+    if scope["path"] == "/child":
+        child = await asyncio.create_subprocess_exec("sleep", "2")
+        if await child.wait() != 0:
+            raise ChildProcessError
     headers = [(b"content-type", b"text/plain"), (b"content-length", _LENGTH.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": ANSWER})
