@@ -12,7 +12,6 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import psycopg
 import redis
 
 from tests.harness import PYTHON
@@ -165,9 +164,9 @@ def _in_redis(*keys: str) -> Callable[[Place], int]:
 
 def _in_postgres(place: Place) -> int:
     """Those of procrastinate; nothing runs a job again whose worker died."""
-    with psycopg.connect(place.env["DATABASE_URL"]) as base:
-        row = base.execute("select count(*) from procrastinate_jobs where status = 'todo'").fetchone()
-    return int(row[0]) if row else 0
+    query = "select count(*) from procrastinate_jobs where status = 'todo'"
+    asked = subprocess.run(["psql", "-AtXqc", query, place.env["DATABASE_URL"]], capture_output=True, check=True)
+    return int(asked.stdout)
 
 
 def _in_sqlite(place: Place) -> int:
@@ -195,7 +194,7 @@ LOADS: dict[str, Load] = {
     "arq": _of_python("arq", _in_redis("arq:queue"), ARQ),
     "taskiq": _of_python("taskiq", _in_redis("taskiq")),
     "django-q2": _of_python("django_q", _in_redis("django_q:demo:q")),
-    "procrastinate": _of_python("procrastinate", _in_postgres),
+    "procrastinate": _of_python("procrastinate", _in_postgres)._replace(needs=("psql",)),
     "sidekiq": Queue("sidekiq", ("ruby", "enqueue.rb"), _in_redis("queue:default", "retry", "schedule"), ("sidekiq",)),
     "delayed_job": Queue("delayed", ("ruby", "enqueue.rb"), _in_sqlite, ("rake",)),
     # a job whose worker died stands in the last one until another worker sees that, and runs it again
