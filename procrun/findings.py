@@ -52,6 +52,8 @@ PROCESS_CODES = {
 
 PROGRAM_CODES = {
     "timeout": "the program's own wait for its work does not fit into the time it has",
+    "deadline": "a wrapper or a manager kills the program before it has ended its work",
+    "unread": "the program's own wait for its work is computed and cannot be read",
     "never-ends": "the stop sequence lacks the signal at which the program finishes its work",
     "deadly-signal": "a configured signal kills the program and its work",
     "term": "TERM alone is not the signal at which the program finishes its work",

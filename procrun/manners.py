@@ -1,10 +1,11 @@
 """How an instance is stopped, quieted, ordered and started again: platform, configuration and profile as one."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import dependencies, names, stopping
+from procrun import dependencies, names, stopping, textfile
 from procrun.errors import ConfigError
 from procrun.model import OWN_PORT, Config, Entry, Finding, Heroku, Manners, Policy, ProcessConfig, Readiness, Step
 
@@ -77,7 +78,7 @@ def all_manners(
 def recognised(entry: Entry, config: Config, variables: Mapping[str, str], root: str) -> "Recognised | None":
     """The program behind the command, with the profile that the configuration names for it, if it does."""
     name = config.processes.get(entry.name, ProcessConfig()).profile
-    if name is None and not names.may_be_known(entry.command, variables):
+    if name is None and not _may_be_known(entry.command, variables, root):
         return None
     from procrun import profiles, recognition
 
@@ -85,6 +86,14 @@ def recognised(entry: Entry, config: Config, variables: Mapping[str, str], root:
         return recognition.recognise(entry.command, variables, root)
     profile = profiles.named(name)  # "none" names none
     return recognition.named(profile, entry.command, variables, root) if profile is not None else None
+
+
+def _may_be_known(command: str, variables: Mapping[str, str], root: str) -> bool:
+    """Whether the command, or a script of the app that it runs, has the name of a known program in it."""
+    if names.may_be_known(command, variables):
+        return True
+    texts = (textfile.read(os.path.join(root, file)) for file in names.files(command))
+    return any(names.may_be_known(text, variables) or names.files(text) for text in texts if text[:2] in ("#!", "{\n"))
 
 
 def _manners(

@@ -1,57 +1,21 @@
 """Time-outs must nest: what of a program's work a stop would lose, and the setting that saves it."""
 
-import os
 from collections.abc import Iterator
 from math import inf
-from signal import SIGCONT, SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH
-from typing import NamedTuple
+from signal import SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN
 
+from procrun.commandline import Around
+from procrun.cures import cures, cures_of_deadline, longer_time, own_setting
 from procrun.findings import program_code
 from procrun.manners import recognised, with_program
 from procrun.model import Entry, Finding, ProcessConfig, Step
-from procrun.patience import DEFAULT, Wait, patience, stop_sequence
+from procrun.patience import DEFAULT, Wait, deadline, managers_deadline, patience, stop_sequence
 from procrun.plan import Plan
 from procrun.profile import Patience, Profile
 from procrun.profiles import covers, named
 from procrun.recognition import Recognised, installed_version
-from procrun.settings import config_file
-from procrun.stopping import HEROKUS_BUDGET, configured_restart_signal, format_sequence, signal_name
-
-_DIAGNOSTIC = frozenset({SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH, SIGURG})
-"""Signals after which a program goes on with its work."""
-
-_SPARE = 1
-"""Seconds between the end of a time-out that is advised and KILL."""
-
-
-class _Case(NamedTuple):
-    """A process type: `steps` is its stop sequence, `where` what has to be changed for it.
-
-    Where its options are not `complete`, it was seen to run, and has written over its command line.
-    """
-
-    plan: Plan
-    entry: Entry
-    config: ProcessConfig
-    steps: tuple[Step, ...]
-    where: str
-    complete: bool = True
-
-    @property
-    def own_sequence(self) -> bool:
-        """Whether the configuration gave the sequence, and it counts."""
-        return self.plan.platform == "server" and self.config.stop_sequence is not None
-
-
-class _Room(NamedTuple):
-    """How long a program may work on after `signal`: `seconds`, until `end` comes; `before` is what has passed then."""
-
-    signal: str
-    before: float
-    seconds: float
-    end: str
-    step: int
-    of_total: bool = False
+from procrun.room import Case, Room, Work, end_of, room_of
+from procrun.stopping import configured_restart_signal, format_sequence, signal_name
 
 
 def losses(plan: Plan) -> list[Finding]:
@@ -85,22 +49,25 @@ def of_running(plan: Plan, entry: Entry, known: Recognised, complete: bool) -> I
     yield from _of_program(case, known)
 
 
-def _case(plan: Plan, entry: Entry) -> _Case:
+def _case(plan: Plan, entry: Entry) -> Case:
     config = plan.sources.config.processes.get(entry.name, ProcessConfig())
-    case = _Case(plan, entry, config, plan.manners[entry.name].stop_sequence, entry.where)
+    case = Case(plan, entry, config, plan.manners[entry.name].stop_sequence, entry.where)
     return case._replace(where=config.places["stop_sequence"]) if case.own_sequence else case
 
 
-def _of_program(case: _Case, known: Recognised) -> Iterator[Finding]:
+def _of_program(case: Case, known: Recognised) -> Iterator[Finding]:
     """One cause is enough: what is lost at once is not lost again later."""
-    found = [*_deadly(case, known), *_restart_signal(case, known)] or [*_at_term(case, known.profile)]
+    found = [*_deadly(case, known), *_restart_signal(case, known)] or [*_at_term(case, known)]
     yield from found or _impatient(case, known)
+    yield from _managers(case, known)
+    for other in known.others:
+        yield from [*_at_term(case, other)] or _impatient(case, other)
 
 
 # --- signals that kill
 
 
-def _deadly(case: _Case, known: Recognised) -> Iterator[Finding]:
+def _deadly(case: Case, known: Recognised) -> Iterator[Finding]:
     """Signals of the sequence, before the one that saves the work, that end the program on the spot."""
     kept = known.profile.patience
     for step in case.steps if case.own_sequence else ():
@@ -112,7 +79,7 @@ def _deadly(case: _Case, known: Recognised) -> Iterator[Finding]:
             yield _finding(case, known.profile, "deadly-signal", f'{fate}; use stop_sequence = "{better}"', case.where)
 
 
-def _restart_signal(case: _Case, known: Recognised) -> Iterator[Finding]:
+def _restart_signal(case: Case, known: Recognised) -> Iterator[Finding]:
     number = configured_restart_signal(case.config) if case.plan.platform == "server" else None
     fate = _kills(case, known, number) if number is not None else ""
     if fate:
@@ -120,7 +87,7 @@ def _restart_signal(case: _Case, known: Recognised) -> Iterator[Finding]:
         yield _finding(case, known.profile, "deadly-signal", text, case.config.places["restart_signal"])
 
 
-def _kills(case: _Case, known: Recognised, number: int) -> str:
+def _kills(case: Case, known: Recognised, number: int) -> str:
     """`USR1 kills sidekiq 6.4.1, and every job in flight is lost`; empty where it does not."""
     deadly = next((each for each in known.profile.deadly if each.signal == number), None)
     if deadly is None:
@@ -140,7 +107,8 @@ def _kills(case: _Case, known: Recognised, number: int) -> str:
 # --- TERM where it is not the good end
 
 
-def _at_term(case: _Case, profile: Profile) -> Iterator[Finding]:
+def _at_term(case: Case, known: Recognised) -> Iterator[Finding]:
+    profile, place = known.profile, f"{known.profile.name}, in {known.where}: " if known.where else ""
     signals = [step.signal for step in case.steps]
     good = profile.stop[0].signal
     if SIGTERM not in signals:
@@ -149,151 +117,111 @@ def _at_term(case: _Case, profile: Profile) -> Iterator[Finding]:
         text = profile.at_term
         if case.own_sequence and good == SIGQUIT:
             text = f'{text.partition("; ")[0]}; use stop_sequence = "{format_sequence(profile.stop)}"'
-        yield _finding(case, profile, "term", text, case.where)
+        yield _finding(case, profile, "term", place + text, case.where)
     elif case.plan.platform == "heroku" and profile.term_to_all:
         text = f"a dyno's every process gets TERM: {profile.term_to_all}"
-        yield _finding(case, profile, "dyno-term", text, case.where)
+        yield _finding(case, profile, "dyno-term", place + text, case.where)
 
 
 # --- time-outs
 
 
-class _Work(NamedTuple):
-    """A program that waits for its work by `kept`, in fact for `wait`; it needs `needed` seconds from its signal on."""
-
-    known: Recognised
-    kept: Patience
-    wait: Wait
-    needed: float
-    room: _Room
-
-
-def _impatient(case: _Case, known: Recognised) -> Iterator[Finding]:
+def _impatient(case: Case, known: Recognised) -> Iterator[Finding]:
     """The program's own wait for its work, and what it needs after it, must fit between its signal and KILL."""
     kept, wait = known.profile.patience, patience(known, case.plan.sources.root)
     if kept is None or wait is None:
         return
-    room = _room(case, kept)
+    room = room_of(case, kept)
     if room is None:
         better = format_sequence(_own_sequence(case, known))
-        text = f"without {signal_name(kept.signal)} {known.profile.name} never ends its {kept.work}, and {kept.loses}"
+        text = f"without {signal_name(kept.signal)} {_name(known)} never ends its {kept.work}, and {kept.loses}"
         yield _finding(case, known.profile, "never-ends", f'{text}; use stop_sequence = "{better}"', case.where)
-        return
-    work = _Work(known, kept, wait, _needed(case, known.profile, kept, wait), room)
-    if room.seconds < work.needed:
-        how_long = f"{wait.seconds:g} s" if wait.seconds < inf else "without end"
-        text = f"{known.profile.name} waits {how_long} for its {kept.work} after {room.signal} ({_said_by(case, wait)})"
-        lost = room.seconds <= wait.seconds
-        end = _end(case, room)
-        fate = f"{end} and {kept.loses}" if lost else f"it may need {kept.margin:g} s more, and {end}"
-        text = f"{text}; {fate}; {_cures(case, work)}"
-        yield _finding(case, known.profile, "timeout", text, case.where, note=not lost)
+    elif wait.seconds is None:
+        yield _unread(case, known, kept, wait, room)
+    else:
+        needed = _needed(case, known.profile, kept, wait.seconds)
+        yield from _too_short(case, Work(known, kept, wait.seconds, _said_by(case, wait), needed, room))
 
 
-def _said_by(case: _Case, wait: Wait) -> str:
+def _said_by(case: Case, wait: Wait) -> str:
     if case.complete or wait.said_by != DEFAULT:
         return wait.said_by
     return f"{wait.said_by}; its own options cannot be seen any more"
 
 
-def _needed(case: _Case, profile: Profile, kept: Patience, wait: Wait) -> float:
+def _too_short(case: Case, work: Work) -> Iterator[Finding]:
+    """Whichever ends the program first: what stands around it, or our own KILL."""
+    known, kept, room = work.known, work.kept, work.room
+    killer = deadline(known, case.plan.sources.root)
+    if killer is not None and (killer[1].seconds or 0) < min(work.needed, room.seconds):
+        yield _of_deadline(case, work, *killer)
+        return
+    if room.seconds >= work.needed:
+        return
+    text = f"{_name(known)} waits {_how_long(work.seconds)} for its {kept.work} after {room.signal} ({work.said_by})"
+    lost = room.seconds <= work.seconds
+    end = end_of(case, room)
+    fate = f"{end} and {kept.loses}" if lost else f"it may need {kept.margin:g} s more, and {end}"
+    text = f"{text}; {fate}; {cures(case, work)}"
+    yield _finding(case, known.profile, "timeout", text, case.where, note=not lost)
+
+
+def _of_deadline(case: Case, work: Work, around: Around, wait: Wait) -> Finding:
+    """What runs the program kills it first: `foreman kills what it runs 5 s after TERM; sidekiq needs 9 s`."""
+    kept, limit = work.kept, wait.seconds or 0.0
+    lost = limit <= work.seconds
+    said_by = f" ({work.said_by})"
+    needs = f"waits {_how_long(work.seconds)} for its {kept.work}{said_by}"
+    if work.seconds < inf:
+        needs = f"needs {work.needed:g} s: it {needs}, and may take {kept.margin:g} s more"
+    fate = f"; {kept.loses}" if lost else ""
+    text = f"{around.name} kills what it runs {limit:g} s after {work.room.signal} ({wait.said_by})"
+    cure = cures_of_deadline(case, work._replace(room=work.room._replace(seconds=limit)), around)
+    text = f"{text}, and {_name(work.known)} {needs}{fate}; {cure}"
+    return _finding(case, work.known.profile, "deadline", text, case.where, note=not lost)
+
+
+def _unread(case: Case, known: Recognised, kept: Patience, wait: Wait, room: Room) -> Finding:
+    """The wait is computed where it cannot be read: what it must not be, and how to say it plainly."""
+    most = max(room.seconds - kept.margin, 0)
+    work = Work(known, kept, 0, wait.said_by, 0, room)
+    own = own_setting(case, work, room.seconds)
+    text = f"how long {_name(known)} waits for its {kept.work} after {room.signal} cannot be read ({wait.said_by})"
+    text = f"{text}; if that is more than {most:g} s, {end_of(case, room)} and {kept.loses}"
+    return _finding(case, known.profile, "unread", f"{text}; {own or 'write a plain number'}", case.where)
+
+
+def _managers(case: Case, known: Recognised) -> Iterator[Finding]:
+    """A manager whose programs may live longer than it may itself, where what these do is not known."""
+    profile, root = known.profile, case.plan.sources.root
+    if not profile.manager or profile.deadline is None or any(each.profile.patience for each in known.others):
+        return
+    wait, room = managers_deadline(known, root), room_of(case, profile.deadline)
+    if room is None or wait.seconds is None or room.seconds >= wait.seconds or wait.seconds == inf:
+        return
+    text = f"{_name(known)} gives what it runs {wait.seconds:g} s after {room.signal} ({wait.said_by})"
+    work = Work(known, profile.deadline, wait.seconds, wait.said_by, wait.seconds + profile.deadline.margin, room)
+    text = f"{text}; {end_of(case, room)} and {profile.deadline.loses}; use {longer_time(case, work)}"
+    yield _finding(case, profile, "timeout", text, case.where, note=wait.said_by == DEFAULT)
+
+
+def _how_long(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < inf else "without end"
+
+
+def _name(known: Recognised) -> str:
+    """`sidekiq`; `celery, in run_celery.sh:4,` where a file of the app starts it."""
+    return f"{known.profile.name}, in {known.where}," if known.where else known.profile.name
+
+
+def _needed(case: Case, profile: Profile, kept: Patience, seconds: float) -> float:
     """Seconds from its signal to KILL. What waits without end gets on a server what its profile gives it."""
-    if wait.seconds == inf and case.plan.platform == "server":
+    if seconds == inf and case.plan.platform == "server":
         return max(step.wait for step in profile.stop if step.signal == kept.signal)
-    return wait.seconds + kept.margin
+    return seconds + kept.margin
 
 
-def _room(case: _Case, kept: Patience) -> _Room | None:
-    """What the sequence leaves the program for its work; None where the signal for it never comes."""
-    graceful = (kept.signal, *kept.also)
-    start = next((index for index, step in enumerate(case.steps) if step.signal in graceful), None)
-    if start is None:
-        return None
-    before = sum(step.wait for step in case.steps[:start])
-    ends = (index for index in range(start + 1, len(case.steps)) if case.steps[index].signal not in _DIAGNOSTIC)
-    end = next(ends, None)
-    seconds = sum(step.wait for step in case.steps[start:end]) if end is not None else inf
-    room = _Room(
-        signal=signal_name(case.steps[start].signal),
-        before=before,
-        seconds=seconds,
-        end=signal_name(case.steps[end].signal) if end is not None else "",
-        step=start,
-    )
-    config = case.plan.sources.config
-    if case.plan.platform == "server" and config.total_budget is not None:
-        left = max(config.total_budget - config.store_budget - before, 0)
-        if left < seconds:
-            room = room._replace(seconds=left, of_total=True)
-    return room
-
-
-def _end(case: _Case, room: _Room) -> str:
-    if room.of_total:
-        return f"total_budget leaves {room.seconds:g} s for that"
-    if case.plan.platform == "server":
-        return f"{room.end} comes {room.seconds:g} s after it"
-    return f"{room.end} comes at {room.seconds:g} s"
-
-
-# --- cures
-
-
-def _cures(case: _Case, work: _Work) -> str:
-    """`use -t 6, or a longer budget: procrun start -t 28`."""
-    if case.plan.platform == "heroku" and work.needed > HEROKUS_BUDGET:
-        return _cure_on_a_dyno(case, work)
-    own, longer = _own_setting(case, work, work.room.seconds), _longer(case, work)
-    return f"{own}, or {longer}" if own else f"use {longer}"
-
-
-def _cure_on_a_dyno(case: _Case, work: _Work) -> str:
-    """Its own setting: a budget beyond Heroku's would be no dyno's."""
-    own = _own_setting(case, work, work.room.seconds)
-    if own:
-        return own
-    own = _own_setting(case, work, HEROKUS_BUDGET)
-    return f"{own}, and a longer budget: procrun start -t {HEROKUS_BUDGET:g}" if own else "a dyno has no cure for it"
-
-
-def _own_setting(case: _Case, work: _Work, room: float) -> str:
-    """The program's own setting that fits into `room` seconds, where one does."""
-    kept = work.kept
-    fitting = int(room - kept.margin - _SPARE)
-    value = f"{fitting / kept.unit:.0f}"
-    if fitting <= 0:
-        return ""
-    if kept.cure:
-        return kept.cure.format(seconds=fitting)
-    if kept.options:
-        return f"use {kept.options[0]} {value}"
-    if kept.variables:
-        return f"set {kept.variables[0]}={value}"
-    if kept.config is None:
-        return ""
-    folder = os.path.join(case.plan.sources.root, work.known.folder)
-    file = config_file(kept.config, work.known.words, folder) or next(iter(kept.config.files), "its configuration")
-    return f"set {kept.config.setting} {value} in {file}"
-
-
-def _longer(case: _Case, work: _Work) -> str:
-    """How the time between the signal and KILL gets longer."""
-    config, room, needed = case.plan.sources.config, work.room, work.needed
-    if room.of_total:
-        return f"a longer total_budget = {room.before + needed + config.store_budget:g} in procrun.toml"
-    if case.plan.platform == "server":
-        steps = list(case.steps)
-        steps[room.step] = steps[room.step]._replace(wait=needed)
-        return f'a longer wait: stop_sequence = "{format_sequence(steps)}"'
-    if needed == inf:
-        return 'platform = "server" in procrun.toml, which waits longer'
-    longer = f"a longer budget: procrun start -t {needed:g}"
-    if config.total_budget is not None and config.total_budget - config.store_budget < needed:
-        longer += f", with total_budget = {needed + config.store_budget:g} in procrun.toml"
-    return longer
-
-
-def _own_sequence(case: _Case, known: Recognised) -> tuple[Step, ...]:
+def _own_sequence(case: Case, known: Recognised) -> tuple[Step, ...]:
     """What the profile would do on a server."""
     return stop_sequence(known, case.plan.sources.root)
 
@@ -301,7 +229,7 @@ def _own_sequence(case: _Case, known: Recognised) -> tuple[Step, ...]:
 # --- odd sequences
 
 
-def _of_sequence(case: _Case, lost_already: bool) -> Iterator[Finding]:
+def _of_sequence(case: Case, lost_already: bool) -> Iterator[Finding]:
     """What is odd about a configured sequence, whatever the program is."""
     for step, following in zip(case.steps, [*case.steps[1:], None], strict=True):
         if step.signal == SIGTTIN:
@@ -316,7 +244,7 @@ def _of_sequence(case: _Case, lost_already: bool) -> Iterator[Finding]:
         yield _of(case, "no-kill", f"{text}, without no_kill", note=True)
 
 
-def _no_time(case: _Case, step: Step, following: Step) -> Finding:
+def _no_time(case: Case, step: Step, following: Step) -> Finding:
     first, second = signal_name(step.signal), signal_name(following.signal)
     better = format_sequence(s._replace(wait=10) if s is step else s for s in case.steps)
     killed = following.signal == SIGKILL
@@ -325,13 +253,13 @@ def _no_time(case: _Case, step: Step, following: Step) -> Finding:
     return _of(case, "no-wait", f'{text}; use stop_sequence = "{better}"', note=not killed)
 
 
-def _finding(case: _Case, profile: Profile, cause: str, text: str, where: str, note: bool = False) -> Finding:
+def _finding(case: Case, profile: Profile, cause: str, text: str, where: str, note: bool = False) -> Finding:
     """A note where only requests are cut, or the work is done again; `cause` is one of PROGRAM_CODES."""
     usual = named(profile.name) or profile  # settings may have taken its patience
-    kept = profile.patience or usual.patience
+    kept = profile.patience or usual.patience or profile.deadline
     mild = kept is None or kept.harmless or kept.work == "requests"
     return Finding(where, text, program_code(profile.name, cause), note or mild, (case.entry.name,))
 
 
-def _of(case: _Case, code: str, text: str, note: bool = False) -> Finding:
+def _of(case: Case, code: str, text: str, note: bool = False) -> Finding:
     return Finding(case.where, text, code, note, (case.entry.name,))

@@ -1,60 +1,120 @@
 """How long a known program waits for its work before it gives up, and the stop sequence that lets it."""
 
 import os
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from procrun import settings
+from procrun import children, settings, textfile
+from procrun.commandline import Around
 from procrun.model import Step
-from procrun.profile import Config
+from procrun.profile import Config, Patience
 from procrun.recognition import Recognised, installed_version
 
 DEFAULT = "its default"
 """What says how long a program waits, where nothing else does."""
 
 
-class Wait(NamedTuple):
-    """Seconds, inf for ever, and what says so (`-t 25`, `config/sidekiq.yml`, `its default`)."""
+class _Asked(NamedTuple):
+    """Where a setting of a program is looked for: its words, its variables, its folder."""
 
-    seconds: float
+    words: Sequence[str]
+    variables: Mapping[str, str]
+    folder: str
+
+
+class Wait(NamedTuple):
+    """Seconds, inf for ever, None where they cannot be read; and what says so (`-t 25`, `config/sidekiq.yml`)."""
+
+    seconds: float | None
     said_by: str
 
 
 def patience(recognised: Recognised, root: str) -> Wait | None:
-    """How long it waits for its work after `profile.patience.signal`; None where that cannot be read.
+    """How long it waits for its work after `profile.patience.signal`; None where its profile has no such wait.
 
     In the programs' own order: an option, a variable, a file in the app's folder `root`, the default.
     """
     known = recognised.profile.patience
     if known is None:
         return None
-    more = recognised.variables.get(known.options_in, "") if known.options_in else ""
-    for words, origin in ((recognised.words, ""), (more.split(), f" in {known.options_in}")):
-        given = settings.option(words, known.options)
-        if given is not None:
-            return _wait(given, f"{known.options[0]} {given}{origin}", known.unit)
-    for name in known.variables:
-        if name in recognised.variables:
-            value = recognised.variables[name]
-            return _wait(value, f"{name}={value}", known.unit)
-    said = _in_file(recognised, known.config, root) if known.config else None
-    if said is not None:
-        value, file = said
-        return _wait(value, file, known.unit)
-    return Wait(_default(recognised, root), DEFAULT)
+    return _said(known, _asked(recognised, root)) or Wait(_default(recognised, root), DEFAULT)
+
+
+def deadline(recognised: Recognised, root: str) -> tuple[Around, Wait] | None:
+    """What kills the program first of all that stands around it, and how long after TERM; None where nothing does."""
+    found: list[tuple[float, Around, Wait]] = []
+    for around in recognised.around:
+        wait = _of_around(around, root)
+        if wait.seconds is not None and wait.seconds < inf:
+            found.append((wait.seconds, around, wait))
+    return min(found, key=lambda each: each[0])[1:] if found else None
+
+
+def managers_deadline(recognised: Recognised, root: str) -> Wait:
+    """How long after TERM a manager kills what it runs: the longest of the times of its programs."""
+    known = recognised.profile.deadline
+    assert known is not None
+    asked = _asked(recognised, root)
+    run = children.children(*asked)
+    given = [Wait(child.seconds, child.said_by) for child in run.children if child.seconds is not None] if run else []
+    usual = _said(known, asked) or Wait(known.default, DEFAULT)
+    all_given = run is not None and len(given) == len(run.children) > 0
+    return max(given if all_given else [*given, usual], key=lambda wait: wait.seconds or 0)
 
 
 def stop_sequence(recognised: Recognised, root: str) -> tuple[Step, ...]:
-    """The profile's sequence for a server, with at least the time that the program itself waits."""
+    """The profile's sequence for a server, with at least the time that the command's programs themselves wait."""
+    steps = recognised.profile.stop
+    for each in (recognised, *recognised.others):
+        kept = each.profile.patience or each.profile.deadline
+        needed = _needed(each, root)
+        if kept is not None and needed is not None and needed < inf:
+            longer = (step._replace(wait=max(step.wait, needed)) for step in steps)
+            steps = tuple(
+                long if step.signal == kept.signal else step for step, long in zip(steps, longer, strict=True)
+            )
+    return steps
+
+
+def _needed(recognised: Recognised, root: str) -> float | None:
+    """Seconds from its signal until it is gone, by itself or by what kills it; None where that is unknown."""
     known = recognised.profile.patience
-    wait = patience(recognised, root)
-    if known is None or wait is None or wait.seconds == inf:
-        return recognised.profile.stop
-    needed = wait.seconds + known.margin
-    return tuple(
-        step._replace(wait=max(step.wait, needed)) if step.signal == known.signal else step
-        for step in recognised.profile.stop
-    )
+    if known is None:
+        wait, margin = (managers_deadline(recognised, root), 2.0) if recognised.profile.manager else (None, 0.0)
+    else:
+        wait, margin = patience(recognised, root), known.margin
+    if wait is None or wait.seconds is None:
+        return None
+    killed = deadline(recognised, root)
+    limit = killed[1].seconds if killed is not None else None
+    return min(wait.seconds + margin, limit if limit is not None else inf)
+
+
+def _of_around(around: Around, root: str) -> Wait:
+    if around.seconds is not None:
+        return Wait(around.seconds, around.said_by)
+    asked = _Asked(around.words, around.variables, os.path.join(root, around.folder))
+    return _said(around.deadline, asked) or Wait(around.deadline.default, DEFAULT)
+
+
+def _asked(recognised: Recognised, root: str) -> _Asked:
+    return _Asked(recognised.words, recognised.variables, os.path.join(root, recognised.folder))
+
+
+def _said(known: Patience, asked: _Asked) -> Wait | None:
+    """What an option, a variable or a file says; None where none of them does."""
+    more = asked.variables.get(known.options_in, "") if known.options_in else ""
+    for words, origin in ((asked.words, ""), (more.split(), f" in {known.options_in}")):
+        given = settings.option(words, known.options)
+        if given is not None:
+            return _read(given, f"{known.options[0]} {given}{origin}", known.unit)
+    for name in known.variables:
+        if name in asked.variables:
+            value = asked.variables[name]
+            return _read(value, f"{name}={value}", known.unit)
+    said = _in_file(asked, known.config) if known.config else None
+    return _read(*said, known.unit) if said is not None else None
 
 
 def _default(recognised: Recognised, root: str) -> float:
@@ -67,17 +127,16 @@ def _default(recognised: Recognised, root: str) -> float:
     return known.default if version is None or version >= limit else seconds
 
 
-def _in_file(recognised: Recognised, config: Config, root: str) -> tuple[str, str] | None:
+def _in_file(asked: _Asked, config: Config) -> tuple[str, str] | None:
     """The value and the file that has it; an unclear value is empty."""
-    folder = os.path.join(root, recognised.folder)
-    file = settings.config_file(config, recognised.words, folder)
+    file = settings.config_file(config, asked.words, asked.folder)
     if file is None:
         return None
-    environment = settings.environment(recognised.words, recognised.variables)
-    found = settings.values(config, settings.text(os.path.join(folder, file)), environment)
+    environment = settings.environment(asked.words, asked.variables)
+    found = settings.values(config, textfile.read(os.path.join(asked.folder, file)), environment)
     return (found[0] if len(found) == 1 else "", file) if found else None
 
 
-def _wait(value: str, said_by: str, unit: float) -> Wait | None:
+def _read(value: str, said_by: str, unit: float) -> Wait:
     seconds = settings.number(value)
-    return None if seconds is None else Wait(seconds * unit, said_by)
+    return Wait(None if seconds is None else seconds * unit, said_by)

@@ -84,6 +84,7 @@ class Profile(NamedTuple):
     postgres, memcached, connect) or its title; `ready_line` a line it logs then. `busy_title` matches the title
     with the groups version, busy, slots and quiet. `deadly` are signals that end it with all its work in flight.
     `at_term` is what TERM alone costs, and the cure; `term_to_all` what TERM to every process does.
+    A `manager` runs others, passes TERM on to them and kills what is left of them after its `deadline`.
     A store starts after the stores whose profiles `after` names, and stops before them. `port` is the one that it
     listens on unless one of its `port_options` says otherwise; 0 where that is unknown. `gem` is the package that it
     comes in. `source` says where all this is from: "run, VERSION" was measured with that version, "source" read in
@@ -109,6 +110,8 @@ class Profile(NamedTuple):
     deadly: tuple[Versions, ...] = ()
     at_term: str = ""
     term_to_all: str = ""
+    manager: bool = False
+    deadline: Patience | None = None
     after: tuple[str, ...] = ()
     port: int = 0
     port_options: tuple[str, ...] = ()

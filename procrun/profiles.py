@@ -3,12 +3,13 @@
 To add a program, write a Profile into `workers`, `webservers`, `stores` or `managers`, its names into `names`.
 """
 
+from procrun.managers import MANAGERS
 from procrun.profile import Profile, Versions
 from procrun.stores import STORES
 from procrun.webservers import WEBSERVERS
 from procrun.workers import WORKERS
 
-PROFILES: tuple[Profile, ...] = (*WORKERS, *WEBSERVERS, *STORES)
+PROFILES: tuple[Profile, ...] = (*WORKERS, *WEBSERVERS, *STORES, *MANAGERS)
 
 
 def named(name: str) -> Profile | None:

@@ -5,19 +5,24 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from procrun import profiles, settings, versions, wrappers
+from procrun import commandline, profiles, settings, textfile, versions
+from procrun.commandline import Around, Program
 from procrun.grammar import ASSIGNMENT
 from procrun.profile import Profile, Variant
 from procrun.webservers import PUMA
 
 _RAILS_VALUED = ("-p", "--port", "-b", "--binding", "-c", "--config", "-e", "--environment", "-P", "--pid")
+_ASKED = frozenset(("--version", "--help"))
+"""Options with which any program says something and ends."""
 
 
 class Recognised(NamedTuple):
     """A known program behind a command: `words` from its own name on, and what the command assigns for it.
 
     `variables` is its whole environment, `folder` the one it runs in, as a path from the app's. `profile` is as the
-    words, the variables and the program's files make it (`REMAP_SIGTERM=SIGQUIT celery …`).
+    words, the variables and the program's files make it (`REMAP_SIGTERM=SIGQUIT celery …`). `where` is the place in a
+    file of the app that starts it, empty where it is the command itself. `around` has what kills it after a time.
+    `others` are the known programs that the same command runs beside it, or that it manages.
     """
 
     profile: Profile
@@ -25,30 +30,65 @@ class Recognised(NamedTuple):
     assignments: Mapping[str, str] = {}
     variables: Mapping[str, str] = {}
     folder: str = ""
+    where: str = ""
+    around: tuple[Around, ...] = ()
+    others: tuple["Recognised", ...] = ()
 
 
 def recognise(command: str, variables: Mapping[str, str], root: str | None = None) -> Recognised | None:
     """What procrun knows of the program that `command` runs; None for an unknown one, or where it is unclear.
 
-    `variables` is the environment it gets; with the app's folder `root`, the files there count too.
+    Of several it is the one that the stop of the command has to suit; the rest are its `others`. `variables` is the
+    environment that the command gets; with the app's folder `root`, the files there count too.
     """
-    found = wrappers.program(command, variables)
-    if found is None:
+    programs = commandline.programs(command, variables, root)
+    found = [(program, _known(program, root)) for program in programs if not _ASKED.intersection(program.words)]
+    known = [(program, each) for program, each in found if each is not None]
+    chosen = _running(known)
+    if not chosen:
         return None
-    folder = None if root is None else os.path.join(root, found.folder)
-    profile = _of_words(found.words, found.variables, folder)
+    main = min(chosen, key=lambda pair: _rank(*pair))[1]
+    if main.profile.store and any(each is None and not program.earlier for program, each in found):
+        return None
+    return main._replace(others=tuple(each for _, each in chosen if each is not main))
+
+
+def _running(known: Sequence[tuple[Program, Recognised]]) -> list[tuple[Program, Recognised]]:
+    """Those that run at the same time; where a test decides between different programs, none of these."""
+    running = [pair for pair in known if not pair[0].earlier] or list(known[-1:])
+    unsure = {each.profile.name for program, each in running if not program.sure}
+    return [pair for pair in running if pair[0].sure or len(unsure) == 1]
+
+
+def _rank(program: Program, known: Recognised) -> tuple[bool, bool, bool]:
+    """What comes first of the programs of one command: a manager before what it runs, a store last."""
+    return (program.inner, known.profile.store, known.profile.patience is None and not known.profile.manager)
+
+
+def _known(program: Program, root: str | None) -> Recognised | None:
+    folder = None if root is None else os.path.join(root, program.folder)
+    profile = _of_words(program.words, program.variables, folder)
     if profile is None:
         return None
     # `rake resque:work QUEUE=* TERM_CHILD=1`: rake takes assignments behind its tasks
-    late = dict(word.split("=", 1) for word in found.words if ASSIGNMENT.match(word) and "rake" in found.words[0])
-    known = Recognised(profile, found.words, {**found.assignments, **late}, {**found.variables, **late}, found.folder)
+    late = dict(word.split("=", 1) for word in program.words if ASSIGNMENT.match(word) and "rake" in program.words[0])
+    known = Recognised(
+        profile,
+        program.words,
+        {**program.assignments, **late},
+        {**program.variables, **late},
+        program.folder,
+        program.where,
+        program.around,
+    )
     return known._replace(profile=_settled(known, folder))
 
 
 def named(profile: Profile, command: str, variables: Mapping[str, str], root: str | None = None) -> Recognised:
     """The command with the profile that a configuration gives it, whatever would be recognised."""
-    found = wrappers.program(command, variables) or wrappers.Program((), {}, variables, "")
-    known = Recognised(profile, *found)
+    programs = commandline.programs(command, variables, root)
+    found = next((each for each in programs if not each.earlier), Program((), {}, variables, ""))
+    known = Recognised(profile, *found[:4], where=found.where, around=found.around)
     return known._replace(profile=_settled(known, None if root is None else os.path.join(root, found.folder)))
 
 
@@ -116,5 +156,5 @@ def _has_line(variant: Variant, known: Recognised, folder: str) -> bool:
     patience = variant.changes.get("patience")
     config = patience.config if patience else None
     name = settings.config_file(config, known.words, folder) if config else None
-    content = settings.text(os.path.join(folder, name)) if name else ""
+    content = textfile.read(os.path.join(folder, name)) if name else ""
     return re.search(variant.line, content, re.MULTILINE) is not None

@@ -38,7 +38,7 @@ class Running(NamedTuple):
 def look(rows: Iterable[Stat], root: str) -> list[Running]:
     """The known programs among `rows`, which list parents before children. May block.
 
-    Below a program that is found nothing is looked at: what it has started is its own.
+    Below a program that is found nothing is looked at, as what it has started is its own, unless it manages others.
     """
     found: list[Running] = []
     below: set[int] = set()
@@ -46,7 +46,7 @@ def look(rows: Iterable[Stat], root: str) -> list[Running]:
         running = _program(row, root) if row.ppid not in below else None
         if running is not None:
             found.append(running)
-        if running is not None or row.ppid in below:
+        if (running is not None and not running.known.profile.manager) or row.ppid in below:
             below.add(row.pid)
     return found
 

@@ -47,15 +47,6 @@ def config_file(config: Config, words: Sequence[str], folder: str) -> str | None
     return given[0] if given else next(there, None)
 
 
-def text(path: str) -> str:
-    """What is in the file; nothing where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except (OSError, ValueError):
-        return ""
-
-
 def values(config: Config, content: str, environment: str) -> list[str]:
     """The values that a file's content gives the setting: more than one is unclear."""
     if config.sections:

@@ -1,135 +1,243 @@
-"""The program that a command line runs, behind `bundle exec`, `env A=1`, `sh -c '… exec …'` and their like.
+"""The programs that run another one: how to get behind `bundle exec`, `env A=1`, `flock FILE` and their like.
 
-Four entries in five of real Procfiles hide their program so. Nothing is run: what is unclear stays unknown.
+Four entries in five of real Procfiles hide their program so. Some wrappers have a time of their own: they kill what
+they run when it has not ended so many seconds after TERM.
 """
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
+from math import inf
 from typing import NamedTuple
 
-from procrun import grammar
-from procrun.grammar import ASSIGNMENT, Command, Token, UnclearError
-
-_DEEPEST = 8
-_SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "zsh"))
-_AFTERWARDS = frozenset((":", "true", "false", "exit", "echo", "printf", "wait"))
-"""Commands that may follow the program of a line: `sidekiq; exit 1`."""
-_GIVEN = frozenset(("PORT", "PS"))
-"""Variables whose value is known only when an instance starts: they stay as written."""
+from procrun.profile import Patience
 
 
-class Program(NamedTuple):
-    """`words` from the program's own name on, what the line assigns for it, and the folder that it changes to.
+class Wrapper(NamedTuple):
+    """How to get behind a wrapper.
 
-    `variables` is the whole environment of the program.
+    `verb`: the words of which it needs one (`bundle exec`); `optional`: it works without. `valued`: its options that
+    take the next word. `operands`: how many words of its own follow (`flock FILE`). `until`: a word of its own that
+    the command stands behind, `--` above all; `bare`: the command may follow the operands without it. `line`: one
+    word may hold a whole command line; `line_options`: options whose value does. `python`: `-m` names a module.
+    `deadline`: after how long it kills what it runs.
     """
-
-    words: tuple[str, ...]
-    assignments: Mapping[str, str]
-    variables: Mapping[str, str]
-    folder: str
-
-
-class _Wrapper(NamedTuple):
-    """How to get behind a wrapper: the verb it needs (`bundle exec`), its options that take the next word, and how
-    many words of its own follow (`timeout 30`). `optional`: it works without its verb. `line`: one word may hold a
-    whole command line. `python`: `-m` names a module."""
 
     verb: str = ""
     valued: str = ""
     operands: int = 0
     optional: bool = False
+    until: str = ""
+    bare: bool = True
     line: bool = False
+    line_options: tuple[str, ...] = ()
     python: bool = False
+    deadline: Patience | None = None
+
+
+def _deadline(default: float, options: str = "", unit: float = 1) -> Patience:
+    return Patience(default, margin=0, loses="", options=tuple(options.split()), unit=unit)
 
 
 _PLAIN = """
-    busybox catchsegv caffeinate command ddtrace-run docker-entrypoint.sh eatmydata elastic-apm-run je jemalloc.sh
-    nohup opentelemetry-instrument proximo qgsocksify setsid start-nginx start-pgbouncer
-    start-pgbouncer-stunnel start-stunnel thrust unbuffer with_jemalloc
+    busybox catchsegv caffeinate command ddtrace-run docker-entrypoint.sh eatmydata elastic-apm-run
+    je jemalloc.sh nohup opentelemetry-instrument proximo qgsocksify qgtunnel setsid start-nginx start-pgbouncer
+    start-pgbouncer-stunnel start-stunnel thrust unbuffer with-contenv with_contenv with_jemalloc
 """
-_WRAPPERS: dict[str, _Wrapper] = {
-    **dict.fromkeys(_PLAIN.split(), _Wrapper()),
+_WRAPPERS: dict[str, Wrapper] = {
+    **dict.fromkeys(_PLAIN.split(), Wrapper()),
     # Ruby
-    "bundle": _Wrapper("exec", "--gemfile"),
-    "rbenv": _Wrapper("exec"),
-    "rerun": _Wrapper(valued="-d --dir -p --pattern -i --ignore -s --signal -n --name -w --wait", line=True),
+    "bundle": Wrapper("exec", "--gemfile"),
+    "rbenv": Wrapper("exec"),
+    "rerun": Wrapper(
+        valued="-d --dir -p --pattern -i --ignore -s --signal -n --name -w --wait",
+        line=True,
+        deadline=_deadline(4, "-w --wait", unit=2),  # source (runner.rb): TERM, INT and KILL, --wait = 2 s apart
+    ),
+    "rvm": Wrapper(until="do", bare=False),
+    "spring": Wrapper("rails rake"),
+    # Node
+    "npx": Wrapper(valued="-p --package", line_options=("-c", "--call")),
+    "bunx": Wrapper(),
+    "dotenvx": Wrapper("run", "-f --env-file -e --env"),
+    "dotenv-cli": Wrapper(valued="-e -c -v"),
+    "env-cmd": Wrapper(valued="-f --file -e --environments -r --rc-file"),
+    "cross-env": Wrapper(),
     # Python
-    "newrelic-admin": _Wrapper("run-program"),
-    "uv": _Wrapper(
+    "newrelic-admin": Wrapper("run-program"),
+    "uv": Wrapper(
         "run",
         "-p --python --with --with-editable --with-requirements --extra --group --only-group --no-group --env-file "
         "--project --directory --package --index --default-index --index-url --cache-dir --config-file",
         python=True,
     ),
-    "uvx": _Wrapper(valued="-p --python --with --from --index"),
-    "poetry": _Wrapper("run", "-C --directory -P --project"),
-    "pipenv": _Wrapper("run"),
-    "pdm": _Wrapper("run", "-p --project"),
-    "rye": _Wrapper("run"),
-    "hatch": _Wrapper("run", "-e --env"),
-    "pipx": _Wrapper("run", "--spec"),
-    "conda": _Wrapper("run", "-n --name -p --prefix --cwd"),
-    "coverage": _Wrapper("run", "--source --rcfile --data-file", python=True),
-    "debugpy": _Wrapper(valued="--listen --connect --log-to", python=True),
-    "manage.py": _Wrapper(valued="--settings --pythonpath"),
-    "django": _Wrapper(valued="--settings --pythonpath"),
-    "django-admin": _Wrapper(valued="--settings --pythonpath"),
-    "watchmedo": _Wrapper("auto-restart", "-d --directory -p --pattern --patterns -i --ignore-patterns --signal"),
-    "watchfiles": _Wrapper(valued="--filter --ignore-paths --target-type", line=True),
+    "uvx": Wrapper(valued="-p --python --with --from --index"),
+    "poetry": Wrapper("run", "-C --directory -P --project"),
+    "pipenv": Wrapper("run"),
+    "pdm": Wrapper("run", "-p --project"),
+    "rye": Wrapper("run"),
+    "hatch": Wrapper("run", "-e --env"),
+    "pipx": Wrapper("run", "--spec"),
+    "conda": Wrapper("run", "-n --name -p --prefix --cwd"),
+    "mamba": Wrapper("run", "-n --name -p --prefix --cwd"),
+    "micromamba": Wrapper("run", "-n --name -p --prefix -r --root-prefix -e --env --cwd -a --attach"),
+    "pixi": Wrapper("run", "-e --environment --manifest-path -m"),
+    "coverage": Wrapper("run", "--source --rcfile --data-file", python=True),
+    "debugpy": Wrapper(valued="--listen --connect --log-to", python=True),
+    "manage.py": Wrapper(valued="--settings --pythonpath"),
+    "django": Wrapper(valued="--settings --pythonpath"),
+    "django-admin": Wrapper(valued="--settings --pythonpath"),
+    "watchmedo": Wrapper(
+        "auto-restart",
+        "-d --directory -p --pattern --patterns -i --ignore-patterns --signal --kill-after --interval",
+        deadline=_deadline(10, "--kill-after"),  # source (tricks/__init__.py): kill_after = 10.0
+    ),
+    "watchfiles": Wrapper(valued="--filter --ignore-paths --target-type", line=True),
     # secrets and environments
-    "env": _Wrapper(valued="-u --unset -C --chdir"),
-    "dotenv": _Wrapper("run", "-f --file -e -v", optional=True),
-    "direnv": _Wrapper("exec", operands=1),
-    "chamber": _Wrapper("exec", operands=1),
-    "aws-vault": _Wrapper("exec", operands=1),
-    "doppler": _Wrapper("run", "-p --project -c --config"),
-    "op": _Wrapper("run"),
-    "mise": _Wrapper("exec"),
-    "asdf": _Wrapper("exec"),
+    "env": Wrapper(valued="-u --unset -C --chdir"),
+    "dotenv": Wrapper("run", "-f --file -e -v", optional=True),
+    "direnv": Wrapper("exec", operands=1),
+    "chamber": Wrapper("exec", operands=1, until="--"),
+    "aws-vault": Wrapper("exec", operands=1, until="--"),
+    "doppler": Wrapper("run", "-p --project -c --config", line_options=("--command",)),
+    "infisical": Wrapper("run", "-e --env --path --projectId --token --domain", line_options=("--command", "-c")),
+    "envdir": Wrapper(operands=1),
+    "envconsul": Wrapper(valued="-config -prefix -secret -upcase", line_options=("-exec",)),
+    "berglas": Wrapper("exec"),
+    "teller": Wrapper("run", "-c --config"),
+    "vals": Wrapper("exec", "-f --file"),
+    "sops": Wrapper("exec-env", operands=1, line=True),
+    "ssm-env": Wrapper(),
+    "aws-env": Wrapper(),
+    "op": Wrapper("run"),
+    "mise": Wrapper("exec x", "-C --cd", until="--", line_options=("-c", "--command")),
+    "rtx": Wrapper("exec x", until="--"),
+    "asdf": Wrapper("exec"),
+    "nix-shell": Wrapper(bare=False, line_options=("--run", "--command")),
+    "nix": Wrapper("develop shell", bare=False, until="-c"),
+    "devbox": Wrapper("run", "-c --config"),
+    "guix": Wrapper("shell", until="--", bare=False),
+    # what waits for others first
+    "wait-for-it": Wrapper(valued="-h --host -p --port -t --timeout", until="--", bare=False),
+    "wait-for-it.sh": Wrapper(valued="-h --host -p --port -t --timeout", until="--", bare=False),
+    "wait-for": Wrapper(valued="-t --timeout", until="--", bare=False),
+    "wait-for.sh": Wrapper(valued="-t --timeout", until="--", bare=False),
+    "dockerize": Wrapper(
+        valued="-wait -timeout -template -stdout -stderr -wait-http-header -wait-retry-interval -env -env-section "
+        "-delims"
+    ),
+    "wait4x": Wrapper(
+        "tcp http redis postgresql mysql rabbitmq mongodb", "-t --timeout -i --interval", until="--", bare=False
+    ),
+    # what starts it again when a file changes
+    "nodemon": Wrapper(bare=False, line_options=("-x", "--exec")),
+    "watchexec": Wrapper(
+        valued="-e --exts -f --filter -i --ignore -w --watch -s --signal --stop-signal --stop-timeout -d --debounce "
+        "--delay-run -o --on-busy-update --shell --project-origin --workdir -E --env",
+        line=True,
+        deadline=_deadline(10, "--stop-timeout"),  # docs: its default
+    ),
+    "reflex": Wrapper(
+        valued="-r --regex -R --inverse-regex -g --glob -G --inverse-glob -t --shutdown-timeout --substitute "
+        "-d --decoration",
+        deadline=_deadline(0.5, "-t --shutdown-timeout"),  # docs: --shutdown-timeout=500ms
+    ),
+    "entr": Wrapper(line_options=("-s",)),
+    "modd": Wrapper(bare=False, line_options=("-c",)),
     # the system's
-    "exec": _Wrapper(valued="-a"),
-    "sudo": _Wrapper(valued="-u --user -g --group -D --chdir"),
-    "runuser": _Wrapper(valued="-u --user"),
-    "setpriv": _Wrapper(valued="--reuid --regid --groups --inh-caps --ambient-caps --bounding-set --securebits"),
-    "gosu": _Wrapper(operands=1),
-    "su-exec": _Wrapper(operands=1),
-    "s6-setuidgid": _Wrapper(operands=1),
-    "chpst": _Wrapper(valued="-u -U -e -n -m -o"),
-    "nice": _Wrapper(valued="-n --adjustment"),
-    "ionice": _Wrapper(valued="-c -n"),
-    "taskset": _Wrapper(operands=1),
-    "numactl": _Wrapper(valued="-i -m -N -C"),
-    "stdbuf": _Wrapper(valued="-i -o -e"),
-    "time": _Wrapper(valued="-f -o"),
-    "timeout": _Wrapper(valued="-k --kill-after -s --signal", operands=1),
-    "tini": _Wrapper(valued="-p -e"),
-    "dumb-init": _Wrapper(valued="-r --rewrite"),
-    "xvfb-run": _Wrapper(valued="-n -s -e"),
+    "exec": Wrapper(valued="-a"),
+    "flock": Wrapper(
+        valued="-E --conflict-exit-code -w --wait --timeout", operands=1, line_options=("-c", "--command")
+    ),
+    "su": Wrapper(bare=False, line_options=("-c", "--command")),
+    "script": Wrapper(bare=False, line_options=("-c", "--command")),
+    "systemd-run": Wrapper(valued="-u --unit -p --property --uid --gid --slice --description -M --machine"),
+    "systemd-cat": Wrapper(valued="-t --identifier -p --priority"),
+    "setuidgid": Wrapper(operands=1),
+    "softlimit": Wrapper(valued="-m -d -s -l -a -o -p -f -c -r -t"),
+    "prlimit": Wrapper(),
+    "chrt": Wrapper(operands=1),
+    "choom": Wrapper(valued="-n --adjust"),
+    "unshare": Wrapper(),
+    "chroot": Wrapper(operands=1),
+    "faketime": Wrapper(valued="-f", operands=1),
+    "torsocks": Wrapper(),
+    "proxychains": Wrapper(valued="-f"),
+    "proxychains4": Wrapper(valued="-f"),
+    "catatonit": Wrapper(),
+    "ssh-agent": Wrapper(valued="-a -t"),
+    "sudo": Wrapper(valued="-u --user -g --group -D --chdir"),
+    "runuser": Wrapper(valued="-u --user"),
+    "setpriv": Wrapper(valued="--reuid --regid --groups --inh-caps --ambient-caps --bounding-set --securebits"),
+    "gosu": Wrapper(operands=1),
+    "su-exec": Wrapper(operands=1),
+    "s6-setuidgid": Wrapper(operands=1),
+    "chpst": Wrapper(valued="-u -U -e -n -m -o"),
+    "nice": Wrapper(valued="-n --adjustment"),
+    "ionice": Wrapper(valued="-c -n"),
+    "taskset": Wrapper(operands=1),
+    "numactl": Wrapper(valued="-i -m -N -C"),
+    "stdbuf": Wrapper(valued="-i -o -e"),
+    "time": Wrapper(valued="-f -o"),
+    "timeout": Wrapper(
+        valued="-k --kill-after -s --signal",
+        operands=1,
+        deadline=_deadline(inf, "-k --kill-after"),  # source (timeout.c, cleanup): from any signal that it passes on
+    ),
+    "tini": Wrapper(valued="-p -e"),
+    "dumb-init": Wrapper(valued="-r --rewrite"),
+    "xvfb-run": Wrapper(valued="-n -s -e"),
 }
-_PYTHON = _Wrapper(valued="-W -X -Q", python=True)
-_RUBY = _Wrapper(valued="-I -r -C -E")
+_PYTHON = Wrapper(valued="-W -X -Q", python=True)
+_RUBY = Wrapper(valued="-I -r -C -E")
+_CELERY_MODULES = frozenset(("celery", "celery_app", "celeryapp"))
+"""Modules that are an app's own Celery: `python -m proj.celery_app worker` calls its `start`."""
 
 
-def program(command: str, variables: Mapping[str, str]) -> Program | None:
-    """What `command` runs in the end, with `variables` expanded as far as that is simple; None where it is unclear.
-
-    Unclear is a line whose program is not surely its last one: pipes, `&`, brackets, unmatched quotes.
-    """
-    reader = _Reader(variables)
-    try:
-        words = reader.line(command, 0)
-    except UnclearError:
-        return None
-    if not words:
-        return None
-    environment = {name: value for name, value in variables.items() if name not in reader.unset}
-    return Program(tuple(words), reader.given, environment | reader.given, reader.folder)
+_TAKES_ALL = frozenset(("-x", "--exec", "-exec"))
+"""Options whose value may be several words: `nodemon --exec celery worker`."""
 
 
 _SAME_PROCESS = frozenset(("bundle", "coverage", "debugpy", "django", "django-admin", "manage.py"))
 """Wrappers that run the program inside their own process instead of starting or becoming another one."""
+
+SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "zsh"))
+
+
+class Behind(NamedTuple):
+    """What stands behind a wrapper: the words of a command, or the text of a line (`is_line`)."""
+
+    words: tuple[str, ...]
+    is_line: bool = False
+
+
+def wrapper(name: str) -> Wrapper | None:
+    """How to get behind the program of this name; None where it is no wrapper."""
+    if re.fullmatch(r"(?:python|pypy)[\d.]*", name):
+        return _PYTHON
+    return _RUBY if re.fullmatch(r"j?ruby[\d.]*", name) else _WRAPPERS.get(name)
+
+
+def behind(known: Wrapper, words: Sequence[str]) -> Behind | None:
+    """What the wrapper runs, from the words behind its name; None where it does something else (`bundle install`)."""
+    rest, verbs = list(words), known.verb.split()
+    if verbs:
+        stripped = _without_options(known, rest)
+        if stripped[:1] and stripped[0] in verbs:
+            rest = stripped[1:]
+        elif not known.optional:
+            return None
+    line = _line(known, rest)
+    if line is not None:
+        return Behind((line,), is_line=True)
+    rest = _without_options(known, rest)
+    dashes = known.until or "--"
+    if (known.until or not known.bare) and dashes in rest:
+        return _words(known, rest[rest.index(dashes) + 1 :])
+    if not known.bare:
+        return None
+    rest = _without_options(known, rest[known.operands :]) if known.operands else rest
+    return _words(known, rest[1:] if rest[:1] == ["--"] else rest)
 
 
 def own_program(arguments: Sequence[str]) -> list[str]:
@@ -141,154 +249,61 @@ def own_program(arguments: Sequence[str]) -> list[str]:
     words = list(arguments)
     while words:
         name = os.path.basename(words[0])
-        wrapper = _wrapper(name)
-        if name in _SHELLS:
+        known = wrapper(name)
+        if name in SHELLS:
             return []
-        if wrapper is None:
+        if known is None:
             return words
-        rest = _behind(wrapper, words[1:]) if name in _SAME_PROCESS or wrapper in (_PYTHON, _RUBY) else None
+        rest = behind(known, words[1:]) if name in _SAME_PROCESS or known in (_PYTHON, _RUBY) else None
         if rest is None:
-            return words if wrapper.verb and name in _SAME_PROCESS else []
-        words = rest
+            return words if known.verb and name in _SAME_PROCESS else []
+        words = list(rest.words)
     return []
 
 
-class _Reader:
-    """Reads a line from left to right, as the shell would, and keeps what it assigns."""
+def _words(known: Wrapper, words: list[str]) -> Behind:
+    if known.line and words and " " in words[0]:
+        return Behind((words[0],), is_line=True)
+    return Behind(tuple(words))
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self.given: dict[str, str] = {}
-        self.unset: set[str] = set()
-        self.folder = ""
-        self._variables = dict(variables)
 
-    def line(self, text: str, depth: int) -> list[str]:
-        """The words of the program that this line runs; raises UnclearError."""
-        commands = grammar.parse(text)
-        if depth > _DEEPEST or any(command.operator not in ("", "&&", "||", ";") for command in commands):
-            raise UnclearError
-        while len(commands) > 1 and self._is_afterthought(commands[-1]):
-            del commands[-1]
-        for command in commands[:-1]:
-            self._pass(command)
-        words = self._words(commands[-1].words)
-        self._assign(token.text for token in commands[-1].assignments)
-        return self._unwrap(words, depth)
+def _line(known: Wrapper, words: Sequence[str]) -> str | None:
+    """The value of the wrapper's own option that holds a command line: `su app -c LINE`, `doppler run --command=LINE`.
 
-    def _is_afterthought(self, command: Command) -> bool:
-        return not command.words or command.words[0].text in _AFTERWARDS
-
-    def _pass(self, command: Command) -> None:
-        """Take over what a command before the last one changes: `cd X`, `export A=1`, `A=1`, `unset A`."""
-        words = self._words(command.words)
-        if not words:
-            for token in command.assignments:
-                name, _, value = token.text.partition("=")
-                self._variables[name] = self._expanded(value)
-                if name in self.given:
-                    self.given[name] = self._variables[name]
-        elif words[0] == "export":
-            self._assign(token.text for token in command.words[1:])
-        elif words[0] == "unset":
-            for name in words[1:]:
-                self._variables.pop(name, None)
-                self.given.pop(name, None)
-                self.unset.add(name)
-        elif words[0] in ("cd", "chdir") and len(words) > 1:
-            self.folder = os.path.join(self.folder, words[-1])
-
-    def _assign(self, texts: Iterable[str]) -> None:
-        """Set what `A=1 B=$A` sets for the program; an `export A` without a value is nothing new."""
-        for text in texts:
-            name, equals, value = text.partition("=")
+    Its own options end behind its operands: in `flock FILE celery -c 4` the `-c` is Celery's.
+    """
+    operands = known.operands if known.bare else len(words)
+    rest = list(words)
+    while known.line_options and rest and rest[0] != "--":
+        word = rest.pop(0)
+        option, equals, value = word.partition("=")
+        if option in known.line_options:
             if equals:
-                self.given[name] = self._variables[name] = self._expanded(value)
-
-    def _words(self, tokens: Sequence[Token]) -> list[str]:
-        return [word for token in tokens for word in self._fields(token.text)]
-
-    def _fields(self, text: str) -> list[str]:
-        """One word of the line as the words that the program gets: an unquoted variable is split, or vanishes."""
-        value = self._expanded(text)
-        if re.search(r"""["'\\]""", text):
-            return [value]
-        return value.split() if "$" in text else [value]
-
-    def _expanded(self, text: str, depth: int = 0) -> str:
-        parts = grammar.parts(text)
-        return "".join(self._value(part, depth) if kind == "expansion" else part for kind, part in parts)
-
-    def _value(self, part: str, depth: int) -> str:
-        """An expansion's value: `$A`, `${A}`, `${A:-b}`, `${A+b}`; any other as written."""
-        match = re.fullmatch(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?)([-=+?])(.*))?\})", part, re.DOTALL)
-        if match is None or depth > _DEEPEST:
-            return part
-        name = match[1] or match[2]
-        value = self._variables.get(name)
-        there = value is not None and not (match[3] and value == "")
-        if match[4] in ("-", "=") and not there:
-            return self._expanded(match[5], depth + 1)
-        if match[4] == "+":
-            return self._expanded(match[5], depth + 1) if there else ""
-        return part if value is None and name in _GIVEN else value or ""
-
-    def _unwrap(self, words: list[str], depth: int) -> list[str]:
-        """`words` from the program's own name on."""
-        while words:
-            if ASSIGNMENT.match(words[0]):
-                name, _, self.given[name] = words.pop(0).partition("=")
-                continue
-            name = os.path.basename(words[0])
-            wrapper = _wrapper(name)
-            if name in _SHELLS:
-                inner = _shell_line(words[1:])
-                return words if inner is None else self.line(inner, depth + 1)
-            rest = _behind(wrapper, words[1:]) if wrapper else None
-            if wrapper is None or rest is None:
-                return words
-            if wrapper.line and rest and " " in rest[0]:
-                return self.line(rest[0], depth + 1)
-            words = rest
-        return words
-
-
-def _wrapper(name: str) -> _Wrapper | None:
-    if re.fullmatch(r"(?:python|pypy)[\d.]*", name):
-        return _PYTHON
-    return _RUBY if re.fullmatch(r"j?ruby[\d.]*", name) else _WRAPPERS.get(name)
-
-
-def _behind(wrapper: _Wrapper, words: list[str]) -> list[str] | None:
-    """The words that the wrapper runs; None where it does something else (`bundle install`)."""
-    rest = _without_options(wrapper, words)
-    if wrapper.verb and rest[:1] == [wrapper.verb]:
-        rest = _without_options(wrapper, rest[1:])
-    elif wrapper.verb and not wrapper.optional:
-        return None
-    if wrapper.operands and "--" in rest:
-        return rest[rest.index("--") + 1 :]
-    rest = rest[wrapper.operands :]
-    return rest[1:] if rest[:1] == ["--"] else rest
-
-
-def _without_options(wrapper: _Wrapper, words: list[str]) -> list[str]:
-    """`words` behind the wrapper's own options; `-m celery.bin` becomes `celery`."""
-    valued = wrapper.valued.split()
-    while words and words[0].startswith("-"):
-        option = words[0]
-        if option == "--":
-            return words[1:]
-        if wrapper.python and option in ("-m", "--module"):
-            return [word.partition(".")[0] for word in words[1:2]] + words[2:]
-        words = words[2:] if option in valued else words[1:]
-    return words
-
-
-def _shell_line(words: Sequence[str]) -> str | None:
-    """The line that `sh -c LINE` (`-lc`, `-ec`) runs; None for a script."""
-    for index, word in enumerate(words[:-1]):
-        if not word.startswith("-"):
-            return None
-        if word.endswith("c") and not word.startswith("--"):
-            return words[index + 1]
+                return value
+            return " ".join(rest) if option in _TAKES_ALL else "".join(rest[:1])
+        if word in known.valued.split():
+            del rest[:1]
+        elif not word.startswith("-"):
+            operands -= 1
+            if operands < 0:
+                return None
     return None
+
+
+def _without_options(known: Wrapper, words: Sequence[str]) -> list[str]:
+    """`words` behind the wrapper's own options; `-m celery.bin` becomes `celery`."""
+    valued = known.valued.split()
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        option = rest[0]
+        if option in ("--", known.until):
+            return rest if known.until or known.operands else rest[1:]
+        if known.python and option in ("-m", "--module"):
+            return [_program_of_module(word) for word in rest[1:2]] + rest[2:]
+        rest = rest[2:] if option in valued else rest[1:]
+    return rest
+
+
+def _program_of_module(module: str) -> str:
+    first, _, last = module.partition(".")[0], "", module.rpartition(".")[2]
+    return "celery" if last in _CELERY_MODULES else first

@@ -127,6 +127,7 @@ def test_stores_are_stores_and_can_be_asked() -> None:
 def test_a_store_says_where_it_listens_and_where_that_is_from() -> None:
     for profile in PROFILES:
         assert profile.port > 0 or not profile.store
+        assert profile.manager is (profile.deadline is not None)
         assert profile.source or not profile.store
         assert profile.port > 0 or not profile.port_options
 
@@ -223,7 +224,7 @@ def test_title_before_the_first_heartbeat_says_nothing(title: str) -> None:
 
 
 def test_every_program_of_a_profile_is_among_the_names_that_are_looked_for() -> None:
-    assert set(names.NAMES) == {program for profile in PROFILES for program in profile.programs}
+    assert {program for profile in PROFILES for program in profile.programs} == names.NAMES
 
 
 def test_a_name_in_a_variable_that_the_command_uses_counts() -> None:

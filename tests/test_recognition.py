@@ -89,8 +89,8 @@ SHAPES: list[tuple[str, str | None]] = [
     ("bundle exec sidekiq >> log/sidekiq.log 2>&1", "sidekiq"),
     ("sidekiq $OPTS", "sidekiq"),
     ("bundle exec sidekiqmon", None),
-    ("bundle exec sidekiq & bundle exec rails runner x", None),
-    ("bundle exec sidekiq | tee log/sidekiq.log", None),
+    ("bundle exec sidekiq & bundle exec rails runner x", "sidekiq"),
+    ("bundle exec sidekiq | tee log/sidekiq.log", "sidekiq"),
     ("bundle install", None),
     ("echo sidekiq", None),
     ("sh bin/sidekiq.sh", None),
@@ -140,7 +140,7 @@ SHAPES: list[tuple[str, str | None]] = [
     ("celery", None),
     ("python manage.py celery beat", None),
     ("python manage.py celerycam", None),
-    ("celery -A proj worker & celery -A proj beat & wait -n", None),
+    ("celery -A proj worker & celery -A proj beat & wait -n", "celery"),
     ("flower --port=5555", None),
     # Resque
     ("bundle exec rake resque:work", "resque"),
@@ -294,15 +294,15 @@ SHAPES: list[tuple[str, str | None]] = [
     ("bench worker --queue short 1>> logs/worker.log 2>> logs/worker.error.log", None),
     ("java -Dserver.port=$PORT $JAVA_OPTS -jar target/app.jar", None),
     ("$HOME/jaeger/jaeger-all-in-one --x", None),
-    ("bundle exec foreman start -f Procfile.heroku", None),
-    ("honcho start -f Honchofile", None),
+    ("bundle exec foreman start -f Procfile.heroku", "foreman"),
+    ("honcho start -f Honchofile", "honcho"),
     ("php artisan queue:work", None),
     ("bundle exec clockwork clock.rb", None),
     ("bundle exec good_job start", None),
     ("bundle exec je ./script/console", None),
-    ("while true; do sidekiq; done", None),
-    ("if [ -f x ]; then sidekiq; fi", None),
-    ("(cd app && sidekiq)", None),
+    ("while true; do sidekiq; done", "sidekiq"),
+    ("if [ -f x ]; then sidekiq; fi", "sidekiq"),
+    ("(cd app && sidekiq)", "sidekiq"),
     ("$UNKNOWN", None),
     ("$(which sidekiq)", None),
     ("'unfinished", None),
@@ -415,7 +415,7 @@ def test_folder_is_the_one_that_the_line_changes_to(command: str, folder: str) -
 def test_profile_can_be_given_instead() -> None:
     found = named(SIDEKIQ, "bin/worker -t 7", {})
     assert (found.profile.name, patience(found, "/nosuch")) == ("sidekiq", Wait(7, "-t 7"))
-    assert named(SIDEKIQ, "a | b", {}).words == ()
+    assert named(SIDEKIQ, "a | b", {}).words == ("a",)
     assert patience(named(SIDEKIQ, "a | b", {}), "/nosuch") == Wait(25, "its default")
 
 
@@ -492,8 +492,8 @@ def test_rails_server_is_puma_unless_the_lock_has_none(tmp_path: Path, lock: str
         ("sidekiq --timeout=12", Wait(12, "-t 12")),
         ("sidekiq -t 8 -t 9", Wait(9, "-t 9")),
         ("sidekiq $OPTS", Wait(9, "-t 9")),
-        ("sidekiq -t $NONE", None),
-        ("sidekiq -t x", None),
+        ("sidekiq -t $NONE", Wait(None, "-t ")),
+        ("sidekiq -t x", Wait(None, "-t x")),
         ("celery -A x worker", Wait(inf, "its default")),
         ("celery -A x worker --soft-time-limit 1500 --time-limit 1530", Wait(1530, "--time-limit 1530")),
         ("REMAP_SIGTERM=SIGQUIT celery -A x worker", None),

@@ -26,7 +26,7 @@ def bed(folder: Folder) -> Iterator[Bed]:
 
 
 def script(folder: Folder, name: str, *lines: str) -> str:
-    """A script of the app, hidden from whoever reads files for plain commands: its program stands in a variable."""
+    """A script of the app whose program is hidden from whoever reads the file: the shell computes it."""
     path = folder.write(name, "\n".join(("#!/bin/sh", *lines)) + "\n")
     path.chmod(0o755)
     return f"./{name}"
@@ -119,7 +119,7 @@ def rows(folder: Folder) -> dict[str, dict[str, Any]]:
 
 
 def test_behind_a_script_the_loss_is_said_once_for_all_its_instances(folder: Folder, bed: Bed) -> None:
-    folder.procfile("worker: " + script(folder, "run.sh", f"program='{SIDEKIQ}'", "$program"))
+    folder.procfile("worker: " + script(folder, "run.sh", f"program=$(echo '{SIDEKIQ}')", "$program"))
     run = folder.start("-c", "worker=2", env=bed.env)
     run.wait_for(r"Procfile:1: worker: sidekiq waits 25 s .*use -t 6")
     run.wait_for(r"worker\.\d +\| .*demo: lifecycle startup", count=2)
@@ -129,7 +129,7 @@ def test_behind_a_script_the_loss_is_said_once_for_all_its_instances(folder: Fol
 
 
 def test_what_fits_into_its_budget_is_not_spoken_of(folder: Folder, bed: Bed) -> None:
-    folder.procfile("worker: " + script(folder, "run.sh", f"program='{SIDEKIQ} -t 6'", "$program"))
+    folder.procfile("worker: " + script(folder, "run.sh", f"program=$(echo '{SIDEKIQ} -t 6')", "$program"))
     run = folder.start(env=bed.env)
     run.wait_for(BOOTED)
     run.finish(TERM)
@@ -138,7 +138,7 @@ def test_what_fits_into_its_budget_is_not_spoken_of(folder: Folder, bed: Bed) ->
 
 def test_a_store_behind_a_script_stops_after_what_uses_it(folder: Folder) -> None:
     bed = Bed(folder.path, opened=False)
-    line = script(folder, "redis.sh", f"program='{bed.command}'", "$program")
+    line = script(folder, "redis.sh", f"program=$(echo '{bed.command}')", "$program")
     folder.procfile(f"worker: {child('polite.py', '0.5', '0')}", f"redis: {line}")
     run = folder.start()
     bed.wait()
@@ -151,7 +151,7 @@ def test_a_store_behind_a_script_stops_after_what_uses_it(folder: Folder) -> Non
 
 def test_a_process_without_a_profile_by_choice_is_left_alone(folder: Folder, bed: Bed) -> None:
     folder.write("procrun.toml", '[process.worker]\nprofile = "none"\n')
-    folder.procfile("worker: " + script(folder, "run.sh", f"program='{SIDEKIQ}'", "$program"))
+    folder.procfile("worker: " + script(folder, "run.sh", f"program=$(echo '{SIDEKIQ}')", "$program"))
     run = folder.start(env=bed.env)
     run.wait_for(BOOTED)
     run.finish(TERM)
