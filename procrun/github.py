@@ -6,6 +6,8 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 import os
 from collections.abc import Callable, Mapping
 
+from procrun.text import clean_lines
+
 
 def runs_here(environ: Mapping[str, str]) -> bool:
     """Whether our output is read by GitHub Actions."""
@@ -51,7 +53,7 @@ class Workflow:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return clean_lines(text).replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 
 from procrun.errors import ConfigError
+from procrun.text import clean
 
 _MOST_SHOWN = 40
 
@@ -31,8 +32,7 @@ def public(text: str) -> str:
 
 def plain(text: str, most: int = _MOST_SHOWN) -> str:
     """A name or value in a message: what cannot be printed is escaped, and one of more letters than `most` is cut."""
-    cut = text if len(text) <= most else text[: most - 1] + "…"
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in cut)
+    return clean(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:

@@ -14,9 +14,10 @@ from procrun.model import Happening
 from procrun.prefix import OURS
 from procrun.sink import Sink
 
-_WILD = re.compile(rb"[\x00-\x09\x0b-\x1f]|\xc2\x85|\xe2\x80[\xa8\xa9]|##\[")
-"""What JSON wants escaped besides quotes; what some readers take for the end of a line (U+0085, U+2028, U+2029); and
-what is a command, wherever it stands, to a job log of GitHub Actions."""
+_WILD = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]|##\[")
+"""What JSON wants escaped besides quotes; what a terminal obeys (the C1 controls, U+0085 among them) or reorders by
+(Unicode's bidirectional marks); what some readers take for the end of a line (U+2028, U+2029); and what is a command,
+wherever it stands, to a job log of GitHub Actions."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -55,6 +56,7 @@ def lines_as_json(name: str, stream: str, lines: bytes, at: float) -> bytes:
     All of them at once, by a few bulk operations.
     """
     head = _encode({"time": moment(at), "instance": _text(name), "stream": stream, "text": ""})[:-2]
+    head = _WILD.sub(_escape, head)
     text = lines[:-1].decode(errors="replace").encode()
     text = _WILD.sub(_escape, text.replace(b"\\", rb"\\").replace(b'"', rb"\""))
     return head + text.replace(b"\n", b'"}\n' + head) + b'"}\n'
@@ -67,7 +69,8 @@ def _escape(found: re.Match[bytes]) -> bytes:
 def event_as_json(happening: Happening, at: float) -> bytes:
     """A happening as an object."""
     name, what, seconds, detail, pid = happening
-    return _encode(Event(moment(at), _text(name), what, pid or None, round(seconds, 3), _text(detail))) + b"\n"
+    event = Event(moment(at), _text(name), _text(what), pid or None, round(seconds, 3), _text(detail))
+    return _WILD.sub(_escape, _encode(event)) + b"\n"
 
 
 class JsonStream:
@@ -98,7 +101,7 @@ class JsonStream:
 
     def say(self, text: str, at: float) -> None:
         """A line of procrun's own."""
-        self.emit(OURS, text.encode(errors="surrogateescape") + b"\n", OURS, at)
+        self.emit(OURS, text.encode() + b"\n", OURS, at)
 
     def event(self, happening: Happening) -> None:
         """Something happened."""

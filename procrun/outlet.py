@@ -6,6 +6,7 @@ from typing import Protocol
 
 from procrun.choice import Choice
 from procrun.prefix import OURS
+from procrun.text import clean
 
 Tap = Callable[[str, bytes, float, str], None]
 """Hears of all whole lines of an instance (or of procrun itself), shown or not: name, lines, Unix time, stream."""
@@ -89,7 +90,7 @@ class Outlet:
 
     def say(self, text: str) -> None:
         """A line of procrun's own."""
-        now = time()
+        text, now = clean(text), time()
         for tap in self.taps:
-            tap(OURS, text.encode(errors="surrogateescape") + b"\n", now, OURS)
+            tap(OURS, text.encode() + b"\n", now, OURS)
         self._shown.say(text, now)

@@ -100,7 +100,7 @@ class Stream:
         return self._before(OURS) + self._ours(f"{lost} of output could not be shown here")
 
     def _ours(self, text: str) -> bytes:
-        line = text.encode(errors="surrogateescape") + b"\n"
+        line = text.encode() + b"\n"
         return line if self._look.prefix else b"procrun: " + line
 
     def _look_for_losses(self) -> None:

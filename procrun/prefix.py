@@ -4,6 +4,8 @@ import time
 from typing import NamedTuple
 from zlib import crc32
 
+from procrun.text import clean
+
 OURS = "procrun"
 """The name under which procrun itself speaks in the stream."""
 
@@ -55,7 +57,7 @@ class Prefix:
         look = self._look
         if not look.prefix:
             return b""
-        text = self._clock + name.encode(errors="surrogateescape").ljust(look.width) + b" | "
+        text = self._clock + clean(name).encode().ljust(look.width) + b" | "
         return b"\x1b[%bm%b\x1b[0m" % (colour(name), text) if look.colour else text
 
     def _time(self, at: float) -> bytes:

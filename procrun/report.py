@@ -9,6 +9,7 @@ from procrun.hints import plain
 from procrun.leftovers import Leftover
 from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
+from procrun.tables import table
 from procrun.wording import duration
 
 
@@ -37,12 +38,12 @@ def status_table(rows: Sequence[Row]) -> str:
     ]
     first = ("NAME", "STATE", *(["BUSY"] if told else []))
     headers = (*first, "PID", "PORT", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST EXIT", *(["STATUS"] if said else []))
-    return _table(cells, headers)
+    return table(cells, headers)
 
 
 def plan_table(faults: Sequence[Fault]) -> str:
     """What is to be done, when and to whom."""
-    return _table([(f"{fault.at:.2f} s", _fault(fault), fault.instance) for fault in faults], _PLAN)
+    return table([(f"{fault.at:.2f} s", _fault(fault), fault.instance) for fault in faults], _PLAN)
 
 
 def outcome_table(outcomes: Sequence[Outcome]) -> str:
@@ -57,7 +58,7 @@ def outcome_table(outcomes: Sequence[Outcome]) -> str:
         )
         for outcome in outcomes
     ]
-    return _table(cells, (*_PLAN, "PID", "RECOVERED AFTER"))
+    return table(cells, (*_PLAN, "PID", "RECOVERED AFTER"))
 
 
 _PLAN = ("TIME", "FAULT", "INSTANCE")
@@ -77,22 +78,13 @@ def _done(outcome: Outcome) -> str:
     return _fault(outcome.fault._replace(child=0.0 if outcome.child else None))
 
 
-def _table(cells: Sequence[tuple[object, ...]], headers: tuple[str, ...]) -> str:
-    from tabulate import tabulate
-
-    return tabulate(cells, headers, tablefmt="plain", missingval="-", disable_numparse=True)
-
-
 def leftover_table(left: Sequence[Leftover]) -> str:
     """What earlier runs left, as a table for people."""
-    from tabulate import tabulate
-
     cells = [
         (each.dyno.name, each.row.pid, moment(proc.clock(each.row.started)), proc.title(each.row.pid), each.how)
         for each in left
     ]
-    headers = ("INSTANCE", "PID", "STARTED", "COMMAND", "FOUND BY")
-    return tabulate(cells, headers, tablefmt="plain", disable_numparse=True)
+    return table(cells, ("INSTANCE", "PID", "STARTED", "COMMAND", "FOUND BY"))
 
 
 def leftover_rows(left: Sequence[Leftover]) -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from procrun.jsonlines import moment
+from procrun.tables import table
+from procrun.tame import bare
 from procrun.verdict import Command, Fault, Outcome, Result
 from procrun.wording import duration
 
@@ -14,16 +16,18 @@ _HEADERS = ("PROCESS", "READY AFTER", "RESTARTS", "SLOWEST STOP", "MEMORY", "END
 
 def lines(result: Result, status: int) -> Iterator[str]:
     """A table of the instances, each fault with the last lines of output, and the verdict."""
-    from tabulate import tabulate
-
-    rows = [_cells(outcome) for outcome in result.outcomes]
-    yield from tabulate(rows, _HEADERS, tablefmt="plain", missingval="-", disable_numparse=True).splitlines()
+    yield from table([_cells(outcome) for outcome in result.outcomes], _HEADERS).split("\n")
     if result.command is not None:
         yield f"command: {_command(result.command)}"
     for fault in result.faults:
         yield f"{fault.kind}: {fault.text}"
-        yield from (f"    {line}" for line in fault.lines)
+        yield from (f"    {_quoted(line)}" for line in fault.lines)
     yield verdict(result, status)
+
+
+def _quoted(line: str) -> str:
+    """A line of a process without its colours and cursor movements, which would be spelt out letter by letter."""
+    return bare(line.encode(errors="replace")).decode(errors="replace")
 
 
 def verdict(result: Result, status: int) -> str:

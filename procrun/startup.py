@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from time import monotonic
 
+from procrun import tables
 from procrun.backoff import ends_well
 from procrun.errors import NOT_READY
 from procrun.lifecycle import State
@@ -104,8 +105,6 @@ class Startup:
 
 def table(starts: Iterable[Start]) -> str:
     """When each was started and ready, what showed that, and how long it waited for others before."""
-    from tabulate import tabulate
-
     cells = [
         (
             start.name,
@@ -116,8 +115,7 @@ def table(starts: Iterable[Start]) -> str:
         )
         for start in starts
     ]
-    headers = ("INSTANCE", "STARTED", "READY", "BY", "WAITED FOR")
-    return tabulate(cells, headers, tablefmt="plain", missingval="-", disable_numparse=True)
+    return tables.table(cells, ("INSTANCE", "STARTED", "READY", "BY", "WAITED FOR"))
 
 
 def _seconds(at: float | None) -> str | None:

@@ -5,6 +5,7 @@ import stat
 from types import TracebackType
 
 from procrun.aside import patiently
+from procrun.text import clean, clean_lines
 
 PATIENCE = 0.5
 """Seconds that another thread is given to write where a write may block."""
@@ -15,7 +16,7 @@ _writing: list[bytes] = []
 
 def tell(text: str) -> None:
     """Write the line if it can be written now: a paused terminal, a full pipe or a closed one is no fault here."""
-    _put(f"procrun: {text}\n".encode(errors="surrogateescape"))
+    _put(f"procrun: {clean(text)}\n".encode())
 
 
 def crashed(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
@@ -26,7 +27,7 @@ def crashed(kind: type[BaseException], error: BaseException, where: TracebackTyp
         text = "".join(traceback.format_exception(kind, error, where))
     except (ImportError, OSError, MemoryError):  # for want of a descriptor, or of memory
         text = f"procrun: {kind.__name__}: {error}\n"
-    _put(text.encode(errors="replace"))
+    _put(clean_lines(text).encode())
 
 
 def _put(line: bytes) -> None:

@@ -40,6 +40,11 @@ def tame(lines: bytes) -> bytes:
     return re.sub(_OPEN, rb"\1" + _RESET, lines)
 
 
+def bare(lines: bytes) -> bytes:
+    """`lines` without colours too, for a report that quotes them."""
+    return re.sub(_COLOUR, b"", tame(lines)).expandtabs()
+
+
 def clip(line: bytes, columns: int) -> bytes:
     """A tamed line, or as much of it as is sure to fit: whole characters, no colour without its end."""
     if len(line) <= columns:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from codecs import getincrementaldecoder
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -12,7 +13,6 @@ from procrun.cli.control import root_of
 from procrun.cli.options import APP
 from procrun.client import Run, connect, find
 from procrun.errors import ControlError
-from procrun.hints import plain
 from procrun.loop import Loop, Timer
 from procrun.messages import (
     LONGEST,
@@ -32,7 +32,9 @@ from procrun.messages import (
     encode,
 )
 from procrun.model import Happening
+from procrun.tame import tame
 from procrun.terminal import Terminal
+from procrun.text import clean
 from procrun.wording import step
 
 DETACH = b"\x1d"
@@ -60,7 +62,8 @@ def attach_command(name: str, **where: Any) -> int:
     With a terminal of its own (start --pty NAME) every key goes there, Ctrl-C too, and Ctrl-] detaches. Without one
     whole lines do, which is enough for pdb, byebug and IRB, and Ctrl-C detaches. The last lines it wrote come first.
 
-    The first who attaches types, others only see. To detach never harms the instance. Where standard input is no
+    The first who attaches types, others only see. Where root attaches to another user's run, escape sequences are
+    left out. To detach never harms the instance. Where standard input is no
     terminal it is sent, and the answer shown: echo c | procrun attach web
     """
     run, instance = _one(root_of(where), name)
@@ -97,6 +100,8 @@ class _Attachment:
         self._keys = bytearray()
         self._typing = False
         self._ended = False  # our input has
+        foreign = os.isatty(1) and os.stat(run.path).st_uid != os.getuid()
+        self._shown: Callable[[bytes], bytes] = _tamed() if foreign else bytes
 
     def serve(self) -> int:
         """Until one side has enough; the exit status. Raises ControlError where the run refuses."""
@@ -142,20 +147,20 @@ class _Attachment:
             case Raw():
                 if answer.lost:
                     self._say(f"{answer.lost:,} bytes came too fast to be shown here")
-                if not _write_all(1, answer.data):
+                if not _write_all(1, self._shown(answer.data)):
                     self._loop.stop()  # nobody sees it
             case Progress():
                 happening = Happening(answer.name, answer.what, answer.seconds, answer.detail, answer.pid)
-                self._say(f"{plain(answer.name)} {plain(step(happening), 500)}")
+                self._say(f"{answer.name} {step(happening)}")
             case Taken():
                 self._taken(answer.dropped)
                 return
             case Refused():
-                self._fault = ControlError(plain(answer.text, LONGEST), answer.exit_status)
+                self._fault = ControlError(answer.text, answer.exit_status)
                 self._loop.stop()
             case Done():
                 for note in answer.notes:
-                    self._say(plain(note, 500))
+                    self._say(note)
                 self._loop.stop()
         if not self._loop.stopped:
             self._ask(More())
@@ -262,7 +267,17 @@ class _Attachment:
 
     def _say(self, text: str) -> None:
         end = "\r\n" if self._raw else "\n"
-        _write_all(2, f"procrun: {text}{end}".encode(errors="surrogateescape"))
+        _write_all(2, f"procrun: {clean(text)}{end}".encode())
+
+
+def _tamed() -> Callable[[bytes], bytes]:
+    """Makes each chunk harmless: root looks at what another user's process writes, and that user may be an enemy.
+
+    A character that two chunks share is held back until it is whole, or it could be a control when they are put
+    together.
+    """
+    whole = getincrementaldecoder("utf-8")("replace")
+    return lambda data: tame(whole.decode(data).encode())
 
 
 def _size() -> tuple[int, int]:

@@ -13,6 +13,7 @@ from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON, Option
+from procrun.cli.printing import show, show_json, show_lines
 from procrun.client import HELLO_TIMEOUT, Run, VanishedError, find, rows
 from procrun.errors import ConfigError, NoRunError
 from procrun.hints import there_are
@@ -104,7 +105,7 @@ def chaos_command(
         _show_plan(seed, plan, as_json)
         return 0
     if not as_json:
-        click.echo(f"seed {seed}: {_count(plan)} on {', '.join(sorted({fault.instance for fault in plan}))}")
+        show(f"seed {seed}: {_count(plan)} on {', '.join(sorted({fault.instance for fault in plan}))}")
     if pidfds.refusal():
         warn(pidfds.warning())
     runs = list({run.path: run for run, _, _ in there}.values())
@@ -134,17 +135,18 @@ def _running(meant: Sequence[Row]) -> list[Row]:
 
 def _show_plan(seed: int, plan: Sequence[Fault], as_json: bool) -> None:
     if as_json:
-        _echo_json({"seed": seed, "plan": [fault._asdict() for fault in plan]})
+        show_json({"seed": seed, "plan": [fault._asdict() for fault in plan]})
         return
     from procrun.report import plan_table
 
-    click.echo(f"seed {seed}: {_count(plan)}\n{plan_table(plan)}")
+    show(f"seed {seed}: {_count(plan)}")
+    show_lines(plan_table(plan))
 
 
 def _show(seed: int, plan: Sequence[Fault], report: Report, as_json: bool) -> int:
     """Tell how it went; the exit status."""
     if as_json:
-        _echo_json(
+        show_json(
             {
                 "seed": seed,
                 "plan": [fault._asdict() for fault in plan],
@@ -160,8 +162,8 @@ def _show(seed: int, plan: Sequence[Fault], report: Report, as_json: bool) -> in
     else:
         from procrun.report import outcome_table
 
-        click.echo(outcome_table(report.outcomes))
-        click.echo(_summary(seed, report))
+        show_lines(outcome_table(report.outcomes))
+        show(_summary(seed, report))
     for line in report.trouble:
         warn(line)
     if report.interrupted:
@@ -188,9 +190,3 @@ def _summary(seed: int, report: Report) -> str:
 
 def _count(plan: Sequence[Fault]) -> str:
     return f"{len(plan)} fault{'s' * (len(plan) != 1)} in {plan[-1].at + plan[-1].seconds:.0f} s"
-
-
-def _echo_json(value: dict[str, Any]) -> None:
-    import json
-
-    click.echo(json.dumps(value, indent=2))

@@ -10,6 +10,7 @@ from click.shell_completion import CompletionItem
 from procrun.cli.options import Option
 from procrun.errors import ProcrunError
 from procrun.model import Wishes
+from procrun.text import clean
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -53,7 +54,7 @@ def process_names(ctx: click.Context, param: click.Parameter, incomplete: str) -
         return []
     before, comma, begun = incomplete.rpartition(",")
     return [
-        CompletionItem(before + comma + entry.name, help=entry.command)
+        CompletionItem(before + comma + entry.name, help=clean(entry.command))
         for entry in entries
         if entry.name.startswith(begun)
     ]

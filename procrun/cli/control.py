@@ -9,6 +9,7 @@ import click
 from procrun.cli.click_options import counts, process_names, takes
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON, TIMEOUT
+from procrun.cli.printing import show_json, show_lines
 from procrun.client import Run, ask, ended, find, rows, runs
 from procrun.errors import ConfigError
 from procrun.hints import shown
@@ -94,11 +95,11 @@ def ps_command(as_json: bool, **where: Any) -> int:
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(found)))
+        show_json(msgspec.to_builtins(found))
     else:
         from procrun.report import status_table
 
-        click.echo(status_table(found))
+        show_lines(status_table(found))
     return 0
 
 

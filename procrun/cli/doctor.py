@@ -1,6 +1,5 @@
 """Looks for what earlier runs left, and offers to stop it: doctor."""
 
-import json
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +12,7 @@ from procrun.cli.click_options import takes
 from procrun.cli.control import root_of
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON, TIMEOUT
+from procrun.cli.printing import show, show_json, show_lines
 from procrun.client import runs
 from procrun.hindsight import Earlier, account
 from procrun.leftovers import Found, Leftover
@@ -54,7 +54,7 @@ def doctor_command(clean: bool, everywhere: bool, timeout: float | None, as_json
             warn(f"left alone, since it may be somebody else's: pid {', '.join(str(one.row.pid) for one in doubtful)}")
     if as_json:
         told = [_as_json(one) for one in earlier]
-        click.echo(json.dumps({"runs": told, "found": rows, "steps": steps, "left": len(left)}, indent=2))
+        show_json({"runs": told, "found": rows, "steps": steps, "left": len(left)})
     elif steps and not left:
         warn("everything is gone")
     return 1 if left else 0
@@ -88,7 +88,7 @@ def _show(root: str, earlier: list[Earlier], found: Found, everywhere: bool) -> 
         warn(f"{path} is another user's or open to others, and not believed; its owner can run `procrun doctor`")
     chosen = _chosen(found, everywhere)
     if chosen:
-        click.echo(leftover_table(chosen))
+        show_lines(leftover_table(chosen))
     else:
         others = "1 process" if found.unseen == 1 else f"{found.unseen} processes"
         unseen = f" ({others} of other users or containers cannot be looked into)"
@@ -116,7 +116,7 @@ def _stop(root: str, everywhere: bool, budget: float | None, as_json: bool, step
         steps.append({**happening._asdict(), "seconds": round(happening.seconds, 3), "text": step(happening)})
         line = timeline.add(happening)
         if (line or happening.what == "stuck") and not as_json:
-            click.echo(line or f"{happening.name} {step(happening)}")
+            show(line or f"{happening.name} {step(happening)}")
 
     for left in clear(lambda seen: _chosen(_look(root, seen), everywhere), budget, tell):
         if not as_json:

@@ -10,12 +10,14 @@ from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON_LINES, Option
-from procrun.cli.several import hear, put_out
+from procrun.cli.printing import put_out
+from procrun.cli.several import hear
 from procrun.client import Run, ask, find
 from procrun.errors import ControlError
 from procrun.jsonlines import event_as_json
 from procrun.messages import Done, Progress, Wait, Watch
 from procrun.model import Happening
+from procrun.text import clean
 from procrun.values import seconds
 from procrun.wording import step
 
@@ -63,8 +65,8 @@ def events_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
 
 
 def _line(happening: Happening, at: float) -> bytes:
-    text = f"{time.strftime('%H:%M:%S', time.localtime(at))} {happening.name:<10}  {step(happening)}\n"
-    return text.encode(errors="surrogateescape")
+    text = f"{time.strftime('%H:%M:%S', time.localtime(at))} {happening.name:<10}  {step(happening)}"
+    return clean(text).encode() + b"\n"
 
 
 @click.command("wait")

@@ -8,6 +8,7 @@ import click
 from procrun.cli.click_options import one_of, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PORT
+from procrun.cli.printing import show
 from procrun.config import AUTO
 from procrun.errors import ConfigError
 from procrun.export.plugins import Context, File, formats, render
@@ -43,7 +44,7 @@ def export_command(
     name = app or os.path.basename(plan.sources.root) or "app"
     context = Context(name, log or f"/var/log/{name}", user or name, shell, template_dir)
     for file in render(plan, format_, context):
-        click.echo(_write(folder, file))
+        show(_write(folder, file))
     warn("stop sequences and budgets are not carried over to the exported files yet; set them there by hand")
     return 0
 

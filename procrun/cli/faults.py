@@ -24,10 +24,5 @@ def told(work: Callable[[], int]) -> int:
 
 
 def warn(text: str) -> None:
-    """A line on stderr, in procrun's name: what would break it or move the cursor is spelt out."""
-    stderr.tell("".join(char if char.isprintable() or _is_byte(char) else ascii(char)[1:-1] for char in text))
-
-
-def _is_byte(char: str) -> bool:
-    """Whether it stands for a byte of a name that is no UTF-8, which goes out as it came."""
-    return "\udc80" <= char <= "\udcff"
+    """A line on stderr, in procrun's name."""
+    stderr.tell(text)

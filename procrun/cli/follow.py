@@ -1,11 +1,10 @@
 """Shows a request to a running procrun as it goes: each step with its time, then how it ended."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
-import click
-
+from procrun.cli.faults import warn
+from procrun.cli.printing import show, show_json
 from procrun.client import Run, ask
 from procrun.errors import NOT_READY, ControlError
 from procrun.messages import Done, Progress, Request, Start, Turn
@@ -22,7 +21,7 @@ def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[
     late: set[str] = set()
     steps: list[dict[str, Any]] = []
 
-    def show(progress: Progress) -> None:
+    def take(progress: Progress) -> None:
         happening = Happening(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
         text = step(happening) if progress.what != "plan" else progress.detail
         late.discard(progress.name)
@@ -32,24 +31,24 @@ def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[
         if as_json:
             return
         if progress.what == "plan":
-            click.echo(f"{progress.name} {text}")
+            show(f"{progress.name} {text}")
         else:
-            click.echo(f"{progress.at:6.2f} s  {progress.name:<10}  {text}")
+            show(f"{progress.at:6.2f} s  {progress.name:<10}  {text}")
 
-    done = ask(run.path, request, on_progress=show, on_turn=on_turn)
+    done = ask(run.path, request, on_progress=take, on_turn=on_turn)
     if not isinstance(done, Done):
         raise ControlError(f"the running procrun answered something else: {type(done).__name__}")
     waits = isinstance(request, Start) and request.wait
     status = (NOT_READY if waits and late.issuperset(done.failed) else 1) if done.failed else 0
     if as_json:
-        click.echo(json.dumps({"steps": steps, "failed": done.failed, "notes": done.notes}, indent=2))
+        show_json({"steps": steps, "failed": done.failed, "notes": done.notes})
         return status
     for note in done.notes:
-        click.echo(f"procrun: {note}", err=True)
+        warn(note)
     not_ready = [name for name in done.failed if name in late]
     down = [name for name in done.failed if name not in late]
     if not_ready:
-        click.echo(f"procrun: runs, but was not ready in time: {', '.join(not_ready)}", err=True)
+        warn(f"runs, but was not ready in time: {', '.join(not_ready)}")
     if down:
-        click.echo(f"procrun: did not come up: {', '.join(down)}; its output says why", err=True)
+        warn(f"did not come up: {', '.join(down)}; its output says why")
     return status

@@ -18,7 +18,8 @@ from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON_LINES, LOOK, Option
-from procrun.cli.several import hear, put_out
+from procrun.cli.printing import put_out
+from procrun.cli.several import hear
 from procrun.client import Run, ask, runs
 from procrun.config import load
 from procrun.errors import ConfigError, ControlError, NoRunError

@@ -8,6 +8,7 @@ import click
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PLATFORM, PORT, TIMEOUT
+from procrun.cli.printing import show, show_json
 from procrun.findings import lines, unaccepted
 from procrun.lint import lint
 from procrun.masking import mask
@@ -28,10 +29,10 @@ def check_command(strict: bool, **wishes: Any) -> int:
     """
     plan = build(Wishes(**wishes), os.environ)
     names = ", ".join(entry.name for entry in plan.sources.entries)
-    click.echo(f"Valid procfile detected ({names})", err=True)
+    show(f"Valid procfile detected ({names})", 2)
     found = lint(plan)
     for line in lines(found):
-        click.echo(line, err=True)
+        show(line, 2)
     return 1 if strict and any(not finding.note for finding in found) else 0
 
 
@@ -56,12 +57,10 @@ def env_command(as_json: bool, reveal: bool, name: str | None, **wishes: Any) ->
     if not reveal:
         shown = {key: Variable(mask(key, variable.value), variable.source) for key, variable in shown.items()}
     if as_json:
-        import json
-
-        click.echo(json.dumps({key: variable._asdict() for key, variable in sorted(shown.items())}, indent=2))
+        show_json({key: variable._asdict() for key, variable in sorted(shown.items())})
     else:
         for key, variable in sorted(shown.items()):
-            click.echo(f"{_printable(key)}={_printable(variable.value)}  # {variable.source}")
+            show(f"{key}={variable.value}  # {variable.source}")
     return 0
 
 
@@ -76,8 +75,3 @@ def _of_instance(spec: Spec, sources: Sources) -> dict[str, Variable]:
     given = sources.environment.variables
     ours = {"PORT", "PS"} | (set(spec.env) - set(given))
     return {key: Variable(value, "procrun") if key in ours else given[key] for key, value in spec.env.items()}
-
-
-def _printable(text: str) -> str:
-    """The text on one line, with what would move the cursor or cannot be printed spelt out."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -15,6 +15,7 @@ from procrun import __version__
 from procrun.cli.click_options import parameters, process_names
 from procrun.cli.faults import told, warn
 from procrun.cli.options import START, Option, by_flag
+from procrun.cli.printing import show, show_lines
 from procrun.cli.start import start
 from procrun.hints import shown, there_are
 
@@ -167,7 +168,7 @@ def _command_names(ctx: click.Context, param: click.Parameter, incomplete: str) 
 @click.command("version")
 def version_command() -> None:
     """Print the version."""
-    click.echo(__version__)
+    show(__version__)
 
 
 @click.command("help")
@@ -180,4 +181,4 @@ def help_command(ctx: click.Context, command: str | None) -> None:
     if found is None:
         ctx.fail(_unknown(str(command)))
     with click.Context(found, info_name=command, parent=group) if command else group as context:
-        click.echo(found.get_help(context))
+        show_lines(found.get_help(context))

@@ -1,7 +1,6 @@
 """Hears what several runs have to say at once, and puts it out in one place."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from queue import Queue
 from threading import Thread
@@ -44,14 +43,6 @@ def hear(runs: Sequence[Run], listen: Callable[[Run, Callable[[Heard], None]], N
             left -= 1
         else:
             yield item
-
-
-def put_out(data: bytes) -> None:
-    """Write it all to standard output, without a buffer that a thread or the end of Python would trip over."""
-    sys.stdout.flush()
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(1, rest) :]
 
 
 def _hung_up(run: Run) -> ControlError | None:
