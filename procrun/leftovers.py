@@ -2,6 +2,9 @@
 
 A process belongs to an earlier run by the session of a recorded leader, by the mark in its environment, by the pipe
 that it writes into, or through a process that does. No process of a living run is ever among them.
+
+Anybody can put any mark into the environment of a process of their own. Root can read all marks, so the mark of
+another user's process proves nothing here.
 """
 
 import os
@@ -58,6 +61,7 @@ class _Search:
         self._rows = {pid: row for pid, row in self._table.items() if row.alive}
         self._own = proc.namespace(os.getpid())
         self._marks: dict[int, tuple[str, str]] = {}
+        self._foreign: set[int] = set()
         self._unseen = 0
         self._read_marks()
         self._spared = self._living(known)
@@ -95,10 +99,12 @@ class _Search:
             match = _MARK.fullmatch(proc.mark(pid, MARK) or "")
             if match is not None:
                 self._marks[pid] = (match[1], match[2])
+                if proc.users(pid) != {os.getuid()}:
+                    self._foreign.add(pid)
 
     def _living(self, known: Iterable[tuple[Record, Fate]]) -> set[int]:
         """Everything of a living run, wherever it is, and this process with all that it was started from."""
-        runs = {run for run, _ in self._marks.values() if self._runs(run)}
+        runs = {run for pid, (run, _) in self._marks.items() if self._runs(run) and self._believed(pid, run)}
         roots = {_pid(run) for run in runs}
         for record, fate_ in known:
             if fate_ in (Fate.LIVING, Fate.RESCUED) and record.machine:
@@ -107,6 +113,10 @@ class _Search:
         below = {row.pid for root in roots for row in proc.descendants(root, self._rows)}
         marked = {pid for pid, (run, _) in self._marks.items() if run in runs}
         return roots | fronts | below | marked | self._before_us()
+
+    def _believed(self, pid: int, run: str) -> bool:
+        """Whether the mark of `pid` may speak for the living run: it is ours, or of the same user as that."""
+        return pid not in self._foreign or proc.users(pid) == proc.users(_pid(run))
 
     def _before_us(self) -> set[int]:
         pid, found = os.getpid(), set()
@@ -123,9 +133,10 @@ class _Search:
         if row.pid not in self._marks:
             return
         run, name = self._marks[row.pid]
+        foreign = row.pid in self._foreign
         if run in self._over:
-            self._add_once(run, name, row, "mark")
-        elif proc.owner(row.pid) == os.getuid() and row.pid not in self._spared | self._found.keys():
+            self._add_once(run, name, row, "perhaps: mark" if foreign else "mark", sure=not foreign)
+        elif not foreign and row.pid not in self._spared | self._found.keys():
             folder = proc.folder(row.pid)
             if not _being_rescued(run, folder):
                 group = self._found if _inside(folder, self._root) else self._away

@@ -285,6 +285,18 @@ def owner(pid: int) -> int:
         return -1
 
 
+def users(pid: int) -> set[int]:
+    """The real, effective, saved and file system uid of `pid` (proc(5)); empty when it is gone.
+
+    The owner of /proc/PID is not enough to say whose process it is: that is root for a program with the set-uid bit
+    and for one that its user cannot read, whoever started it and chose its environment.
+    """
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith(b"Uid:"):
+            return set(map(int, line.split()[1:]))
+    return set()
+
+
 def folder(pid: int) -> str:
     """The folder that `pid` works in; empty when it is gone or not ours to see."""
     return _link(pid, "cwd")

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -405,6 +406,61 @@ def test_a_record_that_others_may_write_is_not_believed(folder: Folder, bystande
     assert folder.procrun("doctor", "--clean").returncode == 0
 
     assert alive(bystander.pid)
+
+
+@pytest.mark.parametrize("program", ["plain", "set-uid"])
+@pytest.mark.parametrize("run", ["recorded", "unknown"])
+def test_a_mark_on_another_users_process_proves_nothing_to_root(tmp_path: Path, program: str, run: str) -> None:
+    """Anybody can give any mark to a process of their own, and to a set-uid program, which is root's in /proc."""
+    if os.getuid() != 0:
+        leave_out("becoming another user needs root")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Folder(Path(name))
+        folder.path.chmod(0o755)
+        folder.procfile("web: true")
+        plant(folder)
+        sleep = folder.write("sleep", Path(need("sleep")).read_bytes())
+        sleep.chmod(0o4755 if program == "set-uid" else 0o755)
+        mark = f"{NOT_ALIVE if run == 'recorded' else '2-2'}:web.1"
+        enemy = subprocess.Popen(
+            ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "./sleep", "600"],
+            cwd=folder.path, env={"PROCRUN_DYNO": mark, "PATH": os.environ["PATH"]}, start_new_session=True,
+        )  # fmt: skip
+        until(lambda: proc.command_line(enemy.pid) == "./sleep 600", "it runs")
+
+        listed = folder.procrun("doctor")
+        cleaned = folder.procrun("doctor", "--clean")
+
+        lives = enemy.poll() is None
+        enemy.kill()
+        enemy.wait()
+    assert lives
+    assert "could not be stopped" not in cleaned.stderr
+    assert (f"{enemy.pid} " in listed.stdout) is (run == "recorded")
+    if run == "recorded":
+        assert re.search(r"sleep 600 +perhaps: mark$", listed.stdout, re.M)
+        assert f"left alone, since it may be somebody else's: pid {enemy.pid}" in cleaned.stderr
+
+
+def test_another_users_mark_cannot_hide_what_root_left(folder: Folder) -> None:
+    """It names a living process as the run, and what descends from a living run is spared."""
+    if os.getuid() != 0:
+        leave_out("becoming another user needs root")
+    run = killed(folder, f"web: {SLEEP}")
+    pid = told(run, r"started, pid (\d+)")
+    row = proc.stat(pid)
+    assert row is not None
+    enemy = subprocess.Popen(
+        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "sleep", "601"],
+        cwd="/", env={"PROCRUN_DYNO": f"{proc.identity(row.ppid)}:web.1", "PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    until(lambda: proc.command_line(enemy.pid) == "sleep 601", "it runs")
+
+    result = folder.procrun("doctor", "--clean")
+
+    enemy.kill()
+    enemy.wait()
+    assert (result.returncode, alive(pid)) == (0, False), result.stderr
 
 
 def test_another_users_process_is_named_and_left(folder: Folder, bystander: "subprocess.Popen[bytes]") -> None:
