@@ -2,7 +2,7 @@
 
 import select
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from procrun.aside import Aside
 from procrun.lines import Amount, measure
@@ -17,14 +17,20 @@ COST = 512
 class Archive:
     """Writes lines into `folder`, as LogFiles has it; `on_drain` is called when it is `full` no more.
 
-    Raises OSError where the folder cannot be made or written.
+    `types` have files there. Raises OSError where the folder cannot be made or written, or a file is planted.
     """
 
     def __init__(
-        self, loop: Loop, folder: str, rotation: Rotation, on_loss: Callable[[str], None], on_drain: Callable[[], None]
+        self,
+        loop: Loop,
+        folder: str,
+        rotation: Rotation,
+        types: Iterable[str],
+        on_loss: Callable[[str], None],
+        on_drain: Callable[[], None],
     ) -> None:
         self._said: deque[str] = deque()
-        self._files = LogFiles(folder, rotation, self._said.append)
+        self._files = LogFiles(folder, rotation, self._said.append, types)
         self._on_loss = on_loss
         self._on_drain = on_drain
         self._waiting: deque[bytes] = deque()
@@ -48,12 +54,14 @@ class Archive:
         self._aside.do(lambda: self._files.add(name, lines, at, stream, lost), self._is_written)
 
     def close(self, patience: float) -> Amount:
-        """Wait until all is written, `patience` seconds at most without progress; what is not."""
+        """Wait until all is written, `patience` seconds at most without progress; all that is missing in the files."""
         news = select.poll()
         news.register(self._aside.news, select.POLLIN)
         while self._waiting and news.poll(patience * 1000):
             self._aside.deliver()
-        lost = Amount()
+        while self._said:
+            self._on_loss(self._said.popleft())
+        lost = self._files.dropped
         for amount in (*map(measure, self._waiting), *self._lost.values()):
             lost = lost.plus(amount)
         return lost

@@ -1,6 +1,7 @@
 """Reads log files: all their lines from some moment on, or the last ones first; never a whole file at once."""
 
 import os
+import stat
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -52,8 +53,10 @@ def _newest_first(folder: str, type_: str, stack: ExitStack) -> list[BinaryIO]:
     opened: list[BinaryIO] = []
     while True:
         try:
-            file = open(f"{path}.{number}" if number else path, "rb")  # noqa: SIM115  the stack closes it
-            opened.append(stack.enter_context(file))
+            handle = os.open(f"{path}.{number}" if number else path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            file = stack.enter_context(os.fdopen(handle, "rb"))
+            if stat.S_ISREG(os.fstat(handle).st_mode):  # a pipe of that name would never end
+                opened.append(file)
         except FileNotFoundError:
             if number:
                 return opened

@@ -15,7 +15,7 @@ from procrun.model import Happening
 from procrun.outlet import Outlet
 from procrun.output import Stream
 from procrun.plan import Plan
-from procrun.prefix import Look
+from procrun.prefix import OURS, Look
 from procrun.sink import Sink
 
 if TYPE_CHECKING:
@@ -73,10 +73,11 @@ def _archive(loop: Loop, made: Plan, on_drain: Callable[[], None]) -> "Archive |
 
     folder = os.path.join(made.sources.root, config.log_dir)
     rotation = Rotation(config.log_size, config.log_keep, config.log_rotate)
+    types = [OURS, *(entry.name for entry in made.types)]
     try:
-        return Archive(loop, folder, rotation, warn, on_drain)
+        return Archive(loop, folder, rotation, types, warn, on_drain)
     except OSError as error:
-        raise ConfigError(f"{folder}: {error.strerror}", f"{config.where}: log_dir") from None
+        raise ConfigError(f"{error.filename or folder}: {error.strerror}", f"{config.where}: log_dir") from None
 
 
 def _nothing(happening: Happening) -> None:
