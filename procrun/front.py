@@ -33,10 +33,13 @@ LOOK_AGAIN_AFTER = 0.1
 def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     """Fork: the child runs `supervise` and exits with its status, this process becomes the front.
 
-    With `keys` those pressed on the terminal are passed on, where there is one and it is ours. Raises ConfigError, with
-    nothing started, where there can be no second process, too few descriptors for one, or no /proc to see it in.
+    With `keys` those pressed on the terminal are passed on, where there is one and it is ours. It is somebody else's
+    where INT is ignored: a shell without job control starts what stands before a `&` so (POSIX, 2.11), and has the
+    terminal for what comes next in the script. Raises ConfigError, with nothing started, where there can be no second
+    process, too few descriptors for one, or no /proc to see it in.
     """
     proc.require()
+    keys = keys and os.isatty(0) and os.isatty(1) and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
     limits.make_room((), limits.STANDING + 1)
     # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.
     proc.become_subreaper()
@@ -59,7 +62,7 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     gc.enable()
     os.close(life)
     os.close(news_writer)
-    _Front(supervisor, news, others, life_writer if keys and os.isatty(0) and os.isatty(1) else -1).run()
+    _Front(supervisor, news, others, life_writer if keys else -1).run()
 
 
 def _others() -> set[int]:

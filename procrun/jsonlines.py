@@ -89,6 +89,10 @@ class JsonStream:
         """Whether everybody should be held back for a while."""
         return self._sink.full
 
+    @property
+    def prompt(self) -> None:
+        """No unfinished line is ever shown."""
+
     def emit(self, name: str, lines: bytes, stream: str, at: float) -> None:
         """Write whole lines of `name`."""
         self._sink.write(lines_as_json(name, stream, lines, at), ours=name == OURS)

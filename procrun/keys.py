@@ -4,13 +4,18 @@ import os
 import signal
 
 from procrun.loop import Loop
-from procrun.terminal import Terminal
+from procrun.terminal import PASTED, Terminal
+
+AT_ONCE = 4096
+"""Bytes read at once: what a terminal emulator pastes in one go, or sends for one key (an arrow: `ESC [ A`)."""
 
 
 class Keys:
     """Reads the terminal at stdin in the front, and writes each key into the pipe `life` for the supervisor.
 
-    Only in the foreground: in the background (`&`, Ctrl-Z and bg) the terminal is neither read nor changed.
+    The terminal is ours while we are in its foreground (not after `&`, or Ctrl-Z and bg) and it has the modes that we
+    gave it: with other modes somebody else has taken it over, say a debugger started by the same script. A terminal
+    that is not ours is neither read nor changed.
     """
 
     def __init__(self, loop: Loop, life: int) -> None:
@@ -28,15 +33,17 @@ class Keys:
                 self._loop.read(0, self._pressed)
 
     def rest(self) -> None:
-        """Give the terminal back as it was."""
+        """Give the terminal back as it was; not one that somebody else has taken over."""
         self._loop.forget(0)
-        self._terminal.restore()
+        if self._terminal.as_left:
+            self._terminal.restore()
 
     def _pressed(self) -> None:
+        """A key is one byte. More of them at once are text: pasted, or typed for somebody who does not read it."""
         try:
-            data = os.read(0, 64) if self._terminal.ours else b""
+            data = os.read(0, AT_ONCE) if self._terminal.ours and self._terminal.as_left else b""
             if data:
-                os.write(self._life, data)
+                os.write(self._life, data if len(data) == 1 else PASTED)
                 return
         except BlockingIOError:
             return  # keys that nobody takes are lost

@@ -5,6 +5,7 @@ from time import time
 from typing import Protocol
 
 from procrun.choice import Choice
+from procrun.output import Prompt
 from procrun.prefix import OURS
 from procrun.text import clean
 
@@ -20,6 +21,9 @@ class Shown(Protocol):
 
     @property
     def full(self) -> bool: ...
+
+    @property
+    def prompt(self) -> Prompt | None: ...
 
     def emit(self, name: str, lines: bytes, stream: str, at: float) -> None: ...
 
@@ -75,6 +79,11 @@ class Outlet:
         """An unfinished line of `name`, as it stands."""
         if self._choice.pick(name, partial + b"\n"):
             self._shown.preview(name, partial)
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """The unfinished line that people see, if there is one."""
+        return self._shown.prompt
 
     def shows(self, name: str) -> bool:
         """Whether `name` is shown."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from time import time
+from typing import NamedTuple
 
 from procrun.lines import Amount
 from procrun.prefix import OURS, Look, Prefix, put
@@ -26,6 +27,13 @@ def wants_colour(env: Mapping[str, str], fd: int) -> bool:
     return env.get("TERM") != "dumb" and os.isatty(fd)
 
 
+class Prompt(NamedTuple):
+    """The unfinished line that stands on the last row: of which instance, and which of its prompts it is."""
+
+    name: str
+    number: int
+
+
 class Stream:
     """Puts `12:00:01 web.1    | ` before every line, with one bulk operation for each chunk.
 
@@ -39,6 +47,7 @@ class Stream:
         self._terminal = terminal
         self._prefix = Prefix(look)
         self._open: tuple[str, bytes] | None = None
+        self._prompts = 0
         self._losses = 0
 
     @property
@@ -50,6 +59,11 @@ class Stream:
     def full(self) -> bool:
         """Whether everybody should be held back for a while."""
         return self._sink.full
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """The unfinished line that stands on the last row, if one does."""
+        return Prompt(self._open[0], self._prompts) if self._open is not None else None
 
     def emit(self, name: str, lines: bytes, stream: str = "output", at: float | None = None) -> None:
         """Write whole lines of `name`, which came `at` (Unix time). People see stdout and stderr alike."""
@@ -75,6 +89,7 @@ class Stream:
         if self._open is not None and self._open[0] == name and shown.startswith(self._open[1]):
             self._sink.write(shown[len(self._open[1]) :])
         else:
+            self._prompts += self._open is None or self._open[0] != name
             start = self._leave(name)
             self._sink.write(start + self._before(name) + shown)
         self._open = (name, shown)

@@ -6,6 +6,9 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
+PASTED = b"\0"
+"""Passed on in the place of several keys at once."""
+
 _LOCAL = 3
 _CHARACTERS = 6
 
@@ -17,6 +20,15 @@ class Terminal:
         self._fd = fd
         self._found = termios.tcgetattr(fd)
         self._changed = False
+        self._left = self._found
+
+    @property
+    def as_left(self) -> bool:
+        """Whether it has the modes that we found or gave it last: with others somebody else has it now."""
+        try:
+            return termios.tcgetattr(self._fd) == self._left
+        except termios.error:  # hung up
+            return False
 
     @property
     def ours(self) -> bool:
@@ -71,6 +83,7 @@ class Terminal:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
         try:
             termios.tcsetattr(self._fd, termios.TCSADRAIN, mode)
+            self._left = termios.tcgetattr(self._fd)  # as the driver took them, who may not have all
         except termios.error:
             pass  # it has hung up
         finally:

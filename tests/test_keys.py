@@ -4,12 +4,16 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pexpect
 import pytest
 
 from procrun import proc
-from tests.harness import PROCRUN, Folder, is_read, until
+from procrun.cli import keyboard
+from procrun.messages import Restart
+from tests.harness import PROCRUN, PYTHON, Folder, alive, is_read, until
 from tests.test_attach import TERMINAL, modes
 
 START = " ".join([*PROCRUN, "start", "--no-colour"])
@@ -52,8 +56,10 @@ def test_an_instance_is_chosen_muted_and_shown_again(folder: Folder, shell: "pex
 
     shell.send("?")
     shell.expect(r"keys: 1-9 choose.*\r\n.*1 a\.1\r\n.*2 b\.1\r\n")
-    shell.send("1m")
-    shell.expect(r"a\.1 is chosen.*\r\n(.*tick\r\n)*.*a\.1 is muted; m shows it again\r\n")
+    shell.send("1")
+    shell.expect(r"a\.1 is chosen.*\r\n")
+    shell.send("m")
+    shell.expect(r"a\.1 is muted; m shows it again\r\n")
     shell.send("?")
     shell.expect(r"1 a\.1, muted, chosen\r\n")
     assert "tick" not in str(shell.before)
@@ -69,7 +75,11 @@ def test_restart_and_states(folder: Folder, shell: "pexpect.spawn[str]") -> None
 
     shell.send("r")
     shell.expect("none is chosen: 1-9 choose")
-    shell.send("2r")
+    shell.send("2")
+    shell.expect(r"b\.1 is chosen")
+    shell.send("r")
+    shell.expect(r"press r again within 5 s to restart b\.1\r\n")
+    shell.send("r")
     shell.expect(r"b\.1 TERM 0\.00 → gone .*\r\n.*b\.1 started, pid (\d+)")
     assert isinstance(shell.match, re.Match)
     pid = shell.match[1]
@@ -85,8 +95,12 @@ def test_reload(folder: Folder, shell: "pexpect.spawn[str]") -> None:
     shell.expect(r"b\.1 started")
 
     shell.send("R")
+    shell.expect("press R again within 5 s to reload: what has changed is restarted\r\n")
+    shell.send("R")
     shell.expect("reload: nothing is new\r\n")
     folder.procfile("a: sleep 1000", "b: sleep 1001")
+    shell.send("R")
+    shell.expect("press R again")
     shell.send("R")
 
     shell.expect(r"b\.1 restarts: command\r\n")
@@ -164,8 +178,13 @@ def test_the_prompt_of_who_is_muted_stands_no_more(folder: Folder, shell: "pexpe
     shell.sendline(START)
     shell.expect(r"a\.1 +\| sure\? .*b\.1 +\| tick")
 
-    shell.send("1m")
+    shell.send("\x1b")  # or they would be for the prompt
+    shell.send("1")
+    shell.expect(r"a\.1 is chosen")
+    shell.send("m")
     shell.expect(r"a\.1 is muted; m shows it again\r\n")
+    shell.send("r")
+    shell.expect("press r again")
     shell.send("r")
     shell.expect(r"a\.1 started, pid .*\r\n")
     for _ in range(10):
@@ -191,3 +210,155 @@ def test_muted_means_no_longer_held_back(folder: Folder, terminal: "pexpect.spaw
 
     terminal.sendintr()
     terminal.expect(pexpect.EOF)
+
+
+# --- Keys that are meant for somebody else
+
+
+@pytest.fixture
+def script(folder: Folder) -> Iterator["pexpect.spawn[str]"]:
+    """A script without job control starts procrun in its background, and then a debugger on the same terminal.
+
+    Its shell has procrun ignore INT, and both are in the foreground (POSIX, 2.11). By itself it would give procrun
+    /dev/null to read; bash takes `<&0` for the terminal, dash needs another descriptor.
+    """
+    folder.procfile("css: echo $PPID is it; sleep 1000", "js: sleep 1000")
+    line = f"exec 3<&0; {START} <&3 & exec {PYTHON} -q -i 3<&-"
+    spawned = pexpect.spawn("sh", ["-c", line], **TERMINAL, cwd=str(folder.path), dimensions=(40, 200))
+    spawned.expect(r"css\.1 +\| (\d+) is it")
+    yield spawned
+    spawned.close(force=True)
+
+
+def test_beside_a_debugger_no_key_is_read_and_ctrl_c_is_obeyed(script: "pexpect.spawn[str]") -> None:
+    assert isinstance(script.match, re.Match)
+    supervisor = int(script.match[1])
+
+    for number in range(20):  # each letter is a key of procrun, and each answer shows that the debugger got them
+        script.sendline(f"'p1r1r?mR' * 2 + str({number} + 1000)")
+        script.expect(f"'p1r1r.mRp1r1r.mR{number + 1000}'")
+        assert not re.search("PID|is chosen|press r|keys:|muted", str(script.before))
+
+    script.sendintr()
+    script.expect("INT received; stopping")
+    until(lambda: not alive(supervisor), "everything is stopped")
+    script.sendline("exit()")
+    script.expect(pexpect.EOF)
+
+
+OTHER_MODES = """
+import os, subprocess, sys, termios, tty
+
+def say(*words):
+    print(*words, end="\\r\\n", flush=True)
+
+run = subprocess.Popen([sys.executable, "-m", "procrun", "start", "--no-colour"])
+open("go").read()
+tty.setraw(0)
+say("mine")
+for _ in range(4):
+    say("got", os.read(0, 1))
+run.terminate()
+run.wait()
+say("signals" if termios.tcgetattr(0)[3] & termios.ISIG else "still raw")
+subprocess.run(["stty", "sane"])
+"""
+
+
+def test_a_terminal_that_has_other_modes_is_neither_read_nor_changed(
+    folder: Folder, shell: "pexpect.spawn[str]"
+) -> None:
+    """INT is not ignored here: a runner of scripts has started both."""
+    folder.procfile("a: echo up; sleep 1000", "b: sleep 1000")
+    folder.write("script.py", OTHER_MODES)
+    os.mkfifo(folder.path / "go")
+    shell.sendline(f"{PYTHON} script.py")
+    shell.expect(r"\| up\r\n")
+    shell.send("1")
+    shell.expect(r"a\.1 is chosen")  # so keys are read until then
+    folder.write("go", "")
+    shell.expect("mine\r\n")
+
+    for key in "1r?p":
+        shell.send(key)
+        shell.expect(re.escape(f"got b'{key}'"))
+        assert not re.search("chosen|press|keys|PID", str(shell.before))
+
+    shell.expect("still raw\r\n")
+    shell.expect("shell> $")
+
+
+def test_pasted_text_is_no_keys(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("a: echo $$ is it; sleep 1000")
+    shell.sendline(START)
+    shell.expect(r"a\.1 +\| (\d+) is it")
+
+    shell.send("rrR\r")
+    shell.expect("several keys at once are taken for text, and ignored; `procrun attach NAME` types to a process\r\n")
+    shell.send("rr")
+    shell.send("?")
+    shell.expect("keys: 1-9 choose")
+    assert not re.search("press|several", str(shell.before))
+    stop(shell)
+    assert "started" not in str(shell.before)
+
+
+def test_another_key_takes_the_question_back(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    folder.procfile("a: sleep 1000")
+    shell.sendline(START)
+    shell.expect(r"a\.1 started")
+
+    for key, answer in (("r", "press r again"), ("R", "press R again"), ("r", "press r again"), ("m", "muted")):
+        shell.send(key)
+        shell.expect(answer)
+    shell.send("r")
+    shell.expect("press r again within 5 s to restart a\\.1\r\n")
+    stop(shell)
+    assert "started" not in str(shell.before)
+
+
+def test_a_question_is_forgotten_after_a_while() -> None:
+    """A letter typed minutes later is another one."""
+    now = 100.0
+    asked: list[object] = []
+    said: list[str] = []
+    desk = SimpleNamespace(serve=lambda request, answer: asked.append(request))
+    supervisor = SimpleNamespace(processes={"a.1": None})
+    outlet = SimpleNamespace(prompt=None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keyboard, "monotonic", lambda: now)
+        keys = keyboard.Keyboard(cast(Any, supervisor), cast(Any, desk), cast(Any, outlet), said.append)
+        keys.press("r")
+        now += keyboard.AGAIN_WITHIN
+        keys.press("r")
+        assert not asked
+        now += keyboard.AGAIN_WITHIN / 2
+        keys.press("r")
+
+    assert asked == [Restart(["a.1"])]
+    assert said == ["press r again within 5 s to restart a.1"] * 2
+
+
+def test_at_a_prompt_the_keys_say_how_to_answer_it(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    """`error` and Enter, typed at a debugger's prompt: r twice, and nothing is restarted."""
+    folder.procfile("web: printf '(Pdb) '; read answer; echo got $answer; printf '(Pdb) '; read answer; sleep 1000")
+    shell.sendline(START)
+    shell.expect(r"web\.1 +\| \(Pdb\) ")
+
+    for key in "error\r":
+        shell.send(key)
+    shell.expect("web.1 shows a prompt: `procrun attach web.1` in another terminal answers it; Esc makes these keys")
+    shell.send("?")
+    shell.expect("keys: 1-9 choose")
+    assert not re.search("prompt:|press|started", str(shell.before))
+
+    folder.procrun("attach", "web", text="c\n")
+    shell.expect(r"got c\r\n.*\(Pdb\) ")
+    shell.send("r")
+    shell.expect("web.1 shows a prompt:")  # it is another one
+    shell.send("\x1b")
+    shell.send("r")
+    shell.expect("press r again within 5 s")
+    shell.send("r")
+    shell.expect(r"web\.1 started, pid")
+    stop(shell)

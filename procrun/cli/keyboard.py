@@ -1,15 +1,37 @@
-"""What the keys do while `procrun start` runs on a terminal: a digit chooses an instance, m mutes it, r restarts it."""
+"""What the keys do while `procrun start` runs on a terminal: a digit chooses an instance, m mutes it, r restarts it.
+
+Keys may be meant for somebody else: who types at a debugger's prompt in the stream types into procrun. So a key that
+restarts anything has to be pressed twice, text that comes at once is no keys, and while a prompt stands open the keys
+only say how to answer it.
+"""
 
 from collections.abc import Callable
+from time import monotonic
+from typing import NamedTuple
 
 from procrun.desk import Desk
 from procrun.errors import ProcrunError
 from procrun.messages import Answer, Done, Ps, Refused, Reload, Request, Restart, Status
 from procrun.outlet import Outlet
+from procrun.output import Prompt
 from procrun.report import status_table
 from procrun.supervisor import Supervisor
+from procrun.terminal import PASTED
 
-HELP = "keys: 1-9 choose, m mutes or shows it, a shows all, r restarts it, R reloads, p lists states, ? this help"
+HELP = "keys: 1-9 choose, m mutes or shows it, a shows all, rr restarts it, RR reloads, p lists states, ? this help"
+
+AGAIN_WITHIN = 5.0
+"""Seconds in which a key that restarts something is pressed the second time."""
+
+ESCAPE = "\x1b"
+
+
+class _Asked(NamedTuple):
+    """A key that was pressed once, and what it does when it is pressed again before `until` (monotonic seconds)."""
+
+    key: str
+    request: Request
+    until: float
 
 
 class Keyboard:
@@ -21,21 +43,56 @@ class Keyboard:
         self._outlet = outlet
         self._say = say
         self._chosen = ""
+        self._asked: _Asked | None = None
+        self._answered: Prompt | None = None
+        self._ignored: Prompt | None = None
+        self._told_of_text = False
 
     def press(self, key: str) -> None:
         """A key; one that means nothing is ignored."""
-        if key in "123456789":
-            self._choose(int(key))
+        asked, self._asked = self._asked, None
+        prompt = self._outlet.prompt
+        if key == PASTED.decode():
+            self._refuse_text()
         elif key in "?h":
             self._help()
+        elif key == ESCAPE:
+            self._ignored = prompt
+        elif prompt is not None and prompt != self._ignored:
+            self._tell_how_to_answer(prompt)
+        elif asked is not None and asked.key == key and monotonic() < asked.until:
+            self._ask(asked.request)
+        else:
+            self._do(key)
+
+    def _do(self, key: str) -> None:
+        if key in "123456789":
+            self._choose(int(key))
         elif key == "p":
             self._ask(Ps())
         elif key == "R":
-            self._ask(Reload())
+            self._ask_first(key, Reload(), "reload: what has changed is restarted")
         elif key == "a":
             self._show_all()
         elif key in "mr":
-            self._do(key)
+            self._do_with_one(key)
+
+    def _refuse_text(self) -> None:
+        """Said once: whoever pastes again has been told."""
+        if not self._told_of_text:
+            self._told_of_text = True
+            self._say("several keys at once are taken for text, and ignored; `procrun attach NAME` types to a process")
+
+    def _tell_how_to_answer(self, prompt: Prompt) -> None:
+        """Said once for each prompt, not for each letter."""
+        if prompt != self._answered:
+            self._answered = prompt
+            how = f"`procrun attach {prompt.name}` in another terminal answers it"
+            self._say(f"{prompt.name} shows a prompt: {how}; Esc makes these keys procrun's again")
+
+    def _ask_first(self, key: str, request: Request, what: str) -> None:
+        self._asked = _Asked(key, request, monotonic() + AGAIN_WITHIN)
+        self._say(f"press {key} again within {AGAIN_WITHIN:g} s to {what}")
 
     def _names(self) -> list[str]:
         return list(self._supervisor.processes)
@@ -44,7 +101,7 @@ class Keyboard:
         names = self._names()
         if number <= len(names):
             self._chosen = names[number - 1]
-            self._say(f"{self._chosen} is chosen: m mutes or shows it, r restarts it")
+            self._say(f"{self._chosen} is chosen: m mutes or shows it, rr restarts it")
         else:
             self._say(f"there is no instance {number}: ? lists them")
 
@@ -60,13 +117,13 @@ class Keyboard:
                 self._outlet.toggle(name)
         self._say("all are shown")
 
-    def _do(self, key: str) -> None:
+    def _do_with_one(self, key: str) -> None:
         names = self._names()
         name = names[0] if len(names) == 1 else self._chosen
         if name not in names:
             self._say("none is chosen: 1-9 choose, ? lists them")
         elif key == "r":
-            self._ask(Restart([name]))
+            self._ask_first(key, Restart([name]), f"restart {name}")
         else:
             self._say(f"{name} is {'shown' if self._outlet.toggle(name) else 'muted; m shows it again'}")
 
@@ -80,7 +137,7 @@ class Keyboard:
         """The steps are told already."""
         match answer:
             case Status():
-                for line in status_table(answer.rows).splitlines():
+                for line in status_table(answer.rows).split("\n"):
                     self._say(line)
             case Done():
                 for note in answer.notes:
