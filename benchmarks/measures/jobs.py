@@ -88,17 +88,24 @@ def _rows(runners: Sequence[Runner], cases: Sequence[Case]) -> Rows:
     rows: Rows = {case.name: {} for case in cases}
     with tempfile.TemporaryDirectory(prefix="procrun-bench-") as folder:
         store = Store(Path(folder), databases=len(cases) * at_once)
+        path = os.pathsep.join([_ours(runners, Path(folder)), trial.PATH])
         with closing(store), ProcessPoolExecutor(at_once, initializer=proctree.become_subreaper) as pool:
             store.open()
-            turns = list(_turns(runners, cases, store))
+            turns = list(_turns(runners, cases, store, path))
             for turn, cell in zip(turns, pool.map(_played, turns), strict=True):
                 rows[turn.case.name][turn.runner] = cell
     return rows
 
 
-def _turns(runners: Sequence[Runner], cases: Sequence[Case], store: Store) -> Iterator[Turn]:
-    ours = next(runner.start([])[0] for runner in runners if runner.name == PROCRUN)
-    path = os.pathsep.join([str(Path(ours).parent), trial.PATH])  # a procrun inside a procrun is the same one
+def _ours(runners: Sequence[Runner], folder: Path) -> str:
+    """A folder with nothing but the procrun that is compared, so that one inside another is the same."""
+    program = next(runner.start([])[0] for runner in runners if runner.name == PROCRUN)
+    (folder / "bin").mkdir()
+    (folder / "bin" / PROCRUN).symlink_to(program)
+    return str(folder / "bin")
+
+
+def _turns(runners: Sequence[Runner], cases: Sequence[Case], store: Store, path: str) -> Iterator[Turn]:
     number = 0
     for case in cases:
         commands = {runner.name: runner.start([Entry(trial.TYPE, case.entry, 1)]) for runner in runners}

@@ -193,7 +193,8 @@ RUBY = (
 NODE = (
     Case("BullMQ", "node bull.js SIGTERM", "bullmq", on_heroku="done"),
     Case("BullMQ behind npm", "npm run worker", "bullmq"),
-    Case("BullMQ behind nodemon", "nodemon bull.js SIGTERM", "bullmq"),
+    # nodemon ends its child by INT
+    Case("BullMQ behind nodemon", "nodemon bull.js SIGTERM SIGINT", "bullmq"),
     Case("Bee-Queue", "node bee.js", "bee-queue"),
 )
 

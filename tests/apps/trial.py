@@ -71,6 +71,7 @@ def made(case: Case, folder: Path, url: str, port: int, path: str = PATH) -> Ite
         "C_FORCE_ROOT": "1",
         "REDIS_PROVIDER": "REDISTOGO_URL",
         "REDISTOGO_URL": url,
+        "REDIS_URL": url,  # for programs that know nothing of providers: not every runner tells them
     }
     with redis.Redis.from_url(url) as store, _database(case) as more:
         place = Place(folder, {**env, **more}, store, port, folder / "output")
