@@ -110,11 +110,17 @@ class Deployment:
         end = monotonic() + limit
 
         def look() -> None:
-            now = monotonic()
-            if now >= end or all(p.drained() for p in self._processes if p.quieted):
+            if monotonic() >= end:
+                then()
+                return
+            asked = [process.ask_drained() for process in self._processes if process.quieted]
+            self._supervisor.aside().do(lambda: all(ask() for ask in asked), seen)
+
+        def seen(drained: bool) -> None:
+            if drained:
                 then()
             else:
-                self._loop.at(min(end, now + DRAIN_EVERY), look)
+                self._loop.at(min(end, monotonic() + DRAIN_EVERY), look)
 
         look()
 

@@ -91,7 +91,8 @@ class DynoManager:
         return Watched(boot, quota, cycle)
 
     def _quota(self, process: Process) -> Quota:
-        return Quota(self._loop, process.spec.manners.memory, process.alive, lambda held: self._over(process, held))
+        aside, memory = self._supervisor.aside(), process.spec.manners.memory
+        return Quota(self._loop, aside, memory, process.alive, lambda held: self._over(process, held))
 
     def _weigh_anew(self, process: Process) -> None:
         """Its quota may be another one, while it runs."""

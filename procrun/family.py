@@ -16,6 +16,9 @@ FRESH = 0.01
 A look that took longer serves for as long as it took, so that 1,000 instances do not spend their stop in looking.
 """
 
+GIVE_UP = 2.0
+"""Seconds that a process has to show its environment, which waits for a dead disk with it, or for a busy machine."""
+
 TRIES = 20
 """How often in one look the children are listed anew while there are new ones: a chain of forks must not hold us up."""
 
@@ -137,7 +140,7 @@ class Family:
             if name is not None:
                 owners[row.pid] = self._seen[row.pid, row.started] = name
                 self._owned.setdefault(name, []).append(row)
-            elif proc.is_ending(row):
+            elif proc.is_ending(row) or 0 < proc.held_up_for(row.pid) < GIVE_UP:
                 self.certain = False  # before it could be asked whose it is
         self._taken = monotonic()
         self._fresh = max(FRESH, self._taken - now)

@@ -21,6 +21,9 @@ from procrun.model import Stat, Step
 from procrun.recognition import recognise
 from procrun.stopping import DEFAULT_BUDGET, ending_step
 
+PATIENCE = 2.0
+"""Seconds that the environment of a process may take to be read: for a busy machine; there is no loop to hold up."""
+
 _MARK = re.compile(r"(\d+-\d+):(.+)")
 
 
@@ -92,15 +95,16 @@ class _Search:
 
     def _read_marks(self) -> None:
         """The marks of all processes here: pids in another container mean something else there."""
-        for pid in self._rows:
-            if proc.namespace(pid) != self._own:
-                self._unseen += not proc.is_kernels(self._rows[pid])
-                continue
-            match = _MARK.fullmatch(proc.mark(pid, MARK) or "")
+        here = [pid for pid in self._rows if proc.namespace(pid) == self._own]
+        away = self._rows.keys() - here
+        self._unseen = sum(not proc.is_kernels(self._rows[pid]) for pid in away)
+        for pid, mark in proc.marks(here, MARK, PATIENCE).items():
+            match = _MARK.fullmatch(mark)
             if match is not None:
                 self._marks[pid] = (match[1], match[2])
                 if proc.users(pid) != {os.getuid()}:
                     self._foreign.add(pid)
+        self._unseen += sum(map(proc.is_held_up, here))
 
     def _living(self, known: Iterable[tuple[Record, Fate]]) -> set[int]:
         """Everything of a living run, wherever it is, and this process with all that it was started from."""

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from procrun.errors import ConfigError
 from procrun.model import APART, Spec
 
-STANDING = 10
-"""Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, output 2, socket, lock, record."""
+STANDING = 12
+"""Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, output 2, socket, lock, record, and
+the pipe of a thread 2.
+"""
 
 WATCHING = 6
 """Descriptors of what watches files: a pipe 2, inotify 1, epoll 1, eventfd 1, a look at a folder 1."""

@@ -9,9 +9,10 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from procrun import pidfds
+from procrun import bounded, pidfds
 from procrun.errors import EXHAUSTED, ConfigError
 from procrun.model import Stat
 
@@ -103,17 +104,17 @@ def _survivor(pid: int, fields: Sequence[bytes]) -> tuple[str, list[bytes]] | No
     """
     if fields[0] not in _DEAD or fields[17] == b"1":  # num_threads
         return None
+    shown = ((folder, _fields(folder)) for folder in _threads(pid))
+    return next(((folder, living) for folder, living in shown if living and living[0] not in _DEAD), None)
+
+
+def _threads(pid: int) -> list[str]:
+    """The folders of the threads of `pid`, with its main one's; none when it is gone."""
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        return [f"/proc/{pid}/task/{thread}" for thread in os.listdir(f"/proc/{pid}/task")]
     except OSError as error:
         _refuse_to_guess(error)
-        return None
-    for thread in threads:
-        folder = f"/proc/{pid}/task/{thread}"
-        shown = _fields(folder)
-        if shown and shown[0] not in _DEAD:
-            return folder, shown
-    return None
+        return []
 
 
 def entry(pid: int) -> str:
@@ -124,9 +125,40 @@ def entry(pid: int) -> str:
     return living[0] if living else own
 
 
-def _look(pid: int, name: str) -> bytes:
-    """The file `name` of the process `pid`, empty when it cannot be read."""
-    return _read(f"/proc/{pid}/{name}") or _read(f"{entry(pid)}/{name}")
+def _from_memory(pid: int, name: str) -> bytes:
+    """The file `name` of `pid` that the kernel reads out of the memory of that process: empty where it cannot be read.
+
+    For those files (cmdline, environ, maps, smaps) it takes the lock of the memory map. A process may hold that lock
+    for as long as a dead disk stands still: one thread writes to a mapped file, and another one forks, or unmaps it.
+    What is not answered in time counts as unreadable; `is_held_up` tells.
+    """
+    (found,) = _all_from_memory([pid], name)
+    return found
+
+
+def _all_from_memory(pids: Sequence[int], name: str, patience: float = bounded.PATIENCE) -> list[bytes]:
+    def read(pid: int) -> bytes:
+        return _read(f"/proc/{pid}/{name}") or _read(f"{entry(pid)}/{name}")
+
+    asked = [pid for pid in pids if not (bounded.any_late() and _waits_for_a_disk(pid))]
+    answers = bounded.each([(pid, partial(read, pid)) for pid in asked], patience)
+    found = dict(zip(asked, answers, strict=True))
+    return [found.get(pid) or b"" for pid in pids]
+
+
+def _waits_for_a_disk(pid: int) -> bool:
+    """Whether a thread of `pid` is in state D: where one process is held up, it is likely to be held up as well."""
+    return any(fields[:1] == [b"D"] for fields in map(_fields, _threads(pid)))
+
+
+def is_held_up(pid: int) -> bool:
+    """Whether the memory of `pid` cannot be looked into just now, as far as is known."""
+    return bounded.late(pid) > 0 or (bounded.any_late() and _waits_for_a_disk(pid))
+
+
+def held_up_for(pid: int) -> float:
+    """For how many seconds what was asked of the memory of `pid` is not answered; 0 where no answer is waited for."""
+    return bounded.late(pid)
 
 
 def is_ending(row: Stat) -> bool:
@@ -218,42 +250,63 @@ def output_pipe(pid: int, reader: int) -> str | None:
 
 def mark(pid: int, name: str) -> str | None:
     """The value of `name` in the environment `pid` was started with; None when unreadable or rewritten."""
+    return marks([pid], name).get(pid)
+
+
+def marks(pids: Sequence[int], name: str, patience: float = bounded.PATIENCE) -> dict[int, str]:
+    """The same of many; each has so many seconds to answer."""
+    found: dict[int, str] = {}
     wanted = name.encode() + b"="
-    for item in _look(pid, "environ").split(b"\0"):
-        if item.startswith(wanted):
-            return os.fsdecode(item[len(wanted) :])
-    return None
+    for pid, text in zip(pids, _all_from_memory(pids, "environ", patience), strict=True):
+        for item in text.split(b"\0"):
+            if item.startswith(wanted):
+                found.setdefault(pid, os.fsdecode(item[len(wanted) :]))
+    return found
 
 
 def title(pid: int) -> str:
     """The command line of `pid` for people: blanks between the words; of a long one the middle is left out.
 
-    A zombie has its name alone, and what ended since it was looked at is `ended`.
+    A zombie, and a process whose memory is held up, has its name alone; what ended meanwhile is `ended`.
     """
-    whole = command_line(pid) or os.fsdecode(_read(f"/proc/{pid}/comm")).strip() or "ended"
+    (found,) = _titles([pid])
+    return found
+
+
+def _titles(pids: Sequence[int]) -> list[str]:
+    return [_title(pid, _in_a_line(line)) for pid, line in zip(pids, _all_from_memory(pids, "cmdline"), strict=True)]
+
+
+def _title(pid: int, line: str) -> str:
+    whole = line or os.fsdecode(_read(f"/proc/{pid}/comm")).strip() or "ended"
     short = len(whole) <= TITLE_HEAD + 1 + TITLE_TAIL
     return whole if short else f"{whole[:TITLE_HEAD]}…{whole[-TITLE_TAIL:]}"
 
 
 def named(rows: Sequence[Stat], most: int = 3) -> str:
     """These processes for people: `pid 12 (sleep 600), pid 13 (ruby app.rb) and 4 more`."""
-    text = ", ".join(f"pid {row.pid} ({title(row.pid)})" for row in rows[:most])
+    pids = [row.pid for row in rows[:most]]
+    text = ", ".join(f"pid {pid} ({found})" for pid, found in zip(pids, _titles(pids), strict=True))
     return text + (f" and {len(rows) - most} more" if len(rows) > most else "")
 
 
 def command_line(pid: int) -> str:
     """The whole command line of `pid`, or the title it has put in its place; empty when it is gone."""
-    return os.fsdecode(_look(pid, "cmdline").replace(b"\0", b" ").strip())
+    return _in_a_line(_from_memory(pid, "cmdline"))
+
+
+def _in_a_line(words: bytes) -> str:
+    return os.fsdecode(words.replace(b"\0", b" ").strip())
 
 
 def arguments(pid: int) -> list[str]:
-    """The words that `pid` was started with, or its title as one word; empty when it is gone. May block."""
-    return os.fsdecode(_read(f"/proc/{pid}/cmdline").rstrip(b"\0")).split("\0")
+    """The words that `pid` was started with, or its title as one word; empty when it is gone."""
+    return os.fsdecode(_from_memory(pid, "cmdline").rstrip(b"\0")).split("\0")
 
 
 def environment(pid: int) -> dict[str, str]:
-    """The environment that `pid` was started with; empty when it is unreadable or rewritten. May block."""
-    items = os.fsdecode(_read(f"/proc/{pid}/environ")).split("\0")
+    """The environment that `pid` was started with; empty when it is unreadable or rewritten."""
+    items = os.fsdecode(_from_memory(pid, "environ")).split("\0")
     return dict(item.split("=", 1) for item in items if "=" in item)
 
 
@@ -304,10 +357,7 @@ def folder(pid: int) -> str:
 
 def program(pid: int) -> str:
     """The name of the file that `pid` executes, or what it calls itself where that is not ours to see."""
-    try:
-        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
-    except OSError:
-        return os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
+    return os.path.basename(_link(pid, "exe")) or os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
 
 
 def pipes_written(pid: int) -> dict[int, str]:
@@ -342,7 +392,7 @@ def held(pid: int) -> int:
     libraries) are cache and are not counted. Another user's process is asked for what anybody may see, as is any on a
     kernel before 5.4: there a shared page counts for each. 0 when it is gone.
     """
-    shares = _look(pid, "smaps_rollup")
+    shares = _from_memory(pid, "smaps_rollup")
     return held_in(shares if b"Pss_Anon:" in shares else _read(f"{entry(pid)}/status"))
 
 

@@ -181,10 +181,14 @@ class Process:
 
         return told(pattern, self.alive())
 
-    def drained(self) -> bool:
-        """Whether a quieted worker has finished all its work, as far as its title tells (Sidekiq's is 5 s late)."""
-        busy = self.busy()
-        return busy is None or (busy.quiet and busy.busy == 0)
+    def ask_drained(self) -> Callable[[], bool]:
+        """What tells, in a thread, whether it has finished all its work (Sidekiq's title is 5 s late)."""
+        pattern, rows = self.manners.busy_title, self.alive()
+        if not pattern:
+            return lambda: True
+        from procrun.work import drained
+
+        return lambda: drained(pattern, rows)
 
     def hurry(self) -> None:
         """Go one step on in the stop sequence now, if there is one."""
@@ -507,13 +511,23 @@ class Process:
         self._tell("stuck", self._walk.elapsed, f"pid {row.pid} ({proc.title(row.pid)}) is another user's")
 
     def _watch_drain(self, step: Step) -> None:
-        """A wait after a quiet signal ends when the work is done."""
-        if self.state is not State.STOPPING or self._walk.step is not step:
+        """A wait after a quiet signal ends when the work is done, where a title tells of it."""
+        pattern, rows = self.manners.busy_title, self.alive()
+        if pattern and self._is_at(step):
+            from procrun.work import told
+
+            self._around.questions().aside.do(lambda: told(pattern, rows), lambda busy: self._see_drain(step, busy))
+
+    def _see_drain(self, step: Step, busy: "Busy | None") -> None:
+        if not self._is_at(step):
             return
-        if self.busy() is not None and self.drained():
+        if busy is not None and busy.drained:
             self._handle(Event.STEP)
         else:
             self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(step))
+
+    def _is_at(self, step: Step) -> bool:
+        return self.state is State.STOPPING and self._walk.step is step
 
     def _give_up(self) -> None:
         for row in self.alive():

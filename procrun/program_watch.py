@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from procrun import findings
-from procrun.aside import Aside
 from procrun.loop import Loop
 from procrun.manners import with_program
 from procrun.model import Entry, Happening, ProcessConfig
@@ -36,7 +35,6 @@ class ProgramWatch:
         self._loop = loop
         self._plan = plan
         self._say = say
-        self._aside: Aside | None = None
         self._said: set[str] = set()
         for process in supervisor.processes.values():
             if process.pid:
@@ -66,8 +64,6 @@ class ProgramWatch:
         rows, life = process.alive(), process.started
         if not rows or self._config(process).profile == "none":
             return
-        if self._aside is None:
-            self._aside = Aside(self._loop)
         root = process.spec.root
 
         def look() -> "list[Running]":
@@ -79,7 +75,7 @@ class ProgramWatch:
             if programs and process.started == life:
                 self._found(process, programs)
 
-        self._aside.do(look, found)
+        self._supervisor.aside().do(look, found)
 
     def _found(self, process: Process, programs: "list[Running]") -> None:
         """Take the program that the command names; where it names none, the one with the most to lose."""

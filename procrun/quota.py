@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from procrun import proc
+from procrun.aside import Aside
 from procrun.loop import Loop, Timer
 from procrun.model import Stat
 
@@ -17,31 +18,52 @@ VASTLY = 2
 
 
 class Quota:
-    """Calls `on_over` with the bytes that the processes of `rows` hold, at each look that finds more than `quota`."""
+    """Calls `on_over` with the bytes that the processes of `rows` hold, at each look that finds more than `quota`.
+
+    It looks in the thread of `aside`: to count a large memory takes its time, and a dead disk may hold it up.
+    """
 
     def __init__(
-        self, loop: Loop, quota: int, rows: Callable[[], Sequence[Stat]], on_over: Callable[[int], None]
+        self,
+        loop: Loop,
+        aside: Aside,
+        quota: int,
+        rows: Callable[[], Sequence[Stat]],
+        on_over: Callable[[int], None],
     ) -> None:
         self._loop = loop
+        self._aside = aside
         self._quota = quota
         self._rows = rows
         self._on_over = on_over
         self._next = FIRST
+        self._over = False
         self._timer: Timer = loop.after(FIRST, self._look)
 
     def cancel(self) -> None:
         """Look no more."""
+        self._over = True
         self._timer.cancel()
 
     def _look(self) -> None:
         self._next = min(2 * self._next, LAST)
         self._timer = self._loop.after(self._next, self._look)
         try:
-            held = sum(proc.held(row.pid) for row in self._rows())
-        except OSError:  # no descriptor to look with
-            return
-        if held > self._quota:
+            rows = self._rows()
+        except OSError:
+            return  # no descriptor to look with
+        self._aside.do(lambda: _held(rows), self._weigh)
+
+    def _weigh(self, held: int) -> None:
+        if held > self._quota and not self._over:
             self._on_over(held)
+
+
+def _held(rows: Sequence[Stat]) -> int:
+    try:
+        return sum(proc.held(row.pid) for row in rows)
+    except OSError:
+        return 0  # no descriptor to look with
 
 
 def share(held: int, quota: int) -> str:

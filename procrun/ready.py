@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrun import limits, proc
+from procrun.aside import Aside
 from procrun.hints import public
 from procrun.loop import Loop, Timer
 from procrun.model import OWN_PORT, Exit, Readiness
@@ -50,6 +51,41 @@ class Questions:
         self.turns = Turns(loop)
         self.ends: dict[int, Callable[[Exit], None]] = {}
         self.sockets = Sockets()
+        self._loop = loop
+        self._aside: Aside | None = None
+
+    @property
+    def aside(self) -> Aside:
+        """The thread in which command lines and memory are read, as a process may hold them up."""
+        if self._aside is None:
+            self._aside = Aside(self._loop)
+        return self._aside
+
+
+class Title:
+    """Looks in a thread whether a process of `pids` has a title that matches; `answered` hears why not, or nothing."""
+
+    reached = False
+
+    def __init__(self, aside: Aside, pattern: str, pids: Iterable[int], answered: "Answered") -> None:
+        self._answered: Answered | None = answered
+        asked = list(pids)
+        aside.do(lambda: _has_title(pattern, asked), self._seen)
+
+    def cancel(self) -> None:
+        """Nobody wants to know any more."""
+        self._answered = None
+
+    def _seen(self, found: bool) -> None:
+        if self._answered is not None:
+            self._answered("" if found else _SILENT["title"])
+
+
+def _has_title(pattern: str, pids: Iterable[int]) -> bool:
+    try:
+        return any(re.search(pattern, proc.command_line(pid)) for pid in pids)
+    except OSError:
+        return False  # no descriptor to look with
 
 
 class Asked(NamedTuple):
@@ -184,9 +220,7 @@ class Probe:
 
     def _look(self) -> None:
         """What its processes call themselves (a worker that rewrites its title once it works)."""
-        titles = (proc.command_line(pid) for pid in self._asked.pids())
-        found = any(re.search(self._wish.value, title) for title in titles)
-        self._heard("title")("" if found else self._reason)
+        self._question = Title(self._questions.aside, self._wish.value, self._asked.pids(), self._heard("title"))
 
     def _within(self) -> float:
         return ANSWER_WITHIN.get(self._wish.kind, 2.0)

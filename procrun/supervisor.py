@@ -17,6 +17,7 @@ from procrun.process import Process, Surroundings
 from procrun.stopping import exit_status
 
 if TYPE_CHECKING:  # imported where somebody is asked, and where something is left at the end
+    from procrun.aside import Aside
     from procrun.ready import Questions
     from procrun.rescue import Rescue
 
@@ -205,6 +206,10 @@ class Supervisor:
         for process in list(self.processes.values()):
             process.check_gone()
         self._check_over()
+
+    def aside(self) -> "Aside":
+        """The thread for what may be held up by a process: its command line, its environment, its memory."""
+        return self._asking().aside
 
     def _asking(self) -> "Questions":
         """What all who are asked share."""
