@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 
 from procrun import limits, pidfds, proc
+from procrun.audience import key
+from procrun.family import FRESH
 from procrun.leftovers import Leftover
 from procrun.model import Happening, Stat
 from procrun.stopping import UNKILLABLE_AFTER, signal_name
-from procrun.volley import main_process
+from procrun.volley import Volley
 
 GATHER = 0.1
 """Seconds after an end in which others may follow, before everything is looked at again."""
@@ -24,7 +26,8 @@ Look = Callable[[], list[Leftover]]
 Search = Callable[[Iterable[Leftover]], list[Leftover]]
 """Looks for leftovers, those given included that are still alive."""
 Tell = Callable[[Happening], None]
-Key = tuple[str, str]
+Instance = tuple[str, str]
+"""An instance: its run, and its name."""
 
 
 def clear(search: Search, budget: float | None, tell: Tell) -> list[Leftover]:
@@ -40,7 +43,7 @@ def clear(search: Search, budget: float | None, tell: Tell) -> list[Leftover]:
     def sure() -> list[Leftover]:
         seen[:] = [left for left in search(seen) if left.sure]
         readers.open(seen)
-        return [left for left in seen if _id(left) not in stuck]
+        return [left for left in seen if key(left.row) not in stuck]
 
     try:
         while there := sure():
@@ -60,10 +63,10 @@ class _Stage:
         self._readers = readers
         self._tell = tell
         self._begun = 0.0
-        self._heard: set[tuple[int, int]] = set()
-        self._refused: set[tuple[int, int]] = set()
-        self._pids: dict[Key, list[int]] = {}
-        self._told: set[tuple[Key, int]] = set()
+        self._volley = Volley(self._refused, groups=False)
+        self._names: dict[int, str] = {}
+        self._pids: dict[Instance, list[int]] = {}
+        self._told: set[tuple[Instance, int]] = set()
         self._killing = False
 
     def run(self, budget: float | None) -> set[tuple[int, int]]:
@@ -75,65 +78,46 @@ class _Stage:
         while there:
             if monotonic() >= deadline:
                 if self._killing:
-                    return self._refused | {_id(left) for left in there}
+                    return self._volley.refused | {key(left.row) for left in there}
                 self._killing = True
-                self._heard.clear()
                 deadline = monotonic() + UNKILLABLE_AFTER
-            for key in {_instance(left) for left in there}:
-                self._signal(key, [left for left in there if _instance(left) == key])
-            waited_for = [left.row for left in there if _id(left) not in self._refused]
-            _wait(waited_for, deadline, self._readers)
-            before, there = there, self._look()
-            for run, name in {_instance(left) for left in before} - {_instance(left) for left in there}:
+            groups = _by_instance(there)
+            waits = [self._signal(instance, members) for instance, members in groups.items()]
+            look = min(deadline, self._volley.next_look(FRESH)) if any(waits) else deadline
+            _wait(self._volley.ours(left.row for left in there), look, self._readers)
+            there = self._look()
+            for run, name in groups.keys() - _by_instance(there).keys():
                 pids = ", ".join(map(str, self._pids.get((run, name), ())))
                 if pids:
                     self._tell(Happening(name, "gone", monotonic() - self._begun, f"pid {pids}", 0))
-        return self._refused
+        return self._volley.refused
 
     def _look(self) -> list[Leftover]:
         there = [left for left in self._everything() if left.dyno.rank <= self._rank]
-        return [left for left in there if _id(left) not in self._refused]
+        self._names |= {left.row.pid: left.dyno.name for left in there}
+        return [left for left in there if key(left.row) not in self._volley.refused]
 
-    def _signal(self, key: Key, members: list[Leftover]) -> None:
-        """What is new of an instance hears of it; what a TERM handler has just started is left to its parent."""
-        pids = {left.row.pid for left in members}
-        fresh = [left for left in members if _id(left) not in self._heard]
-        if not self._killing and self._pids.get(key):
-            fresh = [left for left in fresh if left.row.ppid not in pids]
-        number = signal.SIGKILL if self._killing else members[0].dyno.first.signal
-        audience = self._audience(number, members, fresh)
-        self._heard |= {_id(left) for left in audience}
-        hit = [left.row.pid for left in audience if self._send(number, left)]
-        if hit:
-            known = self._pids.setdefault(key, [])
-            refused = {pid for pid, _ in self._refused}
-            known += [pid for pid in sorted(pids - refused) if pid not in known]
-            if (key, number) not in self._told:  # again for who was forked past it, and that is nobody's news
-                self._told.add((key, number))
-                self._tell(Happening(key[1], "signal", monotonic() - self._begun, signal_name(number), hit[0]))
-
-    def _audience(self, number: int, members: list[Leftover], fresh: list[Leftover]) -> list[Leftover]:
-        """All of them, or the main process alone where the others would die of it with their work."""
-        if number == signal.SIGKILL or not any(left.dyno.main_only for left in members):
-            return fresh
+    def _signal(self, instance: Instance, members: list[Leftover]) -> bool:
+        """Tell those of an instance who are to be told by now; True where others may have to be later."""
         rows = [left.row for left in members]
-        leader = int(members[0].dyno.leader.partition("-")[0])
-        if leader not in {row.pid for row in rows}:
-            leader = min(rows, key=lambda row: row.started).pid
-        main = main_process(number, leader, rows)
-        return [left for left in fresh if main is None or left.row.pid == main.pid]
+        number = signal.SIGKILL if self._killing else members[0].dyno.first.signal
+        to_all = any(left.dyno.to_all for left in members)
+        if (instance, number) in self._told:
+            waits = self._volley.again(number, rows, to_all)
+        else:
+            waits = not self._killing
+            if self._volley.fire(number, 0, rows, to_all):
+                self._told.add((instance, number))
+                pid = self._volley.ours(rows)[0].pid
+                self._tell(Happening(instance[1], "signal", monotonic() - self._begun, signal_name(number), pid))
+        if (instance, number) in self._told:
+            known = self._pids.setdefault(instance, [])
+            known += sorted(row.pid for row in self._volley.ours(rows) if row.pid not in known)
+        return waits
 
-    def _send(self, number: int, left: Leftover) -> bool:
-        try:
-            hit = proc.send(number, left.row)
-            if number != signal.SIGKILL:
-                proc.send(signal.SIGCONT, left.row)  # a suspended process cannot obey
-        except PermissionError:
-            self._refused.add(_id(left))
-            name, pid = left.dyno.name, left.row.pid
-            self._tell(Happening(name, "stuck", 0.0, f"pid {pid} ({proc.title(pid)}) is another user's", pid))
-            return False
-        return hit
+    def _refused(self, row: Stat) -> None:
+        text = f"pid {row.pid} ({proc.title(row.pid)}) is another user's"
+        self._tell(Happening(self._names[row.pid], "stuck", 0.0, text, row.pid))
 
 
 class _Readers:
@@ -237,9 +221,8 @@ def _open(row: Stat) -> int | None:
     return None
 
 
-def _id(left: Leftover) -> tuple[int, int]:
-    return left.row.pid, left.row.started
-
-
-def _instance(left: Leftover) -> Key:
-    return left.run, left.dyno.name
+def _by_instance(there: Iterable[Leftover]) -> dict[Instance, list[Leftover]]:
+    groups: dict[Instance, list[Leftover]] = {}
+    for left in there:
+        groups.setdefault((left.run, left.dyno.name), []).append(left)
+    return groups

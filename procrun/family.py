@@ -43,7 +43,8 @@ class Family:
         self._names: set[str] = set()
         self._strays: set[tuple[int, int]] = set()
         self._taken = 0.0
-        self._fresh = FRESH
+        self.fresh = FRESH
+        """Seconds for which the last look serves."""
         self.certain = True
 
     def mark(self, name: str) -> str:
@@ -122,7 +123,7 @@ class Family:
 
     def _look(self) -> None:
         now = monotonic()
-        if now - self._taken < self._fresh:
+        if now - self._taken < self.fresh:
             return
         self.certain = True
         before, self._seen = self._seen, {}
@@ -143,7 +144,7 @@ class Family:
             elif proc.is_ending(row) or 0 < proc.held_up_for(row.pid) < GIVE_UP:
                 self.certain = False  # before it could be asked whose it is
         self._taken = monotonic()
-        self._fresh = max(FRESH, self._taken - now)
+        self.fresh = max(FRESH, self._taken - now)
 
     def _arrivals(self, known: set[int]) -> Iterator[Stat]:
         """Children that are not among `known`, until there are no new ones, or too many of them one after the other."""

@@ -181,10 +181,10 @@ class _Front:
         for line in lines:
             word, _, value = line.partition(" ")
             if word == "born":
-                name, leader, pipes, rank, main_only, number, wait = value.split()
+                name, leader, pipes, rank, to_all, number, wait = value.split()
                 first = Step(int(number), float(wait))
                 inodes = tuple(filter(None, map(int, pipes.split(","))))
-                self._rescue.born(self._dyno(name, int(leader), inodes, int(rank), main_only == "1", first))
+                self._rescue.born(self._dyno(name, int(leader), inodes, int(rank), to_all == "1", first))
                 self._over = False
             elif word == "signalled":
                 name, when = value.split()

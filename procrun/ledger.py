@@ -33,12 +33,15 @@ class Dyno(NamedTuple):
     leader: str
     pipes: tuple[int, ...]
     rank: int
-    main_only: bool
+    to_all: bool
     first: Step
 
 
+_TO_ALL, _BY_RULE = "all", "responsible"
+"""Whom its signal goes to, in a record. What stood there before was 0 or 1, and the rule serves both."""
+
 Born = tuple[int, tuple[int, ...], int, bool, Step]
-"""The same of a running instance: its leader's pid, pipes, rank, main_only and first step."""
+"""The same of a running instance: its leader's pid, pipes, rank, to_all and first step."""
 
 
 Adopted = Callable[[], list[tuple[str, Stat]]]
@@ -145,9 +148,9 @@ class Ledger:
     def _text(self) -> str:
         leaders: dict[int, str] = {}
         lines = [self._head]
-        for name, (pid, pipes, rank, main_only, first) in self._dynos.items():
+        for name, (pid, pipes, rank, to_all, first) in self._dynos.items():
             leader = leaders[pid] = self._leaders.get(pid) or proc.identity(pid)
-            lines.append(_line(Dyno(name, leader, pipes, rank, main_only, first)))
+            lines.append(_line(Dyno(name, leader, pipes, rank, to_all, first)))
         self._leaders = leaders
         return "".join([*lines, *(f"daemon {name} {row.pid}-{row.started}\n" for name, row in self._adopted())])
 
@@ -234,16 +237,16 @@ def _create(path: str) -> int:
 
 def _line(dyno: Dyno) -> str:
     pipes = ",".join(map(str, dyno.pipes)) or "0"
-    fields = (dyno.name, dyno.leader, pipes, dyno.rank, int(dyno.main_only), int(dyno.first.signal))
+    fields = (dyno.name, dyno.leader, pipes, dyno.rank, _TO_ALL if dyno.to_all else _BY_RULE, int(dyno.first.signal))
     return f"dyno {' '.join(map(str, fields))} {dyno.first.wait}\n"
 
 
 def _dyno(text: str) -> Dyno:
-    name, leader, pipes, rank, main_only, number, wait = text.split()
+    name, leader, pipes, rank, whom, number, wait = text.split()
     if int(number) not in ENDING:
         raise ValueError(f"{signal.Signals(int(number)).name} ends nothing")
     inodes = tuple(filter(None, map(int, pipes.split(","))))
-    return Dyno(name, _identity(leader), inodes, int(rank), main_only == "1", Step(int(number), _wait(wait)))
+    return Dyno(name, _identity(leader), inodes, int(rank), whom == _TO_ALL, Step(int(number), _wait(wait)))
 
 
 def _identity(text: str) -> str:

@@ -220,7 +220,7 @@ def _unrecorded(name: str, pid: int) -> Dyno:
         return Dyno(name, proc.identity(pid), (), 0, False, step)
     profile = known.profile
     first = ending_step(profile.stop)._replace(wait=DEFAULT_BUDGET) if profile.store else step
-    return Dyno(name, proc.identity(pid), (), int(profile.store), profile.main_only, first)
+    return Dyno(name, proc.identity(pid), (), int(profile.store), False, first)
 
 
 def _being_rescued(run: str, folder: str) -> bool:

@@ -72,10 +72,10 @@ class Link:
         self._loop = loop
         loop.read(self._life, heard)
 
-    def born(self, name: str, leader: int, pipes: Sequence[int], rank: int, main_only: bool, first: Step) -> None:
+    def born(self, name: str, leader: int, pipes: Sequence[int], rank: int, to_all: bool, first: Step) -> None:
         """A dyno was started, perhaps again; how the front shall stop it, if it has to."""
         inodes = ",".join(map(str, pipes)) or "0"
-        self._tell(f"born {name} {leader} {inodes} {rank} {int(main_only)} {first.signal} {first.wait}")
+        self._tell(f"born {name} {leader} {inodes} {rank} {int(to_all)} {first.signal} {first.wait}")
 
     def recorded(self, path: str) -> None:
         """Where the record of this run is, for the front to leave word in."""

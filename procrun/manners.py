@@ -109,7 +109,7 @@ def _manners(
         profile=profile.name if profile is not None else "",
         after=given.after if given.after is not None else tuple(stores),
         store=is_store,
-        main_only=profile is not None and profile.main_only and rules.platform != "heroku",
+        to_all=rules.platform == "heroku" and not is_store,
         quiet_signals=quiet,
         busy_title=profile.busy_title if profile is not None else "",
         clean=frozenset(profile.clean) if profile is not None else frozenset(),
@@ -147,7 +147,7 @@ def with_program(planned: Manners, found: "Recognised", given: ProcessConfig, ru
 
 
 _OF_THE_PROGRAM = (
-    "stop_sequence", "profile", "store", "main_only", "quiet_signals", "busy_title", "clean", "deadly",
+    "stop_sequence", "profile", "store", "to_all", "quiet_signals", "busy_title", "clean", "deadly",
 )  # fmt: skip
 """The manners that follow from the program alone."""
 

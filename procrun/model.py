@@ -219,11 +219,12 @@ class Config(NamedTuple):
 class Manners(NamedTuple):
     """How the instances of a type are stopped, quieted, ordered and started again.
 
-    `after` are the types it waits for at its start, and that wait for it at its stop. TERM, INT, QUIT and HUP go to
-    its main process alone where it is `main_only`. `quiet_signals` make it take no new work, the first that it
-    catches is used; `busy_title` (a regular expression with the groups busy and quiet) reads its process title. With
-    no `ready` it is so once it has lived for a moment. Death by a `clean` signal of ours is a clean end. `deadly`
-    signals are known to end it with all its work, whatever it seems to catch (Ruby catches some to die of them later).
+    `after` are the types it waits for at its start, and that wait for it at its stop. TERM, INT, QUIT and HUP go
+    to every process with `to_all`, else to who is responsible. `quiet_signals` make it take no new work, the first
+    that it catches is used; `busy_title` (a regular expression with the groups busy and quiet) reads its process
+    title. With no `ready` it is so once it has lived for a moment. Death by a `clean` signal of ours is a clean end.
+    `deadly` signals are known to end it with all its work, whatever it seems to catch (Ruby catches some to die of
+    them later).
     A `dyno` is treated as on Heroku; it must listen on its port within `boot_timeout` seconds where that is not 0, and
     should use no more `memory` than so many bytes where that is not 0.
     Where it has a `watchdog`, it hangs when it says nothing for so many seconds; `alive` is what it is asked for that.
@@ -235,7 +236,7 @@ class Manners(NamedTuple):
     after: tuple[str, ...] = ()
     store: bool = False
     ready: Readiness | None = None
-    main_only: bool = False
+    to_all: bool = False
     quiet_signals: tuple[int, ...] = ()
     busy_title: str = ""
     clean: frozenset[int] = frozenset()

@@ -6,6 +6,7 @@ there.
 
 import os
 import signal
+import stat as stat_
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -449,12 +450,59 @@ def listeners(pids: Iterable[int], among: Iterable[Listener]) -> list[Listener]:
     ]
 
 
+class Masks(NamedTuple):
+    """What a process does with each signal, bit n-1 for signal n.
+
+    `blocked` is what its first thread has blocked, `pending` are signals that were sent and not taken yet.
+    """
+
+    caught: int = 0
+    ignored: int = 0
+    blocked: int = 0
+    pending: int = 0
+
+
+_MASKS = (b"SigCgt:", b"SigIgn:", b"SigBlk:", b"SigPnd:", b"ShdPnd:")
+
+
+def masks(pid: int) -> Masks:
+    """The signal masks of `pid` (/proc/PID/status, proc(5)); all empty when it is gone."""
+    rows = (line.split() for line in _read(f"/proc/{pid}/status").splitlines())
+    found = {row[0]: int(row[1], 16) for row in rows if row and row[0] in _MASKS}
+    caught, ignored, blocked, own, shared = (found.get(name, 0) for name in _MASKS)
+    return Masks(caught, ignored, blocked, own | shared)
+
+
 def catches(pid: int, number: int) -> bool:
-    """Whether `pid` has a handler for signal `number` (SigCgt, proc(5)); without one most signals kill."""
-    for line in _read(f"/proc/{pid}/status").splitlines():
-        if line.startswith(b"SigCgt:"):
-            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
-    return False
+    """Whether `pid` has a handler for signal `number`; without one most signals kill."""
+    return bool(masks(pid).caught >> (number - 1) & 1)
+
+
+def name(pid: int) -> str:
+    """The name of the program that `pid` was started as, at most 15 characters of it; a program may change it."""
+    return os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
+
+
+def opened(pid: int, fd: int) -> str:
+    """What descriptor `fd` of `pid` leads to: a path, or `pipe:[INODE]`; empty when it has none, or none we may see."""
+    return _link(pid, f"fd/{fd}")
+
+
+def written(pid: int) -> frozenset[str]:
+    """The pipes that `pid` can write to, as `pipe:[INODE]`; empty when it is gone or not ours to see."""
+    folder, found = f"/proc/{pid}/fd", set()
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        _refuse_to_guess(error)
+        return frozenset()
+    for fd in names:
+        try:
+            if os.lstat(f"{folder}/{fd}").st_mode & stat_.S_IWUSR:  # how it was opened, proc(5)
+                found.add(os.readlink(f"{folder}/{fd}"))
+        except OSError:
+            continue
+    return frozenset(link for link in found if link.startswith("pipe:["))
 
 
 def listening() -> dict[int, str]:

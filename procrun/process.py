@@ -98,6 +98,7 @@ class Process:
         self._pause = 0.0
         self._retry: Timer | None = None
         self._doubt: Timer | None = None
+        self._look: Timer | None = None
 
     # What is wanted of it
 
@@ -155,7 +156,7 @@ class Process:
     def make_quiet(self) -> str:
         """Have it take no new work; the name of the signal that was sent, or empty where nothing serves."""
         for number in self.manners.quiet_signals:
-            if main_process(number, self.pid, self.alive()) is not None:
+            if main_process(number, self.pid, self.alive(), self._program_pid) is not None:
                 self._signal(number)
                 self.quieted = True
                 self._tell("quiet", 0.0, signal_name(number))
@@ -164,13 +165,15 @@ class Process:
 
     def send(self, number: int) -> None:
         """Send its main process a signal that is no part of a stop; its leader where nobody catches it."""
-        self._volley.aim(number, self.pid, self.alive())
+        self._volley.aim(number, self.pid, self.alive(), self._program_pid)
 
     def survives(self, number: int) -> bool:
         """Whether it goes on after signal `number`: its main process catches it, or nobody ends of it anyway."""
         if number in self.manners.deadly:
             return False
-        return number in HARMLESS or main_process(number, self.pid, self.alive()) is not None
+        if number in HARMLESS:
+            return True
+        return main_process(number, self.pid, self.alive(), self._program_pid) is not None
 
     def busy(self) -> "Busy | None":
         """What its process title says of its work; None where it says nothing."""
@@ -267,7 +270,7 @@ class Process:
         elif self._walk.step is not None and self._missed:
             self._take_step()
         elif self._walk.step is not None:
-            self._volley.again(self._walk.step.signal, self.pid, left, self.manners.main_only)
+            self._tell_others(self._walk.step)
 
     def _look_again(self) -> None:
         """Processes came and went during the look: one of them may have left others of this instance."""
@@ -486,6 +489,7 @@ class Process:
         if unheard:
             self._tell("signal", after, f"{signal_name(step.signal)} (caught by nobody)")
         elif hit:
+            self._look_later(step)
             if step.signal in self.manners.quiet_signals:
                 self.quieted = True
                 self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(step))
@@ -498,6 +502,27 @@ class Process:
         elif not self.alive() and self._around.family.members(self.spec.name):
             self._handle(Event.GONE)  # `sudo …`: reported, not waited for
 
+    def _look_later(self, step: Step) -> None:
+        """Somebody who was not told may lose the parent that answers for it: look again in a moment."""
+        if self._look is not None:
+            self._look.cancel()
+        when = self._volley.next_look(self._around.family.fresh)
+        self._look = self._around.loop.at(when, lambda: self._tell_others(step))
+
+    def _tell_others(self, step: Step) -> None:
+        """Tell who is to be told by now, and look again while there is somebody who may have to be."""
+        if self.state is not State.STOPPING or self._walk.step is not step:
+            return
+        if self._volley.again(step.signal, self.alive(), self.manners.to_all):
+            self._look_later(step)
+
+    @property
+    def _program_pid(self) -> int:
+        """The pid of the known program that it was seen to run; 0 where there is none, or that process has gone."""
+        program = self.program
+        seen = program is not None and any((row.pid, row.started) == program[:2] for row in self.alive())
+        return program.pid if program is not None and seen else 0
+
     def _is_busy(self) -> bool:
         return any(row.state == "R" for row in self.alive())
 
@@ -505,7 +530,7 @@ class Process:
         return [row.pid for row in self.alive()]
 
     def _signal(self, number: int) -> int:
-        return self._volley.fire(number, self.pid, self.alive(), self.manners.main_only)
+        return self._volley.fire(number, self.pid, self.alive(), self.manners.to_all, self._program_pid)
 
     def _refused(self, row: Stat) -> None:
         self._tell("stuck", self._walk.elapsed, f"pid {row.pid} ({proc.title(row.pid)}) is another user's")
@@ -554,8 +579,9 @@ class Process:
             self._tell("done", self.lived, "")
         if strays:
             self._tell("strays", 0.0, proc.named(strays))
-        if self._doubt is not None:
-            self._doubt.cancel()
+        for timer in (self._doubt, self._look):
+            if timer is not None:
+                timer.cancel()
         self.spec = self.next_spec  # what it waits for, too
         if self.wanted:
             self.restarts += 1

@@ -78,11 +78,11 @@ class Profile(NamedTuple):
 
     `programs` are its names without a folder; where `verbs` are given, one must be among its arguments (`celery
     worker`), `verb_options` being those whose value is none. `stop` is its sequence on a server: the last step is
-    KILL unless `never_kill`. `main_only`: TERM, INT, QUIT and HUP are for the main process. `clean`: a death by one
-    of these after our own signal, or an exit with 128 + n, is a good end. `quiet` is empty where no signal does it
-    (`quiet_hint` says what does). `ready` is how it shows that it can serve: a protocol to ask on its port (redis,
-    postgres, memcached, connect) or its title; `ready_line` a line it logs then. `busy_title` matches the title
-    with the groups version, busy, slots and quiet. `deadly` are signals that end it with all its work in flight.
+    KILL unless `never_kill`. `clean`: a death by one of these after our own signal, or an exit with 128 + n, is a good
+    end. `quiet` is empty where no signal does it (`quiet_hint` says what does). `ready` is how it shows that it can
+    serve: a protocol to ask on its port (redis, postgres, memcached, connect) or its title; `ready_line` a line it logs
+    then. `busy_title` matches the title with the groups version, busy, slots and quiet. `deadly` are signals that end
+    it with all its work in flight.
     `at_term` is what TERM alone costs, and the cure; `term_to_all` what TERM to every process does.
     A `manager` runs others, passes TERM on to them and kills what is left of them after its `deadline`.
     A store starts after the stores whose profiles `after` names, and stops before them. `port` is the one that it
@@ -96,7 +96,6 @@ class Profile(NamedTuple):
     stop: tuple[Step, ...]
     verbs: tuple[str, ...] = ()
     verb_options: tuple[str, ...] = ()
-    main_only: bool = False
     never_kill: bool = False
     clean: tuple[int, ...] = ()
     quiet: tuple[Versions, ...] = ()

@@ -27,7 +27,7 @@ class Dyno(NamedTuple):
     leader: int
     pipes: tuple[int, ...]
     rank: int
-    main_only: bool
+    to_all: bool
     first: Step
 
 
@@ -75,6 +75,7 @@ class Rescue:
         self._read: set[int] = set()
         self._rank = 0
         self._doubt: Timer | None = None
+        self._look: Timer | None = None
         self._why = ""
         self._kept: tuple[int, ...] = os.pipe()  # for the day when there are none: who signals looks first
 
@@ -126,14 +127,21 @@ class Rescue:
             more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
             stderr.tell(f"{self._why}; stopping {', '.join(who)}{more}")
             self.told_of += who
-        for dyno in self._stops.keys() & left.keys() - set(new):
-            self._go_on(dyno, left[dyno])
+        waits = [self._go_on(dyno, left[dyno]) for dyno in self._stops.keys() & left.keys() - set(new)]
+        if new or any(waits):
+            self._look_later()
 
     def _look_again(self) -> None:
         """Processes came and went during the look: one of them may have left others."""
         if self._doubt is not None:
             self._doubt.cancel()
         self._doubt = self._loop.after(FRESH, lambda: self.check(self._why))
+
+    def _look_later(self) -> None:
+        """Somebody who was not told may lose the parent that answers for it."""
+        if self._look is not None:
+            self._look.cancel()
+        self._look = self._loop.at(self._volley.next_look(self._family.fresh), lambda: self.check(self._why))
 
     def hurry(self) -> None:
         """Somebody is impatient: KILL now."""
@@ -145,17 +153,17 @@ class Rescue:
         """Signal it, unless that was done before: a second TERM kills the jobs of rq and dramatiq. Arm its deadline."""
         begun = self._signalled.get(dyno.name)
         if begun is None:
-            self._volley.fire(dyno.first.signal, dyno.leader, rows, dyno.main_only)
+            self._volley.fire(dyno.first.signal, dyno.leader, rows, dyno.to_all)
             begun = monotonic()
+        else:
+            self._volley.presume(dyno.first.signal, rows, dyno.to_all)
         stop = self._stops[dyno] = _Stop(begun, dyno.first.signal)
         stop.deadline = self._loop.at(begun + dyno.first.wait, lambda: self._kill(dyno))
 
-    def _go_on(self, dyno: Dyno, rows: list[Stat]) -> None:
-        """Somebody ended: see to those who came meanwhile."""
-        if self._stops[dyno].killing:
-            self._volley.fire(signal.SIGKILL, dyno.leader, rows)
-        elif dyno.name not in self._signalled:
-            self._volley.again(dyno.first.signal, dyno.leader, rows, dyno.main_only)
+    def _go_on(self, dyno: Dyno, rows: list[Stat]) -> bool:
+        """See to who came meanwhile, and to who is an orphan now; True where somebody may be one later."""
+        number = signal.SIGKILL if self._stops[dyno].killing else dyno.first.signal
+        return self._volley.again(number, rows, dyno.to_all)
 
     def _kill(self, dyno: Dyno) -> None:
         stop = self._stops[dyno]
@@ -250,5 +258,5 @@ def _as_store(row: Stat, rank: int) -> Dyno | None:
         found = recognise(proc.command_line(pid), {})
         if found is not None and found.profile.store:
             first = Step(ending_step(found.profile.stop).signal, DEFAULT_BUDGET)
-            return Dyno(f"{found.profile.name} (a daemon)", pid, (), rank, found.profile.main_only, first)
+            return Dyno(f"{found.profile.name} (a daemon)", pid, (), rank, False, first)
     return None

@@ -12,7 +12,6 @@ POSTGRES = Profile(
     # run, 15: INT is the fast shutdown, with a checkpoint; TERM waits for sessions, for ever with pools; QUIT comes
     # without a checkpoint, and docs: its processes are killed 5 s later by itself, so that KILL is never needed
     stop=(Step(SIGINT, 60), Step(SIGQUIT, 10)),
-    main_only=True,
     never_kill=True,
     store=True,
     ready="postgres",

@@ -1,11 +1,16 @@
-"""Signals to what belongs to an instance: whole process groups at once, so that nobody can be forked past them."""
+"""Sends signals to what belongs to an instance: who gets one, who was told before, and who may not be signalled."""
 
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from math import floor
+from time import monotonic
 
 from procrun import proc
+from procrun.audience import Call, Key, audience, key, tops
+from procrun.holding import LOOK_EVERY, Hold
 from procrun.model import Stat
+from procrun.observed import Observed
 from procrun.stopping import ENDING
 
 HARMLESS = frozenset({signal.SIGCONT, signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH})
@@ -14,125 +19,181 @@ HARMLESS = frozenset({signal.SIGCONT, signal.SIGCHLD, signal.SIGURG, signal.SIGW
 EVERYBODYS = frozenset({signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT})
 """Signals that go to everything of an instance, whatever it is."""
 
+LOOKS = 5
+"""A stop may spend one part in so many of its time in looking for orphans."""
+
 
 class Volley:
-    """Fires signals, each but KILL once a step at any process group: what a TERM handler starts is spared.
+    """Remembers who was told to end in the present step of a stop, so that nobody is told twice.
 
-    `refused` hears once of each process that is another user's (`sudo …`); it is left out from then on.
+    `refused` is called once for each process that is another user's (`sudo …`); it is left out from then on.
+    KILL, STOP and CONT go to whole `groups`, or to each process by itself where nothing is a child of ours.
     """
 
-    def __init__(self, refused: Callable[[Stat], None]) -> None:
+    def __init__(self, refused: Callable[[Stat], None], groups: bool = True) -> None:
         self._on_refusal = refused
-        self._refused: set[tuple[int, int]] = set()
-        self._reached: set[int] = set()
-        self._heard: set[tuple[int, int]] = set()
+        self._groups = groups
+        self.refused: set[Key] = set()
+        """Those that are left out."""
+        self._told: dict[Key, bool] = {}
+        self._hold = Hold(self._send)
 
     def ours(self, rows: Iterable[Stat]) -> list[Stat]:
         """Those that may be signalled."""
-        return [row for row in rows if (row.pid, row.started) not in self._refused]
+        return [row for row in rows if key(row) not in self.refused]
 
     def reachable(self, rows: Iterable[Stat]) -> list[Stat]:
         """Those that are alive and may be signalled, asked of the kernel."""
-        return [row for row in self.ours(rows) if self._may(row)]
+        return [row for row in self.ours(rows) if self._send(0, row)]
 
     def leave(self, row: Stat) -> None:
         """Count this one out: it cannot be killed."""
-        self._refused.add((row.pid, row.started))
+        self.refused.add(key(row))
 
     def next_step(self) -> None:
-        """Another signal is due: every group may get it."""
-        self._reached.clear()
-        self._heard.clear()
+        """Another signal is due: everybody may be told again."""
+        self._told.clear()
+        self._hold.end()
 
-    def fire(self, number: int, leader: int, rows: Iterable[Stat], main_only: bool = False) -> int:
+    def fire(self, number: int, leader: int, rows: Iterable[Stat], to_all: bool = False, preferred: int = 0) -> int:
         """Send signal `number` to those of `rows` that it goes to; how many are there to hear it.
 
-        KILL, STOP and CONT go to all; TERM, INT, QUIT and HUP too, unless the program wants them for its main process
-        alone (celery's and dramatiq's children die of them: measured); quiet and diagnostic ones go to the main one.
+        KILL, STOP and CONT go to all. TERM, INT, QUIT and HUP go to who is responsible (`audience`), or to all with
+        `to_all`. Others go to the main process (`main_process`).
         """
-        everybody = [row for row in self.ours(rows) if self._may(row)]
-        if number in EVERYBODYS or (number in ENDING and not main_only):
-            self._at_groups(number, everybody)
+        everybody = self.ours(rows)
+        if number in ENDING:
+            return self._tell(number, everybody, to_all) or len(self.reachable(everybody))
+        everybody = self.reachable(everybody)
+        if number in EVERYBODYS:
+            self._at_all(number, everybody)
             return len(everybody)
-        main = main_process(number, leader, everybody)
-        if main is None and number in ENDING:
-            self._at_groups(number, everybody)
-            return len(everybody)
-        return self._at(number, main) if main is not None else 0
+        main = main_process(number, leader, everybody, preferred)
+        return int(main is not None and self._send(number, main))
 
-    def aim(self, number: int, leader: int, rows: Iterable[Stat]) -> None:
+    def again(self, number: int, rows: Iterable[Stat], to_all: bool = False) -> bool:
+        """Tell who is to be told by now: orphans, and who was forked behind the back of the last look.
+
+        True while somebody is alive who was not told, and may have to be. With `to_all` what a living parent has
+        started since is left to that parent.
+        """
+        everybody = self.ours(rows)
+        if number in EVERYBODYS:
+            self._at_all(number, self.reachable(everybody))
+            return False
+        if number not in ENDING:
+            return False
+        self._tell(number, tops(everybody) if to_all else everybody, to_all)
+        if to_all:
+            return False
+        left = audience(number, self.ours(everybody), self._told, Observed())
+        return left.waits or bool(left.calls)  # who is held
+
+    def next_look(self, fresh: float) -> float:
+        """When to look `again` (monotonic clock); `fresh` are the seconds that a look at all processes serves.
+
+        All stops look at the same moments, so that one look serves them all.
+        """
+        every = LOOKS * fresh
+        return monotonic() + LOOK_EVERY if self._hold else (floor(monotonic() / every) + 1) * every
+
+    def presume(self, number: int, rows: Iterable[Stat], to_all: bool = False) -> None:
+        """Somebody else has sent `number` a while ago: count those as told who would be told now."""
+        everybody = self.ours(rows)
+        self._told |= {key(call.row): call.answers for call in self._calls(number, everybody, to_all)}
+
+    def aim(self, number: int, leader: int, rows: Iterable[Stat], preferred: int = 0) -> None:
         """Send it to the main process alone, to the leader where nobody catches it; STOP, CONT and KILL to all."""
         everybody = self.ours(rows)
-        self.next_step()
         if number in EVERYBODYS:
-            self.fire(number, leader, everybody)
+            self._at_all(number, self.reachable(everybody))
             return
-        main = main_process(number, leader, everybody)
+        main = main_process(number, leader, everybody, preferred)
         for row in everybody:
-            if row.pid == (main.pid if main is not None else leader) and self._may(row):
-                self._at(number, row)
+            if row.pid == (main.pid if main is not None else leader):
+                self._ask(number, row)
 
-    def again(self, number: int, leader: int, rows: Iterable[Stat], main_only: bool) -> None:
-        """Somebody ended: signal who cannot have heard of it, groups that are new and orphans that were forked past it.
+    def _tell(self, number: int, rows: Sequence[Stat], to_all: bool) -> int:
+        """How many were told. Where it turns out that somebody may not be, others are told in their place."""
+        refused = len(self.refused)
+        self._told |= dict.fromkeys(map(key, self._hold.settle()), True)
+        hits = 0
+        for row, answers, heirs in self._calls(number, rows, to_all):
+            if key(row) in self._told or row in self._hold or (heirs and not self._hold.is_ready(row, heirs)):
+                continue
+            if self._ask(number, row):
+                self._told[key(row)] = answers
+                hits += 1
+        for row in rows:
+            if row.state == "T" and key(row) not in self._told and row not in self._hold:
+                self._send(signal.SIGCONT, row)
+        return hits + (self._tell(number, self.ours(rows), to_all) if len(self.refused) > refused else 0)
 
-        The C library blocks signals while it forks, so a child may come into a group just behind a signal to it; its
-        parent dies of that signal, and it is ours then. A helper of a parent that lives is left in peace.
-        """
-        left = self.ours(rows)
-        self.fire(number, leader, left, main_only)
-        if number in ENDING and not main_only:
-            for row in left:
-                if row.ppid == os.getpid() and (row.pid, row.started) not in self._heard and self._may(row):
-                    self._at(number, row, heard=False)
+    def _calls(self, number: int, rows: Sequence[Stat], to_all: bool) -> list[Call]:
+        if to_all:
+            return [Call(row, False) for row in rows]
+        return audience(number, rows, self._told, Observed()).calls
 
-    def _may(self, row: Stat) -> bool:
+    def _at_all(self, number: int, rows: Sequence[Stat]) -> None:
+        if self._groups:
+            _at_groups(number, rows)
+        else:
+            for row in rows:
+                self._send(number, row)
+
+    def _ask(self, number: int, row: Stat) -> bool:
+        """Send it one signal; behind one that ends it CONT, as a process that is stopped cannot obey."""
+        hit = self._send(number, row)
+        if hit and number in ENDING:
+            self._send(signal.SIGCONT, row)
+        return hit
+
+    def _send(self, number: int, row: Stat) -> bool:
         try:
-            return proc.send(0, row)
+            return proc.send(number, row)
         except PermissionError:
             self.leave(row)
             self._on_refusal(row)
             return False
 
-    def _at_groups(self, number: int, rows: Iterable[Stat]) -> None:
-        """Signal the groups of `rows`, which were all alive a moment ago.
 
-        A group's id is not given away while the group has a member, a dead one that nobody has reaped included
-        (setpgid(2), fork(2)), and `_may` has just seen a member by its start time. To hit a stranger all members would
-        have to be reaped, and all other pids given out up to pid_max, since the kernel goes round in a circle, within
-        those microseconds. A group lies within one session, so whoever has joined it meanwhile is of the same instance.
-        """
-        reached = list(rows)
-        groups = {row.pgid for row in reached}
-        if number not in EVERYBODYS:
-            groups -= self._reached
-            self._reached |= groups
-            self._heard |= {(row.pid, row.started) for row in reached if row.pgid in groups}
-        for group in groups:
-            for each in (number, signal.SIGCONT) if number in ENDING else (number,):
-                try:
-                    os.killpg(group, each)
-                except OSError:
-                    pass  # it has gone, or some of it is another user's
+def _at_groups(number: int, rows: Iterable[Stat]) -> None:
+    """Signal the groups of `rows`, which were all alive a moment ago: whole ones, so that no fork slips past.
 
-    def _at(self, number: int, row: Stat, heard: bool = True) -> int:
-        if heard and number in ENDING and row.pgid in self._reached:
-            return 1
-        self._reached.add(row.pgid)
-        self._heard.add((row.pid, row.started))
-        hit = proc.send(number, row)
-        if number in ENDING:
-            proc.send(signal.SIGCONT, row)
-        return int(hit)
+    A group's id is not given away while the group has a member, a dead one that nobody has reaped included (setpgid(2),
+    fork(2)), and `reachable` has just seen a member by its start time. To hit a stranger all members would have to be
+    reaped, and all other pids given out up to pid_max, since the kernel goes round in a circle, within those
+    microseconds. A group lies within one session, so whoever has joined it meanwhile is of the same instance.
+    """
+    for group in {row.pgid for row in rows}:
+        try:
+            os.killpg(group, number)
+        except OSError:
+            pass  # it has gone, or some of it is another user's
 
 
-def main_process(number: int, leader: int, everybody: Iterable[Stat]) -> Stat | None:
-    """The one that catches signal `number`: the leader, or down the chain of single children from it.
+def main_process(number: int, leader: int, everybody: Iterable[Stat], preferred: int = 0) -> Stat | None:
+    """The one that catches signal `number`; None where nobody does.
 
-    `uv run`, `npm run` and shells stand before the program and do not pass signals on. None where nobody does.
+    `preferred` (a pid) where it does, else the one nearest below the leader, else below an orphan: `uv run`, `npm run`
+    and shells stand before the program and do not pass signals on. Where several are equally near nobody can say which
+    is meant, and it is None.
     """
     rows = list(everybody)
-    at = next((row for row in rows if row.pid == leader), None)
-    while at is not None and not proc.catches(at.pid, number):
-        children = [row for row in rows if row.ppid == at.pid]
-        at = children[0] if len(children) == 1 else None
-    return at
+    for row in rows:
+        if row.pid == preferred and proc.catches(row.pid, number):
+            return row
+    top = tops(rows)
+    return _nearest(number, [row for row in top if row.pid == leader], rows) or _nearest(
+        number, [row for row in top if row.pid != leader], rows
+    )
+
+
+def _nearest(number: int, level: Sequence[Stat], rows: Sequence[Stat]) -> Stat | None:
+    while level:
+        found = [row for row in level if proc.catches(row.pid, number)]
+        if found:
+            return found[0] if len(found) == 1 else None
+        parents = {row.pid for row in level}
+        level = [row for row in rows if row.ppid in parents]
+    return None

@@ -83,7 +83,6 @@ UNICORN = Profile(
     name="unicorn",
     programs=("unicorn", "unicorn_rails"),
     stop=QUIT_FIRST,  # Cloud 66; run, 6.0.0: QUIT is graceful, TERM cuts the request
-    main_only=True,
     at_term=_QUITS,
     patience=Patience(
         default=60,  # docs: `timeout`, after which its master kills a worker
@@ -101,7 +100,6 @@ NGINX = Profile(
     name="nginx",
     programs=("nginx", "openresty"),
     stop=QUIT_FIRST,  # run, 1.22.1: QUIT is graceful, TERM and INT cut the request
-    main_only=True,
     at_term=_QUITS,
     patience=Patience(
         default=inf,  # docs: worker_shutdown_timeout has no default
@@ -118,7 +116,7 @@ UWSGI = Profile(
     name="uwsgi",
     programs=("uwsgi",),
     stop=steps(SIGINT, 60, SIGKILL),  # run, 2.0.21: TERM restarts it; INT kills its workers, 1.0 s
-    main_only=True,  # run: the workers die of TERM
+    # run: the workers die of TERM
     variants=(
         Variant(  # run: the request is finished, exit 0
             {

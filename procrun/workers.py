@@ -39,7 +39,7 @@ CELERY = Profile(
     verb_options=("-A", "--app", "-b", "--broker", "--result-backend", "--loader", "--config", "--workdir"),
     # run, 5.7.0: QUIT after TERM gives every task back, with late acknowledgement, in 2.3 s
     stop=steps(SIGTERM, 90, SIGQUIT, 3, SIGKILL),
-    main_only=True,  # run: TERM to the group kills the pool's processes and loses 5 of 5
+    # run: TERM to the group kills the pool's processes and loses 5 of 5
     quiet_hint="no signal quiets celery; `celery control cancel_consumer QUEUE` does",  # run
     patience=Patience(
         default=inf,  # run: a warm shutdown waits for its tasks
@@ -70,7 +70,7 @@ RESQUE = Profile(
     verbs=("resque:work",),
     # Cloud 66; source (worker.rb): QUIT ends after the job, TERM kills the child or, with TERM_CHILD, TERMs it
     stop=QUIT_FIRST,
-    main_only=True,  # source: QUIT has its default action in the child, which runs the job
+    # source: QUIT has its default action in the child, which runs the job
     quiet=(Versions(SIGUSR2),),  # source: pause_processing; CONT takes it back
     patience=Patience(default=0, margin=1, loses="the job in flight is lost"),
     # source: kill_child; with TERM_CHILD the job gets a TermException, and fails where it can be retried
@@ -103,7 +103,7 @@ RQ = Profile(
     programs=("rq", "rqworker"),  # `manage.py rqworker` is django-rq's
     verbs=("worker", "worker-pool", "rqworker"),
     stop=WORKER,  # run, 3.0.0: TERM once; a second one kills the job
-    main_only=True,  # run: the job's child (in a process group of its own) dies of a TERM, and the job with it
+    # run: the job's child (in a process group of its own) dies of a TERM, and the job with it
     quiet_hint="no signal quiets rq; `rq suspend` does, for all its workers, until `rq resume`",  # run
     patience=Patience(
         default=180,  # docs: a job's own time-out unless it says otherwise
@@ -123,7 +123,7 @@ DRAMATIQ = Profile(
     name="dramatiq",
     programs=("dramatiq", "rundramatiq"),  # `manage.py rundramatiq` is django_dramatiq's
     stop=WORKER,  # run, 2.2.1: TERM once; a second one kills its processes
-    main_only=True,  # run: TERM to the group counts twice, exit 1, 0 of 9 done
+    # run: TERM to the group counts twice, exit 1, 0 of 9 done
     patience=Patience(
         default=600,  # run
         margin=3,

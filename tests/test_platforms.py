@@ -182,12 +182,12 @@ def test_dyno_is_set_on_heroku_alone(folder: Folder, platform: str, dyno: str | 
     assert (env["PS"], env.get("DYNO")) == ("worker.1", dyno)
 
 
-@pytest.mark.parametrize(("platform", "main_only"), [("local", True), ("heroku", False), ("server", True)])
-def test_term_spares_the_children_that_die_of_it_but_not_on_a_dyno(
-    folder: Folder, platform: str, main_only: bool
+@pytest.mark.parametrize(("platform", "to_all"), [("local", False), ("heroku", True), ("server", False)])
+def test_only_on_a_dyno_term_goes_to_every_process_and_never_to_all_of_a_store(
+    folder: Folder, platform: str, to_all: bool
 ) -> None:
-    made = specs(folder, "", "a: celery -A x worker", "b: dramatiq x", "c: sidekiq", platform=platform)
-    assert [made[name].manners.main_only for name in "abc"] == [main_only, main_only, False]
+    made = specs(folder, "", "a: celery -A x worker", "b: python work.py", "c: postgres -D data", platform=platform)
+    assert [made[name].manners.to_all for name in "abc"] == [to_all, to_all, False]
 
 
 @pytest.mark.parametrize("platform", ["local", "heroku"])

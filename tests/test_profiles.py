@@ -140,12 +140,6 @@ def test_a_store_comes_after_stores_only_and_never_after_itself() -> None:
     assert dependencies.cycle(after) == ()
 
 
-def test_main_process_alone_gets_the_signals_that_kill_its_children() -> None:
-    assert {profile.name for profile in PROFILES if profile.main_only} == {
-        *("celery", "resque", "rq", "dramatiq", "unicorn", "nginx", "uwsgi", "postgres")
-    }
-
-
 def test_death_by_term_is_clean_only_where_the_program_means_it() -> None:
     assert {profile.name for profile in PROFILES if signal.SIGTERM in profile.clean} == {
         *("puma", "uvicorn", "elasticsearch", "solr", "neo4j", "kafka", "zookeeper", "etcd", "beanstalkd", "rabbitmq"),

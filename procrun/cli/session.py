@@ -199,7 +199,7 @@ class Session:
         if happening.what == "started" or (happening.what in ("reloaded", "recognised") and happening.pid):
             spec, manners = process.spec, process.manners
             rank, first = self._supervisor.rank(spec.type), ending_step(manners.stop_sequence)
-            dyno = (happening.pid, process.console.inodes, rank, manners.main_only, first)
+            dyno = (happening.pid, process.console.inodes, rank, manners.to_all, first)
             if self._dynos.get(spec.name) != dyno:
                 self._dynos[spec.name] = dyno
                 self._link.born(spec.name, *dyno)

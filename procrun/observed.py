@@ -1,0 +1,68 @@
+"""What /proc tells of the processes of one look, as the rule in `audience` asks for it; nothing is read twice.
+
+Only files are read that answer at once: `status`, `comm` and the links of `exe` and `fd`. A command line lies in the
+memory of its process, which a disk that stands still can hold up.
+"""
+
+import signal
+from collections.abc import Sequence
+
+from procrun import proc
+from procrun.audience import Bearing
+from procrun.forwarders import GROUPS, MULTICALL, SHELLS, UNMOVED
+from procrun.model import Stat
+
+_INTERRUPTS = (1 << signal.SIGINT - 1) | (1 << signal.SIGQUIT - 1)
+"""INT and QUIT in a mask: what a shell without job control has ignored for its background children."""
+
+_NOWHERE = "/dev/null"
+
+
+class Observed:
+    """The facts of one look."""
+
+    def __init__(self) -> None:
+        self._masks: dict[int, proc.Masks] = {}
+        self._programs: dict[int, str] = {}
+        self._writes: dict[int, frozenset[str]] = {}
+
+    def bearing(self, row: Stat, number: int) -> Bearing:
+        masks, bit = self._mask(row), 1 << number - 1
+        if masks.ignored & bit:
+            return Bearing.IGNORES
+        return Bearing.CATCHES if (masks.caught | masks.blocked) & bit else Bearing.DIES
+
+    def is_shell(self, row: Stat) -> bool:
+        return self._program(row) in SHELLS
+
+    def steps_aside(self, row: Stat) -> bool:
+        return self._program(row) in GROUPS
+
+    def is_unmoved(self, shell: Stat) -> bool:
+        return self._program(shell) in UNMOVED
+
+    def in_background(self, row: Stat, shell: Stat) -> bool:
+        if _INTERRUPTS & self._mask(row).ignored & ~self._mask(shell).ignored == _INTERRUPTS:
+            return True
+        return proc.opened(row.pid, 0) == _NOWHERE != proc.opened(shell.pid, 0)
+
+    def is_fed(self, row: Stat, by: Sequence[Stat]) -> bool:
+        stdin = proc.opened(row.pid, 0)
+        return stdin.startswith("pipe:[") and any(stdin in self._written(other) for other in by)
+
+    def _mask(self, row: Stat) -> proc.Masks:
+        if row.pid not in self._masks:
+            self._masks[row.pid] = proc.masks(row.pid)
+        return self._masks[row.pid]
+
+    def _written(self, row: Stat) -> frozenset[str]:
+        if row.pid not in self._writes:
+            self._writes[row.pid] = proc.written(row.pid)
+        return self._writes[row.pid]
+
+    def _program(self, row: Stat) -> str:
+        """The name of the program that runs; a script has that of its interpreter."""
+        if row.pid not in self._programs:
+            name = proc.program(row.pid).removesuffix(" (deleted)")
+            self._programs[row.pid] = proc.name(row.pid) if name in MULTICALL else name
+        return self._programs[row.pid]
