@@ -161,3 +161,24 @@ def test_a_process_without_a_profile_by_choice_is_left_alone(folder: Folder, bed
 def test_reading_a_process_that_is_gone_finds_nothing(tmp_path: Path) -> None:
     gone = Stat(2**22 + 1, "S", 1, 1, 1, 0, 1, 0)
     assert running.look([gone], str(tmp_path)) == []
+
+
+def test_quiet_busy_and_drain_aim_at_the_program_behind_a_pipe(folder: Folder, bed: Bed) -> None:
+    folder.write("procrun.toml", 'platform = "server"\n')
+    line = script(folder, "run.sh", f"program='{SIDEKIQ} -t 6'", "$program 2>&1 | cat")
+    folder.procfile(f"worker: {line}")
+    run = folder.start(env=bed.env)
+    run.wait_for(BOOTED)
+    bed.enqueue(2, 2)
+    bed.wait_for_starts(2)
+
+    def quieted() -> bool:
+        return folder.procrun("quiet", "worker").returncode == 0
+
+    until(quieted, "the program is seen and takes its quiet signal")
+    run.wait_for("Received TSTP, no longer accepting new work")
+
+    until(lambda: rows(folder)["worker.1"]["busy"] is not None, "ps tells how many jobs are under way")
+    assert folder.procrun("stop").returncode == 0
+    report = bed.report()
+    assert (report["completed"], report["lost"]) == (2, 0)
