@@ -63,6 +63,8 @@ def all_manners(
         before = [store for store in _stores_before(found, stores) if name not in before_stores[store]]
         made = _manners(name, found, given, rules, before, root)
         ready = _readiness(name, commands[name], found, given, rules)
+        if ready is not None and ready.kind == "port" and not ready.value:
+            ready = _with_own_ports(ready, commands[name], variables, found)
         if ready is not None and not ready.awaited and made.boot_timeout:
             ready = ready._replace(within=made.boot_timeout + 1)  # it is Heroku's R10 that says it
         manners[name] = made._replace(ready=ready)
@@ -180,6 +182,16 @@ def _readiness(
     if name == WEB or (profile is not None and profile.ready == "connect"):
         return Readiness("port", OWN_PORT if NAMES_PORT.search(command) else "")
     return None
+
+
+def _with_own_ports(
+    ready: Readiness, command: str, variables: Mapping[str, str], found: "Recognised | None"
+) -> Readiness:
+    """The same, with the ports that are the program's own beside its $PORT, and those that never are."""
+    from procrun.own_ports import of_command  # where no `$PORT` says it
+
+    own = of_command(command, variables, found.profile.port if found is not None else 0)
+    return ready._replace(ports=own.ports, sockets=own.sockets, never=own.never)
 
 
 def _is_essential(given: ProcessConfig) -> bool:

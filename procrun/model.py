@@ -135,7 +135,8 @@ class Readiness(NamedTuple):
     regular expression), command, notify; of profiles redis, postgres, memcached (protocols on what it listens on) and
     title (a regular expression). Empty is none. It is asked `every` so many seconds; None: quickly, then slower. A
     `line` of its output shows it as well. A `restart` returns when it is ready where that is `awaited`: for a store,
-    or as configured; a mere default is told only.
+    or as configured; a mere default is told only. Where it is whatever it listens on, `ports` and `sockets` (names of
+    files) are its own and count at once, as its $PORT does; `never` are ports of debuggers, which do not count.
     """
 
     kind: str
@@ -144,6 +145,9 @@ class Readiness(NamedTuple):
     every: float | None = None
     awaited: bool = False
     line: str = ""
+    ports: tuple[int, ...] = ()
+    sockets: tuple[str, ...] = ()
+    never: tuple[int, ...] = ()
 
 
 class AliveCheck(NamedTuple):

@@ -12,12 +12,14 @@ from procrun.loop import Loop, Timer
 from procrun.model import OWN_PORT, Exit, Readiness
 from procrun.sockets import Own, Sockets
 from procrun.turns import Turns
+from procrun.wording import INSTEAD
 
 if TYPE_CHECKING:  # imported behind the children
     from typing import Protocol
 
     from procrun.asking import Address, Answered
     from procrun.family import Family
+    from procrun.proc import Listener
     from procrun.protocols import Protocol as Known
 
     class Question(Protocol):
@@ -38,8 +40,15 @@ EAGER = 3.0
 SELDOM = 0.5
 """Seconds between two questions at most, soon where it answers that it is not ready: postgres logs each of them."""
 
+ELSEWHERE_AFTER = 5.0
+"""Seconds after which a port counts that is neither its $PORT nor known as its own: a port of a debugger or of a
+cluster is often the first that a program opens, 4 s and more before the one that it serves on."""
+
 ANSWER_WITHIN = {"http": 5.0, "command": 10.0}
 """Seconds there are to answer one question, 2 for others; then it is asked anew."""
+
+_ELSEWHERE = 2
+"""The rank of a port of which nothing is known."""
 
 _COLOURS = rb"\x1b\[[0-9;:]*m"
 
@@ -191,10 +200,40 @@ class Probe:
         from procrun.asking import at_port
 
         number = self._asked.port if self._wish.value == OWN_PORT else int(self._wish.value or 0)
-        addresses = at_port(number) if number else self._listeners()
-        if number and self._turn % 4 == 0:  # it may have an address of its own, and looking for it costs more
+        if not number:
+            self._ask_any_port()
+            return
+        addresses = at_port(number)
+        if self._turn % 4 == 0:  # it may have an address of its own, and looking for it costs more
             addresses += [row.address for row in self._own.listeners(number)]
-        self._connect(addresses, f"port {number}" if number else _called(addresses))
+        self._connect(addresses, f"port {number}")
+
+    def _ask_any_port(self) -> None:
+        """Its $PORT, else one that is known as its own, else one that it has listened on for a while."""
+        rows = self._own.listeners()
+        row = min(rows, key=lambda row: (self._rank(row), -self._own.age(row)), default=None)
+        if row is None:
+            self._connect([], "")
+            return
+        where = _called([row.address])
+        if self._rank(row) >= _ELSEWHERE:
+            where += f"{INSTEAD}{self._usual_port()}"
+            if self._rank(row) > _ELSEWHERE or self._own.age(row) < ELSEWHERE_AFTER:
+                self._heard(where)(f"it listens on {where}")
+                return
+        self._connect([row.address], where)
+
+    def _usual_port(self) -> str:
+        """What its port should be: the one that is known as its own, else its $PORT."""
+        return f"port {self._wish.ports[0]}" if self._wish.ports else f"PORT {self._asked.port}"
+
+    def _rank(self, row: "Listener") -> int:
+        """How much the socket is its own: 0 its $PORT, 1 known as its own, then any, then a debugger's."""
+        wish = self._wish
+        if isinstance(row.address, str):
+            return 1 if row.address.rpartition("/")[2] in wish.sockets else _ELSEWHERE
+        port = row.address[1]
+        return 0 if port == self._asked.port else 1 if port in wish.ports else _ELSEWHERE + (port in wish.never)
 
     def _listeners(self) -> "list[Address]":
         """One of the addresses that its own processes listen on, each in its turn."""

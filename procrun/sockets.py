@@ -30,6 +30,10 @@ class Sockets:
             self._looked = now
         return self._there
 
+    def since(self, inode: str) -> float:
+        """When the socket was first seen; now for one that was not."""
+        return self._seen.get(inode, monotonic())
+
 
 class Own:
     """Those of one instance, of whose processes `pids` tells; what listened before its start is none of them."""
@@ -39,6 +43,10 @@ class Own:
         self._pids = pids
         self._begun = monotonic()
         self._strange: set[str] = set()
+
+    def age(self, row: proc.Listener) -> float:
+        """For how many seconds something has listened there, as far as this run has seen."""
+        return monotonic() - self._sockets.since(row.inode)
 
     def listeners(self, port: int = 0) -> list[proc.Listener]:
         """What it listens on now; on this `port` alone, where one is given."""

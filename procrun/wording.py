@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable
 
 from procrun.model import Happening
 
+INSTEAD = ", not on its "
+"""In what showed that an instance is ready: `port 9090, not on its PORT 5000`."""
+
 NOT_FOUND, NOT_EXECUTABLE = "exit 127", "exit 126"
 
 
@@ -80,7 +83,9 @@ _STEPS: dict[str, Callable[[Happening], str]] = {
     "hung": lambda h: f"hangs: {h.detail}",
     "waits": lambda h: f"waits for {h.detail}",
     "quiet": lambda h: f"{h.detail}: takes no new work",
-    "ready": lambda h: f"ready after {h.seconds:.2f} s",
+    "ready": lambda h: (
+        f"ready after {h.seconds:.2f} s" + (f"; it listens on {h.detail}" if INSTEAD in h.detail else "")
+    ),
     "unready": lambda h: f"is not ready after {round(h.seconds, 1):g} s: {h.detail}",
     "done": lambda h: f"done after {duration(h.seconds)}",
     "blocks": lambda h: f"has ended, so these never start: {h.detail}; `procrun restart {h.name}` runs it again",
