@@ -7,6 +7,7 @@ import sys
 
 def main() -> None:
     """Run the command line."""
+    _forget_coercion()
     gc.disable()  # what is imported is no garbage, and to look for some costs 2.5 ms; whoever stays looks again
     _open_standard_descriptors()
     from procrun.cli.quick import parse
@@ -21,6 +22,24 @@ def main() -> None:
     from procrun.cli.main import run
 
     sys.exit(run())
+
+
+def _forget_coercion() -> None:
+    """Have LC_CTYPE as the shell has it: in the C locale Python sets one at its start (PEP 538), for its children, too.
+
+    /proc/self/environ is what this program was executed with (proc_pid_environ(5)).
+    """
+    if os.environ.get("LC_CTYPE") not in ("C.UTF-8", "C.utf8", "UTF-8"):
+        return
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            given = dict(item.partition(b"=")[::2] for item in file.read().split(b"\0"))
+    except OSError:
+        return
+    if b"LC_CTYPE" in given:
+        os.environb[b"LC_CTYPE"] = given[b"LC_CTYPE"]
+    else:
+        del os.environ["LC_CTYPE"]
 
 
 def _open_standard_descriptors() -> None:
