@@ -21,6 +21,7 @@ APP_CODES = {
     "literal-dollar": "a value in `.env` has `$NAME`, which is not expanded",
     "unset-reference": "a value in `.env` has `${NAME}`, and nothing sets that variable",
     "escaped-dollar": "a value in `.env` has a backslash before `${…}`, which is expanded all the same",
+    "unused-option": "an option of overmind's in `.overmind.env` has no counterpart here",
     "provider-unset": "a provider names a variable that is not set",
     "provider-is-url": "`REDIS_PROVIDER` is a URL instead of a variable's name",
     "provider-differs": "a provider names a variable whose value is not that of the URL it stands for",

@@ -2,8 +2,8 @@
 
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from procrun import config, environment, procfile, values
 from procrun.environment import Environment
@@ -94,9 +94,30 @@ def folders_of_files(sources: Sources) -> set[str]:
 
 def _load_environment(wishes: Wishes, environ: Mapping[str, str]) -> tuple[list[str], Environment]:
     """The environment, and the paths of its files: `-e` as one typed it (from `-d`), `.env` beside the Procfile."""
-    named = [os.path.join(wishes.app_root or "", file) for file in values.split(wishes.env_files)]
-    files = named or [os.path.join(_home(wishes), ".env")]
-    return files, environment.load(files, environ, "", required=bool(named))
+    named = list(_named_files(wishes))
+    files = named or [*_overminds_file(wishes), os.path.join(_home(wishes), ".env")]
+    loaded = environment.load(files, environ, "", required=bool(named))
+    if len(files) > 1 and not named:
+        from procrun import overmind  # where there is its file
+
+        loaded = loaded._replace(findings=(*loaded.findings, *overmind.findings(loaded.variables)))
+    return files, loaded
+
+
+def _named_files(wishes: Wishes) -> Iterator[str]:
+    """The files of `-e`; one with a comma in its name is no list, unless all files of that list are there."""
+    for given in wishes.env_files:
+        paths = [os.path.join(wishes.app_root or "", name) for name in values.split([given])]
+        whole = os.path.join(wishes.app_root or "", given)
+        if len(paths) > 1 and os.path.exists(whole) and not all(map(os.path.exists, paths)):
+            paths = [whole]
+        yield from paths
+
+
+def _overminds_file(wishes: Wishes) -> list[str]:
+    """`.overmind.env`, where there is one: its variables count below those of `.env`, as in overmind."""
+    place = os.path.join(wishes.app_root or "", ".overmind.env")
+    return [place] if os.path.isfile(place) else []
 
 
 def _has_sidekiq(entries: Iterable[Entry], loaded: Environment) -> bool:
@@ -161,13 +182,17 @@ def _read_procfile(path: str | None) -> bytes:
 
 
 def with_foreman_defaults(wishes: Wishes) -> Wishes:
-    """Options from `.foreman` where the command line does not give them."""
-    place = os.path.join(wishes.app_root or "", ".foreman")
-    if not os.path.isfile(place):
-        return wishes
-    from procrun.foreman import defaults  # YAML, so only where it is used
+    """Options from `.foreman` and `.overmind.env` where the command line does not give them."""
+    given: dict[str, Any] = {}
+    for place in _overminds_file(wishes):
+        from procrun import overmind  # where there is its file
 
-    given = defaults(place)
+        given = overmind.defaults(place)
+    place = os.path.join(wishes.app_root or "", ".foreman")
+    if os.path.isfile(place):
+        from procrun import foreman  # YAML, so only where it is used
+
+        given |= foreman.defaults(place)
     if wishes.formation is not None or wishes.concurrency is not None:
         given = {name: value for name, value in given.items() if name not in ("formation", "concurrency")}
     return wishes._replace(**{name: value for name, value in given.items() if getattr(wishes, name) in (None, ())})
