@@ -2,7 +2,7 @@
 
 PATH_WITH_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help demo example-rails example-django example-node test check bench soak docs-table clean
+.PHONY: help demo example-rails example-django example-node test check bench soak docs-table docs-programs clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ docs-table: .venv/dev ## print the tables of docs/workers.md from what the last 
 	@.venv/bin/python docs/make_workers_table.py
 	@echo
 	@.venv/bin/python docs/make_workers_table.py jobs
+
+docs-programs: .venv/dev ## print the table of known programs of docs/workers.md
+	@.venv/bin/python docs/make_programs_table.py
 
 clean: ## remove .venv, caches and the example's data
 	rm -rf .venv build dist tests/apps/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -62,8 +62,8 @@ class Versions(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """What is otherwise where any of these holds: a word has `word` in it, an option has another value than 0, a
-    variable has a value that matches `value`, or a line of the config file matches `line`."""
+    """What is otherwise where any of these holds: a word has `word` in it, an option or a variable has a value that
+    matches `value`, or a line of the config file matches `line`. That file is `config`, or the changed patience's."""
 
     changes: Mapping[str, Any]
     word: str = ""
@@ -71,6 +71,7 @@ class Variant(NamedTuple):
     variable: str = ""
     value: str = ""
     line: str = ""
+    config: Config | None = None
 
 
 class Profile(NamedTuple):
@@ -86,9 +87,10 @@ class Profile(NamedTuple):
     `at_term` is what TERM alone costs, and the cure; `term_to_all` what TERM to every process does.
     A `manager` runs others, passes TERM on to them and kills what is left of them after its `deadline`.
     A store starts after the stores whose profiles `after` names, and stops before them. `port` is the one that it
-    listens on unless one of its `port_options` says otherwise; 0 where that is unknown. `gem` is the package that it
-    comes in. `source` says where all this is from: "run, VERSION" was measured with that version, "source" read in
-    its code, "docs" in its manual.
+    listens on unless one of its `port_options` says otherwise; 0 where that is unknown. `gem`, `dist` and `npm` are the
+    packages that it comes in, of RubyGems, PyPI and npm. `script` matches what is in its file where that is one of the
+    app's own (`bin/jobs`). `source` says where all this is from: "run, VERSION" was measured with that version,
+    "source" read in its code, "docs" in its manual.
     """
 
     name: str
@@ -115,6 +117,9 @@ class Profile(NamedTuple):
     port: int = 0
     port_options: tuple[str, ...] = ()
     gem: str = ""
+    dist: str = ""
+    npm: str = ""
+    script: str = ""
     source: str = ""
 
 

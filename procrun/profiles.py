@@ -18,8 +18,9 @@ def named(name: str) -> Profile | None:
 
 
 def of_program(program: str) -> list[Profile]:
-    """The profiles that a program of this name, without its folder, may have: its arguments decide."""
-    return [profile for profile in PROFILES if program in profile.programs]
+    """The profiles that a program of this name or path may have: its arguments decide. `bin/jobs` needs its folder."""
+    names = {"/".join(program.split("/")[-parts:]) for parts in (1, 2)}
+    return [profile for profile in PROFILES if names.intersection(profile.programs)]
 
 
 def quiet_signal(profile: Profile, version: tuple[int, ...] | None) -> int | None:

@@ -9,7 +9,7 @@ from procrun import commandline, profiles, settings, textfile, versions
 from procrun.commandline import Around, Program
 from procrun.grammar import ASSIGNMENT
 from procrun.profile import Profile, Variant
-from procrun.webservers import PUMA
+from procrun.webservers import FALCON, PUMA, THIN, UNICORN
 
 _RAILS_VALUED = ("-p", "--port", "-b", "--binding", "-c", "--config", "-e", "--environment", "-P", "--pid")
 _ASKED = frozenset(("--version", "--help"))
@@ -116,21 +116,42 @@ def _of_words(words: Sequence[str], variables: Mapping[str, str], folder: str | 
     if name == "rails" and settings.operands(rest, _RAILS_VALUED)[:1] in (["server"], ["s"]):
         return _rails_server(rest, variables, folder)
     if name == "rackup":
-        return PUMA if (settings.option(rest, ("-s", "--server")) or "").lower() == "puma" else None
-    for profile in profiles.of_program(name):
+        return _rackup(rest, variables, folder)
+    for profile in profiles.of_program(words[0]):
         arguments = {name, *settings.operands(rest, profile.verb_options)}
-        if not profile.verbs or arguments.intersection(profile.verbs):
+        if profile.verbs and not arguments.intersection(profile.verbs):
+            continue
+        if not profile.script or _may_hold(profile.script, words[0], folder):
             return profile
     return None
+
+
+def _may_hold(pattern: str, word: str, folder: str | None) -> bool:
+    """Whether a script of the app has `pattern` in it, or cannot be read."""
+    text = textfile.read(os.path.join(folder, word)) if folder is not None else ""
+    return not text or re.search(pattern, text) is not None
 
 
 def _rails_server(words: Sequence[str], variables: Mapping[str, str], folder: str | None) -> Profile | None:
     """Puma, unless a word names another server (`rails s thin`, `-u thin`) or the Gemfile.lock has no Puma."""
     using = settings.option(words, ("-u", "--using")) or "".join(settings.operands(words, _RAILS_VALUED)[1:2])
     if using:
-        return PUMA if using.lower() == PUMA.name else None
+        return _RACK_SERVERS.get(using.lower())
     lock = None if folder is None else versions.lock_file(folder, variables)
     return PUMA if lock is None or versions.locked(PUMA.gem, lock) else None
+
+
+_RACK_SERVERS = {"puma": PUMA, "falcon": FALCON, "thin": THIN, "unicorn": UNICORN}
+
+
+def _rackup(words: Sequence[str], variables: Mapping[str, str], folder: str | None) -> Profile | None:
+    """The server that rackup runs: the one that is named, else the first that the Gemfile.lock has."""
+    named = settings.option(words, ("-s", "--server")) or variables.get("RACK_HANDLER")
+    if named:
+        return _RACK_SERVERS.get(named.lower())
+    lock = None if folder is None else versions.lock_file(folder, variables)
+    locked = (profile for name, profile in _RACK_SERVERS.items() if lock and versions.locked(name, lock))
+    return next((profile for profile in locked if profile is not UNICORN), None)
 
 
 def _settled(known: Recognised, folder: str | None) -> Profile:
@@ -144,9 +165,10 @@ def _settled(known: Recognised, folder: str | None) -> Profile:
 
 def _holds(variant: Variant, known: Recognised, folder: str | None) -> bool:
     given = known.variables.get(variant.variable) if variant.variable else None
+    given_option = settings.option(known.words, variant.options)
     return (
         (variant.word != "" and any(variant.word in word for word in known.words))
-        or settings.option(known.words, variant.options) not in (None, "0")
+        or (given_option is not None and re.fullmatch(variant.value, given_option) is not None)
         or (given is not None and re.fullmatch(variant.value, given) is not None)
         or (folder is not None and variant.line != "" and _has_line(variant, known, folder))
     )
@@ -154,7 +176,7 @@ def _holds(variant: Variant, known: Recognised, folder: str | None) -> bool:
 
 def _has_line(variant: Variant, known: Recognised, folder: str) -> bool:
     patience = variant.changes.get("patience")
-    config = patience.config if patience else None
+    config = variant.config or (patience.config if patience else None)
     name = settings.config_file(config, known.words, folder) if config else None
     content = textfile.read(os.path.join(folder, name)) if name else ""
     return re.search(variant.line, content, re.MULTILINE) is not None

@@ -190,6 +190,7 @@ _WRAPPERS: dict[str, Wrapper] = {
 }
 _PYTHON = Wrapper(valued="-W -X -Q", python=True)
 _RUBY = Wrapper(valued="-I -r -C -E")
+_PHP = Wrapper(valued="-d -c --define --php-ini")
 _CELERY_MODULES = frozenset(("celery", "celery_app", "celeryapp"))
 """Modules that are an app's own Celery: `python -m proj.celery_app worker` calls its `start`."""
 
@@ -215,6 +216,8 @@ def wrapper(name: str) -> Wrapper | None:
     """How to get behind the program of this name; None where it is no wrapper."""
     if re.fullmatch(r"(?:python|pypy)[\d.]*", name):
         return _PYTHON
+    if re.fullmatch(r"php[\d.]*", name):
+        return _PHP
     return _RUBY if re.fullmatch(r"j?ruby[\d.]*", name) else _WRAPPERS.get(name)
 
 
@@ -254,7 +257,7 @@ def own_program(arguments: Sequence[str]) -> list[str]:
             return []
         if known is None:
             return words
-        rest = behind(known, words[1:]) if name in _SAME_PROCESS or known in (_PYTHON, _RUBY) else None
+        rest = behind(known, words[1:]) if name in _SAME_PROCESS or known in (_PYTHON, _RUBY, _PHP) else None
         if rest is None:
             return words if known.verb and name in _SAME_PROCESS else []
         words = list(rest.words)

@@ -1,5 +1,6 @@
 """What there is stands in the documentation, and what it links to is there."""
 
+import importlib.util
 import re
 import shlex
 import tomllib
@@ -60,6 +61,15 @@ def test_every_store_has_its_row() -> None:
     stores = {profile.name for profile in profiles.PROFILES if profile.store}
     told = rows((ROOT / "docs/stores.md").read_text(), "Which programs")
     assert {name for first in told for name in re.findall(r"\w+", first)} == stores
+
+
+def test_the_table_of_programs_is_what_procrun_knows() -> None:
+    spec = importlib.util.spec_from_file_location("make_programs_table", ROOT / "docs/make_programs_table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.table() in (ROOT / "docs/workers.md").read_text(), "make docs-programs prints it anew"
 
 
 def test_every_key_of_ps_is_in_the_documentation() -> None:

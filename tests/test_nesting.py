@@ -281,6 +281,39 @@ def test_a_dyno_gives_term_to_every_process(folder: Folder, command: str, cost: 
     assert finding.note is note
 
 
+@pytest.mark.parametrize(
+    ("command", "said", "note"),
+    [
+        ("huey_consumer app.huey", "TERM cuts huey's tasks in flight, which are lost; start it with -g TERM", False),
+        ("huey_consumer app.huey -g TERM", "huey waits without end for its tasks after TERM", False),
+        ("rake jobs:work", "stays locked for up to 4 hours", False),
+        ("bin/delayed_job run", "set Delayed::Worker.raise_signal_exceptions = :term", False),
+        ("bin/jobs start", "", False),
+        ("good_job start", "its jobs run again from their beginning; use --shutdown-timeout 7", True),
+        ("arq app.Settings", "TERM cuts arq's jobs, which run again from their beginning", True),
+        ("taskiq worker a:b", "use --wait-tasks-timeout 4", False),
+        ("procrastinate worker", "stay `doing`", False),
+        ("php artisan queue:work", "the job in flight runs again after retry_after", True),
+        ("waitress-serve a:a", "TERM cuts requests in flight; INT finishes them", True),
+        ("daphne a:a", "daphne cuts requests in flight at any signal", True),
+        ("hypercorn a:a", "", True),
+        ("celery -A a worker -P gevent & celery -A a beat & wait", "celery waits without end", False),
+        ("sidekiq -t 25 2>&1 | tee log", "sidekiq waits 25 s for its jobs after TERM (-t 25)", False),
+    ],
+)
+def test_what_each_program_loses_is_said_beforehand(folder: Folder, command: str, said: str, note: bool) -> None:
+    found = findings(folder, Case(command, "", 0))
+    assert [said in finding.text for finding in found] == ([True] if said else [])
+    assert all(finding.note is note for finding in found)
+
+
+def test_celerys_pool_of_threads_is_no_loss_on_a_dyno(folder: Folder) -> None:
+    texts = [
+        finding.text for finding in findings(folder, Case("celery -A a worker -P threads", "", 0, platform="heroku"))
+    ]
+    assert all("dyno's every process" not in text for text in texts)
+
+
 def test_a_dyno_gets_no_budget_that_heroku_has_not(folder: Folder) -> None:
     (finding,) = findings(folder, Case("sidekiq -t 40", "", 0, platform="heroku"))
     assert finding.text.endswith(f"{JOBS}; use -t 6")

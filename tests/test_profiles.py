@@ -10,11 +10,14 @@ from procrun import dependencies, names, profiles
 from procrun.model import Step
 from procrun.profile import Patience, Profile, Versions
 from procrun.profiles import PROFILES
-from procrun.workers import CELERY, RESQUE, SIDEKIQ
+from procrun.python_workers import CELERY
+from procrun.ruby_workers import RESQUE, SIDEKIQ
 
 WANTED = (
     "sidekiq celery resque rq dramatiq gunicorn uvicorn puma unicorn nginx uwsgi postgres redis memcached mysqld "
-    "rabbitmq mongod"
+    "rabbitmq mongod delayed_job good_job solid_queue shoryuken que karafka sneakers resque-pool huey arq taskiq "
+    "procrastinate django-q laravel horizon messenger hypercorn daphne granian waitress thin passenger supervisord "
+    "circusd pm2-runtime foreman honcho"
 )
 STORES = {
     *("postgres", "redis", "memcached", "mysqld", "mongod", "clickhouse", "cockroach", "etcd"),
@@ -107,7 +110,7 @@ def test_variant_changes_fields_that_are_there_and_says_when(profile: Profile) -
     for variant in profile.variants:
         assert set(variant.changes) <= set(Profile._fields)
         assert variant.word or variant.options or variant.variable or variant.line
-        assert bool(variant.variable) == bool(variant.value)
+        assert bool(variant.variable or variant.options) == bool(variant.value)
         re.compile(variant.value)
         re.compile(variant.line)
 
@@ -124,7 +127,7 @@ def test_stores_are_stores_and_can_be_asked() -> None:
     assert all(profile.ready for profile in PROFILES if profile.store)
 
 
-def test_a_store_says_where_it_listens_and_where_that_is_from() -> None:
+def test_a_profile_says_where_it_is_from_and_a_store_where_it_listens() -> None:
     for profile in PROFILES:
         assert profile.port > 0 or not profile.store
         assert profile.manager is (profile.deadline is not None)
@@ -144,11 +147,15 @@ def test_death_by_term_is_clean_only_where_the_program_means_it() -> None:
     assert {profile.name for profile in PROFILES if signal.SIGTERM in profile.clean} == {
         *("puma", "uvicorn", "elasticsearch", "solr", "neo4j", "kafka", "zookeeper", "etcd", "beanstalkd", "rabbitmq"),
         "twemproxy",
+        "waitress",
     }
 
 
 def test_work_is_lost_unless_the_profile_says_that_it_runs_again() -> None:
-    assert {profile.name for profile in PROFILES if profile.patience and profile.patience.harmless} == {"dramatiq"}
+    assert {profile.name for profile in PROFILES if profile.patience and profile.patience.harmless} == {
+        *("dramatiq", "arq", "saq", "good_job", "shoryuken", "que", "karafka", "sneakers", "racecar"),
+        *("laravel", "horizon", "messenger"),
+    }
 
 
 def test_a_worker_without_a_quiet_signal_says_what_quiets_it() -> None:

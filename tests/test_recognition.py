@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from procrun import versions
 from procrun.patience import Wait, patience, stop_sequence
 from procrun.recognition import Recognised, installed_version, named, recognise
+from procrun.ruby_workers import SIDEKIQ
 from procrun.webservers import PUMA
-from procrun.workers import SIDEKIQ
 
 ENVIRON = {"HOME": "/home/me", "RAILS_ENV": "production", "OPTS": "-c 5 -t 9", "EMPTY": ""}
 
@@ -152,9 +152,9 @@ SHAPES: list[tuple[str, str | None]] = [
     ("resque work -q high,low", "resque"),
     ("bundle exec rake resque:scheduler", None),
     ("bundle exec rake resque:workers COUNT=5", None),
-    ("bundle exec rake jobs:work", None),
+    ("bundle exec rake jobs:work", "delayed_job"),
     ("bundle exec rake work", None),
-    ("bin/rails jobs:work", None),
+    ("bin/rails jobs:work", "delayed_job"),
     ("bin/rails db:migrate", None),
     ("bundle exec rake assets:precompile", None),
     # rq and Dramatiq
@@ -175,8 +175,8 @@ SHAPES: list[tuple[str, str | None]] = [
     ("poetry run dramatiq app.tasks --worker-shutdown-timeout 8000", "dramatiq"),
     ("python -m dramatiq app", "dramatiq"),
     ("python manage.py rundramatiq", "dramatiq"),
-    ("arq app.worker.Settings", None),
-    ("huey_consumer.py app.huey", None),
+    ("arq app.worker.Settings", "arq"),
+    ("huey_consumer.py app.huey", "huey"),
     # Python servers
     ("gunicorn app:app", "gunicorn"),
     ("gunicorn app:app --log-file -", "gunicorn"),
@@ -198,8 +198,8 @@ SHAPES: list[tuple[str, str | None]] = [
     ("python -m uvicorn app:app --port ${PORT:-8000}", "uvicorn"),
     ("cd backend && uv run uvicorn app:app", "uvicorn"),
     ("coverage run -m uvicorn app:app", "uvicorn"),
-    ("daphne app.asgi:application", None),
-    ("hypercorn app:app", None),
+    ("daphne app.asgi:application", "daphne"),
+    ("hypercorn app:app", "hypercorn"),
     ("flask run -p $PORT", None),
     ("streamlit run app.py", None),
     ("uv sync", None),
@@ -230,12 +230,12 @@ SHAPES: list[tuple[str, str | None]] = [
     ("unset PORT && env RUBY_DEBUG_OPEN=true bin/rails server", "puma"),
     ("cd example && bundle exec rails s -b ${FOREMAN_HOST:-${HOST:-localhost}}", "puma"),
     ("bundle exec rackup -s puma", "puma"),
-    ("rails s thin", None),
-    ("rails server -u thin", None),
+    ("rails s thin", "thin"),
+    ("rails server -u thin", "thin"),
     ("rails server --using=webrick", None),
     ("bundle exec rackup config.ru -p $PORT", None),
-    ("bundle exec thin start", None),
-    ("bundle exec passenger start", None),
+    ("bundle exec thin start", "thin"),
+    ("bundle exec passenger start", "passenger"),
     ("bin/rails tailwindcss:watch", None),
     ("bin/rails runner Foo.bar", None),
     ("bundle exec unicorn -p $PORT -c config/unicorn.rb", "unicorn"),
@@ -286,19 +286,72 @@ SHAPES: list[tuple[str, str | None]] = [
     ("cockroach sql", None),
     ("mailcatcher -f --http-ip=0.0.0.0", None),
     ("docker run --rm -p 6379:6379 redis", None),
+    # workers and servers that public Procfiles hold, less often
+    ("bin/delayed_job run", "delayed_job"),
+    ("script/delayed_job run -n 2", "delayed_job"),
+    ("RAILS_ENV=production bundle exec rake jobs:work QUEUE=mail", "delayed_job"),
+    ("bin/delayed_job start", None),  # it leaves
+    ("bundle exec good_job start --queues=default", "good_job"),
+    ("bin/jobs", "solid_queue"),
+    ("./bin/jobs --skip-recurring", "solid_queue"),
+    ("bin/rails solid_queue:start", "solid_queue"),
+    ("jobs", None),
+    ("bundle exec shoryuken -q queue -r ./app", "shoryuken"),
+    ("bundle exec que ./config/environment.rb", "que"),
+    ("bundle exec karafka server", "karafka"),
+    ("bundle exec karafka console", None),
+    ("bundle exec rake sneakers:run", "sneakers"),
+    ("bundle exec resque-pool", "resque-pool"),
+    ("bundle exec rake resque:pool", "resque-pool"),
+    ("php -d memory_limit=1G artisan queue:work --tries=3", "laravel"),
+    ("php artisan horizon", "horizon"),
+    ("php artisan serve", None),
+    ("php artisan schedule:work", None),
+    ("php bin/console messenger:consume async -vv", "messenger"),
+    ("bin/console cache:clear", None),
+    ("python -m huey.bin.huey_consumer app.huey", "huey"),
+    ("python manage.py run_huey", "huey"),
+    ("taskiq worker app:broker", "taskiq"),
+    ("taskiq scheduler app:scheduler", None),
+    ("procrastinate --app=papp.app worker", "procrastinate"),
+    ("python manage.py procrastinate worker", "procrastinate"),
+    ("procrastinate schema --apply", None),
+    ("python manage.py qcluster", "django-q"),
+    ("python manage.py rqworker-pool default", "rq"),
+    ("bench worker-pool", "rq"),
+    ("bench serve --port 8000", None),
+    ("bench schedule", None),
+    ("airflow celery worker", "celery"),
+    ("airflow scheduler", None),
+    ("dramatiq-gevent app -p 2 -t 120", "dramatiq"),
+    ("python -m proj.celery_app worker -l info", "celery"),
+    ("celery -m proj.celery_app worker", "celery"),
+    ("python -m proj.celery_app", None),
+    ("python manage.py prodserver worker", "celery"),
+    ("granian --interface asgi app:app", "granian"),
+    ("waitress-serve --listen=:$PORT app:app", "waitress"),
+    ("gunicorn -k gevent app:app", "gunicorn"),
+    ("bundle exec rackup -s thin", "thin"),
+    ("bundle exec falcon serve", "falcon"),
+    ("apache2 -DFOREGROUND", "apache"),
+    ("php-fpm -F", "php-fpm"),
+    ("supervisord -n", "supervisord"),
+    ("pm2-runtime start app.js", "pm2-runtime"),
+    ("pm2 list", None),
+    ("npx graphile-worker", "graphile-worker"),
     # everything else
     ("yarn build --watch", None),
     ("npm run start", None),
     ("node server.js", None),
     ("bin/webpack-dev-server", None),
-    ("bench worker --queue short 1>> logs/worker.log 2>> logs/worker.error.log", None),
+    ("bench worker --queue short 1>> logs/worker.log 2>> logs/worker.error.log", "rq"),
     ("java -Dserver.port=$PORT $JAVA_OPTS -jar target/app.jar", None),
     ("$HOME/jaeger/jaeger-all-in-one --x", None),
     ("bundle exec foreman start -f Procfile.heroku", "foreman"),
     ("honcho start -f Honchofile", "honcho"),
-    ("php artisan queue:work", None),
+    ("php artisan queue:work", "laravel"),
     ("bundle exec clockwork clock.rb", None),
-    ("bundle exec good_job start", None),
+    ("bundle exec good_job start", "good_job"),
     ("bundle exec je ./script/console", None),
     ("while true; do sidekiq; done", "sidekiq"),
     ("if [ -f x ]; then sidekiq; fi", "sidekiq"),
@@ -464,6 +517,36 @@ def test_uwsgis_graceful_hook_is_seen_in_its_file(tmp_path: Path) -> None:
     found = known("uwsgi app.ini", root=str(tmp_path))
     assert signals(found, str(tmp_path)) == [("SIGTERM", 92), ("SIGKILL", 5)]
     assert patience(found, str(tmp_path)) == Wait(90, "app.ini")
+
+
+@pytest.mark.parametrize(
+    ("lock", "name"),
+    [
+        ("    rack (2.2)\n    puma (5.6.5)\n", "puma"),
+        ("    thin (1.8.1)\n", "thin"),
+        ("    falcon (0.47.1)\n", "falcon"),
+        ("    webrick (1.8)\n", None),
+    ],
+)
+def test_rackups_server_is_the_one_of_the_lock(tmp_path: Path, lock: str, name: str | None) -> None:
+    (tmp_path / "Gemfile.lock").write_text(lock)
+    found = recognise("bundle exec rackup -p $PORT", {}, str(tmp_path))
+    assert (found.profile.name if found else None) == name
+    assert recognise("bundle exec rackup -s webrick", {}, str(tmp_path)) is None
+
+
+@pytest.mark.parametrize(("text", "known"), [('require "solid_queue/cli"', True), ('require "good_job"', False)])
+def test_bin_jobs_is_solid_queues_where_it_says_so(tmp_path: Path, text: str, known: bool) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/jobs").write_text(f"#!/usr/bin/env ruby\n{text}\n")
+    assert (recognise("bin/jobs", {}, str(tmp_path)) is not None) is known
+
+
+def test_delayed_job_that_raises_at_term_has_no_wait(tmp_path: Path) -> None:
+    (tmp_path / "config/initializers").mkdir(parents=True)
+    assert patience(known("rake jobs:work", root=str(tmp_path)), str(tmp_path)) == Wait(inf, "its default")
+    (tmp_path / "config/initializers/delayed_job.rb").write_text("Delayed::Worker.raise_signal_exceptions = :term\n")
+    assert patience(known("rake jobs:work", root=str(tmp_path)), str(tmp_path)) == Wait(0, "its default")
 
 
 @pytest.mark.parametrize(
