@@ -153,9 +153,8 @@ def _variable(key: str, value: Any, place: Callable[[Path], str]) -> Wanted:
         raise ConfigError(f"env: {shown(key)} cannot be the name of a variable", where)
     table = {"value": value} if isinstance(value, str) else value
     if not isinstance(table, dict):
-        raise ConfigError(
-            f"{name} takes text, or an object with value, required, generator; this is {_shown(value)}", where
-        )
+        takes = "takes text, or an object with value, required, generator"
+        raise ConfigError(f"{name} {takes}; this is {_kind(value)}", where)
     text, required, generator = table.get("value"), table.get("required", True), table.get("generator")
     checks = (
         ("value", text is None or (isinstance(text, str) and _possible(text)), "takes text", text),
@@ -164,7 +163,8 @@ def _variable(key: str, value: Any, place: Callable[[Path], str]) -> Wanted:
     )
     for field, good, takes, wrong in checks:
         if not good:
-            raise ConfigError(f"{name}.{field} {takes}; this is {_shown(wrong)}", place(("env", key, field)))
+            this = _kind(wrong) if field == "value" else _shown(wrong)
+            raise ConfigError(f"{name}.{field} {takes}; this is {this}", place(("env", key, field)))
     return Wanted(key, text, required, generator == "secret", where)
 
 
@@ -179,3 +179,10 @@ def _possible(text: str) -> bool:
 
 def _shown(value: object) -> str:
     return "an object" if isinstance(value, dict) else shown(value)
+
+
+def _kind(value: object) -> str:
+    """What the value of a variable is, and not which: it may be a secret."""
+    if isinstance(value, str):
+        return "text with a character that no variable can hold"
+    return "a number" if isinstance(value, int | float) and not isinstance(value, bool) else _shown(value)

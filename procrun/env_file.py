@@ -27,7 +27,7 @@ _END = r"[^\n]*-{4,5} ?END [A-Z0-9 ]{1,60}-{4,5}[^\n]*"
 _ASSIGNMENT = r"[^\S\n]*(?:export[^\S\n]+)?'?[A-Za-z_][\w.-]*'?[^\S\n]*=(?!=?[^\S\n]*$)"
 _ENCODED = r"[^\S\n]*[A-Za-z0-9+/_-]{40,}={0,2}[^\S\n]*"
 _ENCODED_TAIL = r"[A-Za-z0-9+/_-]+==|[A-Za-z0-9]*[+/][A-Za-z0-9+/]*=?"
-_BRACKETS = re.compile(r'"(?:[^"\\\n]|\\.)*"|[{}\[\]]')
+_BRACKETS = r'"(?:[^"\\\n]|\\.)*"|[{}\[\]]'
 _MOST_LINES = 1000
 """Lines in which the end of a value is looked for."""
 
@@ -53,6 +53,9 @@ def parse(text: str, name: str) -> Iterator[Setting | Finding]:
         body = original.string.lstrip()
         line = original.line + original.string[: len(original.string) - len(body)].count("\n")
         where = f"{name}:{line}"
+        if raw is not None and _is_plain(body):
+            yield Setting(key, raw, "", where) if _can_be_name(key) else Finding(where, _NO_NAME, "dropped-line")
+            continue
         head = re.match(_HEAD, body)
         quote = head[2] if head is not None else ""
         rest = ""
@@ -84,6 +87,16 @@ def is_name(text: str) -> bool:
     return len(text) <= _LONGEST_NAME and re.fullmatch(_NAME, text) is not None and public(text) == text
 
 
+def _is_plain(body: str) -> bool:
+    """Whether the line surely ends its value and refers to nothing; without a pattern, whose first use costs time."""
+    if any(sign in body for sign in ("$", "BEGIN", "{", "[", "\\")):
+        return False
+    value = body.partition("=")[2].strip()
+    return len(value) < 40 or not value.rstrip("=").translate(_IN_BASE64).isalnum()
+
+
+_IN_BASE64 = str.maketrans("", "", "+/_-")
+
 _NO_NAME = (
     "ignored: what stands before the `=` is no name; where the line belongs to the value above, quote that whole value"
 )
@@ -91,7 +104,7 @@ _NO_NAME = (
 
 def _can_be_name(key: str) -> bool:
     """As far as a `=`, a NUL or a line's end in it is no fault of its own."""
-    return re.fullmatch(r"[\w.-]+", key) is not None or any(sign in key for sign in "=\0")
+    return key.isidentifier() or re.fullmatch(r"[\w.-]+", key) is not None or any(sign in key for sign in "=\0")
 
 
 def _dropped(body: str, key: str | None, where: str) -> Finding:
@@ -182,7 +195,7 @@ def _to_closing_bracket(first: str, lines: Iterable[str]) -> int:
     for count, line in enumerate(itertools.chain([first], lines)):
         if count and re.match(_ASSIGNMENT, line):
             return count - 1
-        for token in _BRACKETS.findall(line):
+        for token in re.findall(_BRACKETS, line):
             depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token, 0)
             if depth == 0 and token in ("}", "]"):
                 return count

@@ -5,9 +5,6 @@ import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from procrun import references
-from procrun.bin_sh import dropped_by
-from procrun.env_file import dotenv, is_name, parse
 from procrun.errors import ConfigError
 from procrun.model import Finding, Variable
 
@@ -111,6 +108,8 @@ def _decoded(data: bytes, name: str) -> str:
 
 def _merge(text: str, name: str, variables: dict[str, Variable]) -> list[Finding]:
     """Put a file's variables over those that are there, and return what its lines lost."""
+    from procrun.env_file import dotenv, parse  # where there is a file
+
     parse_variables = dotenv("variables").parse_variables
     findings: list[Finding] = []
     values = {key: variable.value for key, variable in variables.items()}
@@ -118,12 +117,15 @@ def _merge(text: str, name: str, variables: dict[str, Variable]) -> list[Finding
         if isinstance(item, Finding):
             findings.append(item)
             continue
-        findings += references.findings(item, values)
+        if "$" in item.raw:
+            from procrun import references  # where there are some
+
+            findings += references.findings(item, values)
         values[item.name] = "".join(atom.resolve(values) for atom in parse_variables(item.raw))
         value = _possible(item.name, values[item.name], item.where)
-        shell = dropped_by(item.name)
-        if shell:
-            findings.append(Finding(item.where, _not_passed_on(item.name, shell), "dropped-name"))
+        why = "" if item.name.isascii() and item.name.isidentifier() else _why_not_passed_on(item.name)
+        if why:
+            findings.append(Finding(item.where, why, "dropped-name"))
         else:
             variables[item.name] = Variable(value, item.where)
     return findings
@@ -138,8 +140,14 @@ def _possible(key: str, value: str, where: str) -> str:
     return value
 
 
-def _not_passed_on(name: str, shell: str) -> str:
-    """Of a variable that would be lost on its way through /bin/sh, as foreman's and honcho's are."""
+def _why_not_passed_on(name: str) -> str:
+    """Of a variable that would be lost on its way through /bin/sh, as foreman's and honcho's are; else nothing."""
+    from procrun.bin_sh import dropped_by  # where a name is an odd one
+    from procrun.env_file import is_name
+
+    shell = dropped_by(name)
+    if not shell:
+        return ""
     who = name if is_name(name) else "this variable"
     cure = f"Spring reads {re.sub('[^A-Za-z0-9]', '_', name).upper()} for it" if "." in who else "rename it"
     return f"{who} reaches no process: /bin/sh ({shell}) drops what is no name of a shell's variable; {cure}"

@@ -66,6 +66,9 @@ _JSON_FIELD = re.compile(r"(\\?[\"']([\w.@-]{1,60})\\?[\"']\s*:\s*)(\"(?:[^\"\\]
 _HEADER = re.compile(r"((?:^|[\s\"'])([A-Za-z][\w-]{0,60}):\s+)([^\s\"',;]+)")
 _OPTION = re.compile(r"((?:^|\s)--?([A-Za-z][\w.-]{1,60})[=\s]\s*)([^\s\"'-][^\s\"']*|\"[^\"]*\"|'[^']*')")
 
+_USER = re.compile(r"((?:^|\s)(?:-u|--user|--proxy-user)[=\s]\s*[^\s:]+):[^\s\"']+")
+"""curl's user and password."""
+
 _PHRASE = re.compile(r"(?:[a-z]{3,8} ){11,23}[a-z]{3,8}")
 """A wallet's recovery phrase has 12, 15, 18, 21 or 24 words of at most eight letters (BIP 39)."""
 
@@ -103,6 +106,7 @@ def without_secrets(text: str, identifier: bool = False) -> str:
     text = _URL_TOKEN.sub(rf"\1{HIDDEN}@", text)
     text = _ORACLE.sub(rf"\1/{HIDDEN}@", text)
     text = _WEBHOOKS.sub(rf"\1/{HIDDEN}", text)
+    text = _USER.sub(rf"\1:{HIDDEN}", text)
     text = _SCHEME.sub(rf"\1{HIDDEN}", text)
     for pattern in (_JSON_FIELD, *((_ADO_FIELD,) if ";" in text else ()), _FIELD, _HEADER, _OPTION):
         text = pattern.sub(_mask_field, text)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from procrun import proc, shell, values
 from procrun.config import AUTO
-from procrun.env_file import is_name
 from procrun.errors import ConfigError
 from procrun.hints import shown, there_are
 from procrun.manners import NAMES_PORT, RELEASE, Rules, all_manners
@@ -304,6 +303,8 @@ def _base_port(wishes: Wishes, sources: Sources) -> tuple[int, bool]:
         if value.strip():
             return values.port(value.strip()), False
     except ValueError as error:
+        from procrun.env_file import is_name  # where there is a fault
+
         quotable = is_name(value.strip()) or re.fullmatch(r"\s*[\d._+-]{1,8}\s*", value)  # or a secret in a wrong place
         text = error if quotable else f"its value is no port; give a number from 1 to {values.LAST_PORT}"
         raise ConfigError(f"PORT: {text}", source) from None

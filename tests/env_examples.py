@@ -128,6 +128,7 @@ CHAT=«xoxb-123456789012-abcdefghijkl»
 RANDOM64=«b3Blbn5zc2gta2V5LXYxAAAAAEbm9uZQXq9»
 RANDOMHEX=«9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08»
 PRIVATE=«x1y2z3»
+PROBE=curl -fsS -u ada:«hunter22» http://localhost:3000/health
 WEAVIATE_API_KEY=«WVF5YThaHlkYwhGUSmCRgsX3tD5ngdN8pkih»
 AZURE_BLOB_ACCOUNT_KEY=«blobkey»
 TENCENT_COS_SECRET_ID=«your-secret-id»

@@ -183,15 +183,21 @@ def test_a_restart_says_that_it_has_changed(folder: Folder) -> None:
         ('{"env": []}', "app.json:1: env takes an object; this is a list"),
         (
             '{"env": {\n "A": 1}}',
-            "app.json:2: env.A takes text, or an object with value, required, generator; this is 1",
+            "app.json:2: env.A takes text, or an object with value, required, generator; this is a number",
         ),
         ('{"env": {"A": {\n "value": {}}}}', "app.json:2: env.A.value takes text; this is an object"),
         ('{"env": {"A": {"required": "no"}}}', 'env.A.required takes true or false; this is "no"'),
         ('{"env": {"A": {"generator": "dice"}}}', 'env.A.generator takes "secret"; this is "dice"'),
         ('{"env": {"A=B": "x"}}', 'env: "A=B" cannot be the name of a variable'),
         ('{"env": {"": "x"}}', 'env: "" cannot be the name of a variable'),
-        ('{"env": {"A": "\\u0000"}}', 'env.A.value takes text; this is "\\x00"'),
-        ('{"env": {"A": "\\ud800"}}', 'env.A.value takes text; this is "\\ud800"'),
+        (
+            '{"env": {"A": "\\u0000"}}',
+            "env.A.value takes text; this is text with a character that no variable can hold",
+        ),
+        (
+            '{"env": {"A": "\\ud800"}}',
+            "env.A.value takes text; this is text with a character that no variable can hold",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["check", "start"])
