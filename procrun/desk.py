@@ -338,7 +338,8 @@ class Desk:
             send(Progress(round(monotonic() - begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))
 
         def done() -> None:
-            send(Done(self._supervisor.failed(up, until_ready), list(notes)))
+            outlived = self._supervisor.outlived(names)
+            send(Done([*self._supervisor.failed(up, until_ready), *outlived], list(notes)))
 
         errand = Errand(frozenset(names), progress, done, until_ready)
         self._supervisor.carry_out(errand, act)

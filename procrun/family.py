@@ -42,6 +42,7 @@ class Family:
         self._owned: dict[str, list[Stat]] = {}
         self._names: set[str] = set()
         self._strays: set[tuple[int, int]] = set()
+        self._abandoned: dict[tuple[int, int], tuple[str, Stat]] = {}
         self._taken = 0.0
         self.fresh = FRESH
         """Seconds for which the last look serves."""
@@ -85,6 +86,16 @@ class Family:
         self._look()
         return self._owned.get(name, [])
 
+    def abandon(self, name: str, row: Stat) -> None:
+        """`row`, of the instance `name`, outlives KILL: nobody stops it any more, or waits for it."""
+        self._abandoned[row.pid, row.started] = (name, row)
+        self._taken = 0.0
+
+    def outlived(self, name: str | None = None) -> list[Stat]:
+        """What was abandoned and still lives: all of it, or of the instance `name`."""
+        rows = [row for owner, row in self._abandoned.values() if name is None or name == owner]
+        return [row for row in rows if proc.lives(row)]
+
     def adopted(self) -> list[tuple[str, Stat]]:
         """What this process did not start and is the parent of now: daemons; with their instance where it is known."""
         if not self._has_adopted():
@@ -95,7 +106,7 @@ class Family:
         return [(self._seen.get((row.pid, row.started), "?"), row) for row in own]
 
     def everybody(self) -> list[Stat]:
-        """Everything alive below this process, whosever it is."""
+        """Everything alive below this process, whosever it is, without what was abandoned."""
         self._look()
         return self._rows
 
@@ -133,7 +144,8 @@ class Family:
             name = self._recall(row, before)
             if name is not None:  # at once: it may be gone in a moment
                 before[row.pid, row.started] = name
-        self._rows = proc.descendants(os.getpid(), table)
+        below = proc.descendants(os.getpid(), table)
+        self._rows = [row for row in below if (row.pid, row.started) not in self._abandoned]
         owners: dict[int, str] = {}
         self._owned = {}
         for row in self._rows:

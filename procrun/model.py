@@ -13,6 +13,9 @@ PLATFORMS = ("local", "heroku", "server")
 PIPES, APART, PTY = CONSOLES = ("pipes", "apart", "pty")
 """What an instance writes to: one pipe for stdout and stderr, a pipe for each of them, or a pseudo-terminal."""
 
+STILL_ALIVE = "still alive"
+"""How an instance has ended of which something outlives KILL (state D)."""
+
 LONGEST_WAIT = 1_000_000
 """Seconds that a budget or a wait may have, eleven days: the system's timers take no number whatever."""
 

@@ -13,8 +13,8 @@ from procrun.family import FRESH, MARK, Family
 from procrun.intake import Output
 from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop, Timer
-from procrun.model import Exit, Happening, Manners, Spec, Stat, Step
-from procrun.stopping import ENDING, UNKILLABLE_AFTER, describe, signal_name, within
+from procrun.model import STILL_ALIVE, Exit, Happening, Manners, Spec, Stat, Step
+from procrun.stopping import ENDING, UNKILLABLE_AFTER, describe, signal_name, unkillable, within
 from procrun.volley import HARMLESS, Volley, main_process
 from procrun.walk import Walk
 
@@ -93,7 +93,7 @@ class Process:
         self._walk = Walk(around.loop, lambda: self._handle(Event.STEP))
         self._volley = Volley(self._refused)
         self._sequence = spec.manners.stop_sequence
-        self._hurried = self._missed = False
+        self._hurried = self._missed = self._given_up = False
         self._backoff = Backoff()
         self._pause = 0.0
         self._retry: Timer | None = None
@@ -322,6 +322,11 @@ class Process:
         return self._health.status if self._health is not None else ""
 
     @property
+    def outlived(self) -> bool:
+        """Whether it is down, and something of it outlives KILL."""
+        return self.state is State.DOWN and bool(self._around.family.outlived(self.spec.name))
+
+    @property
     def crashed(self) -> bool:
         """Whether it is down because it ended by itself, and its next start waits."""
         return self._retry is not None
@@ -450,7 +455,7 @@ class Process:
             self._health.begin(self.ready and self.awaited)
 
     def _begin(self) -> None:
-        self.ready = self.unready = False
+        self.ready = self.unready = self._given_up = False
         if self._probe is not None:
             self._probe.cancel()
             self._probe = None
@@ -555,16 +560,24 @@ class Process:
         return self.state is State.STOPPING and self._walk.step is step
 
     def _give_up(self) -> None:
+        """What outlives KILL is abandoned; what a sequence without KILL leaves (`no_kill`) is spared."""
+        killed = self._sequence[-1].signal == signal.SIGKILL
         for row in self.alive():
             self._volley.leave(row)
-            if self._sequence[-1].signal != signal.SIGKILL:
+            who = f"pid {row.pid} ({proc.title(row.pid)})"
+            if killed:
+                self._given_up = True
+                self._around.family.abandon(self.spec.name, row)
+                self._tell("stuck", self._walk.elapsed, f"{who} {unkillable(row)}")
+            else:
                 self.spared.add(row.sid)
-            text = f"pid {row.pid} ({proc.title(row.pid)}) is still there at the end of its stop sequence"
-            self._tell("stuck", self._walk.elapsed, text)
+                self._tell("stuck", self._walk.elapsed, f"{who} is still there at the end of its stop sequence")
         self._handle(Event.GONE)
 
     def _conclude(self) -> None:
         self._walk.end()
+        if self.pid:  # its leader outlives KILL
+            self.ended, self.lived = STILL_ALIVE, monotonic() - self.started
         self.pid = 0
         self.ready = self.settled = self.quieted = False
         self.console.close()
@@ -573,7 +586,7 @@ class Process:
             self._health = None
         strays = self._around.family.strays() if self.wanted else []
         self._around.family.buried(self.spec.name)
-        self._tell("gone", self._walk.elapsed, self.ended)
+        self._tell("gone", self._walk.elapsed, STILL_ALIVE if self._given_up else self.ended)
         if self.finished and not self.hung and ends_well(self.spec.manners.policy, self.last_exit):
             self.ready = True
             self._tell("done", self.lived, "")

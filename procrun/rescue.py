@@ -13,7 +13,7 @@ from procrun import limits, pidfds, proc, stderr
 from procrun.family import FRESH, Family
 from procrun.loop import Loop, Timer
 from procrun.model import Stat, Step
-from procrun.stopping import DEFAULT_BUDGET, UNKILLABLE_AFTER, ending_step, signal_name
+from procrun.stopping import DEFAULT_BUDGET, UNKILLABLE_AFTER, ending_step, signal_name, unkillable
 from procrun.volley import Volley
 
 NAMED = 20
@@ -110,7 +110,8 @@ class Rescue:
             return
         if not left:
             if self._stops:
-                stderr.tell("everything is gone")
+                outlived = self._family.outlived()
+                stderr.tell(f"still alive: {proc.named(outlived)}" if outlived else "everything is gone")
             self._over()
             return
         if not self._stops:
@@ -181,7 +182,8 @@ class Rescue:
     def _give_up(self, dyno: Dyno) -> None:
         for row in self._left().get(dyno, []):
             self._volley.leave(row)
-            stderr.tell(f"pid {row.pid} ({proc.title(row.pid)}) cannot be killed")
+            self._family.abandon(dyno.name, row)
+            stderr.tell(f"pid {row.pid} ({proc.title(row.pid)}) {unkillable(row)}")
         self.check(self._why)
 
     def _refused(self, row: Stat) -> None:
@@ -193,7 +195,8 @@ class Rescue:
             if dyno not in left and stop.deadline is not None:
                 stop.deadline.cancel()
                 stop.deadline = None
-                stderr.tell(f"{dyno.name} {stop.steps} → gone {monotonic() - stop.begun:.2f} s")
+                how = "given up" if self._family.outlived(dyno.name) else "gone"
+                stderr.tell(f"{dyno.name} {stop.steps} → {how} {monotonic() - stop.begun:.2f} s")
 
     def _left(self) -> dict[Dyno, list[Stat]]:
         left: dict[Dyno, list[Stat]] = {}

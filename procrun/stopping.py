@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from procrun.errors import ConfigError
 from procrun.hints import did_you_mean, shown
-from procrun.model import LONGEST_WAIT, Exit, ProcessConfig, Step
+from procrun.model import LONGEST_WAIT, Exit, ProcessConfig, Stat, Step
 
 DEFAULT_BUDGET = 10.0
 """Seconds from TERM to gone: Heroku's figure in the days of Sidekiq's `-t 8`, and still `docker stop`'s."""
@@ -115,6 +115,12 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name.removeprefix("SIG")
     except ValueError:
         return str(number)
+
+
+def unkillable(row: Stat) -> str:
+    """Why `row` is alive after KILL, for people: the kernel ends no process in state D before it has its answer."""
+    why = "waits for a disk or a device (state D)" if row.state == "D" else f"is in state {row.state}"
+    return f"outlives KILL: it {why}"
 
 
 def exit_status(end: Exit) -> int:

@@ -26,7 +26,7 @@ OnEnd = Callable[[str, "Verdict"], None]
 
 
 TIMED_OUT = 124
-"""The exit status of a run that ends since a process hangs time and again."""
+"""The exit status of a run that ends since a process hangs time and again, or of which something outlives KILL."""
 
 
 class Verdict(NamedTuple):
@@ -326,6 +326,13 @@ class Supervisor:
         """Those of the instances that have not come up, or not in time where that is awaited."""
         there = {name: self.processes.get(name) for name in sorted(names)}
         return [name for name, process in there.items() if process is None or not process.came_up(until_ready)]
+
+    def outlived(self, names: Iterable[str]) -> list[str]:
+        """Those of the instances that are down although something of them outlives KILL."""
+        there = {name: self.processes.get(name) for name in sorted(names)}
+        return [
+            name for name, process in there.items() if process is not None and process.outlived and not process.wanted
+        ]
 
     def _check_over(self) -> None:
         """Once every instance is down, what could be told to be nobody's is stopped too: TERM, a budget, KILL."""

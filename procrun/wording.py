@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 
-from procrun.model import Happening
+from procrun.model import STILL_ALIVE, Happening
 
 INSTEAD = ", not on its "
 """In what showed that an instance is ready: `port 9090, not on its PORT 5000`."""
@@ -63,6 +63,11 @@ def explain(exit_: str) -> str:
     return f"{exit_} ({reasons[exit_]})" if exit_ in reasons else exit_
 
 
+def _gone(happening: Happening) -> str:
+    how = "given up" if happening.detail == STILL_ALIVE else "gone"
+    return f"{how} {happening.seconds:.2f} s after its first signal" if happening.seconds else how
+
+
 def _again(happening: Happening) -> str:
     """What ended has no pid any more."""
     return "hangs" if happening.pid else "ended"
@@ -74,7 +79,7 @@ _STEPS: dict[str, Callable[[Happening], str]] = {
     "signal": lambda h: h.detail,
     "timeout": lambda h: f"{h.detail}: {exit_timeout(h.seconds)}",
     "exited": lambda h: explain(h.detail),
-    "gone": lambda h: f"gone {h.seconds:.2f} s after its first signal" if h.seconds else "gone",
+    "gone": lambda h: _gone(h),
     "crashed": lambda h: f"starts again in {duration(h.seconds)}",
     "given-up": lambda h: f"is given up: restarted {h.detail} times in {h.seconds:g} s, and {_again(h)} again",
     "unwatched": lambda h: (
@@ -119,4 +124,5 @@ class Timeline:
         if happening.what != "gone" or happening.name not in self._steps:
             return None
         steps = self._steps.pop(happening.name)
-        return f"{happening.name} {' → '.join(steps)} → gone {happening.seconds:.2f} s ({happening.detail})"
+        how = "given up" if happening.detail == STILL_ALIVE else "gone"
+        return f"{happening.name} {' → '.join(steps)} → {how} {happening.seconds:.2f} s ({happening.detail})"

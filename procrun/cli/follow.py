@@ -7,18 +7,19 @@ from procrun.cli.faults import warn
 from procrun.cli.printing import show, show_json
 from procrun.client import Run, ask
 from procrun.errors import NOT_READY, ControlError
-from procrun.messages import Done, Progress, Request, Start, Turn
-from procrun.model import Happening
+from procrun.messages import Done, Progress, Request, Start, Stop, Turn
+from procrun.model import STILL_ALIVE, Happening
 from procrun.wording import step
 
 
 def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[[Turn], Request] | None = None) -> int:
     """Ask, print the timeline while it happens (or, as JSON, at the end), and return the exit status.
 
-    That is 1 when something did not come up; with a Start that waits, NOT_READY where it runs and is not ready in
-    time. `on_turn` is the client's own part of a deploy.
+    That is 1 when something did not come up, or could not be stopped; with a Start that waits, NOT_READY where it runs
+    and is not ready in time. `on_turn` is the client's own part of a deploy.
     """
     late: set[str] = set()
+    outlived: set[str] = set()
     steps: list[dict[str, Any]] = []
 
     def take(progress: Progress) -> None:
@@ -27,6 +28,8 @@ def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[
         late.discard(progress.name)
         if progress.what == "unready":
             late.add(progress.name)
+        if progress.what == "gone" and progress.detail == STILL_ALIVE:
+            outlived.add(progress.name)
         steps.append({"at": progress.at, **happening._asdict(), "text": text})
         if as_json:
             return
@@ -46,9 +49,12 @@ def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[
     for note in done.notes:
         warn(note)
     not_ready = [name for name in done.failed if name in late]
-    down = [name for name in done.failed if name not in late]
+    left = [name for name in done.failed if name in outlived or isinstance(request, Stop)]
+    down = [name for name in done.failed if name not in late and name not in left]
     if not_ready:
         warn(f"runs, but was not ready in time: {', '.join(not_ready)}")
+    if left:
+        warn(f"could not be stopped, and something of it is still alive: {', '.join(left)}")
     if down:
         warn(f"did not come up: {', '.join(down)}; its output says why")
     return status

@@ -24,7 +24,7 @@ from procrun.process import Process
 from procrun.sources import folder, folders_of_files
 from procrun.startup import Startup
 from procrun.stopping import ENDING_NAMES, ending_step
-from procrun.supervisor import Supervisor, Verdict
+from procrun.supervisor import TIMED_OUT, Supervisor, Verdict
 from procrun.wording import as_event, step
 
 if TYPE_CHECKING:
@@ -244,6 +244,9 @@ class Session:
         """Serve until everything is over; the exit status."""
         self._loop.run()
         status = self._sum_up()
+        outlived = self._supervisor.family.outlived()
+        if outlived:
+            self._narrator.say(f"still alive: {proc.named(outlived)}")
         if self._service is not None:
             self._service.close()
         if self._outputs.workflow is not None:
@@ -264,7 +267,7 @@ class Session:
         missing = self._outputs.archive.close(patience) if self._outputs.archive is not None else Amount()
         if missing.size:
             warn(f"{missing} of output could not be written to the log files")
-        self._link.over(verdict.signal if verdict is not None else None, status)
+        self._link.over(verdict.signal if verdict is not None and not outlived else None, status)
         return status
 
     def _sum_up(self) -> int:
@@ -274,6 +277,8 @@ class Session:
         self._narrator.sum_up(self._supervisor.processes.values())
         if self._outputs.workflow is not None:
             self._outputs.workflow.end_group()
+        if self._supervisor.family.outlived():
+            return TIMED_OUT
         return self._supervisor.verdict.status if self._supervisor.verdict is not None else 1
 
     def _press(self, key: str) -> None:
