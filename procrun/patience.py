@@ -113,8 +113,7 @@ def _said(known: Patience, asked: _Asked) -> Wait | None:
         if name in asked.variables:
             value = asked.variables[name]
             return _read(value, f"{name}={value}", known.unit)
-    said = _in_file(asked, known.config) if known.config else None
-    return _read(*said, known.unit) if said is not None else None
+    return _in_file(known, known.config, asked) if known.config else None
 
 
 def _default(recognised: Recognised, root: str) -> float:
@@ -127,14 +126,15 @@ def _default(recognised: Recognised, root: str) -> float:
     return known.default if version is None or version >= limit else seconds
 
 
-def _in_file(asked: _Asked, config: Config) -> tuple[str, str] | None:
-    """The value and the file that has it; an unclear value is empty."""
+def _in_file(known: Patience, config: Config, asked: _Asked) -> Wait | None:
+    """What the program's own file says; None where it says nothing."""
     file = settings.config_file(config, asked.words, asked.folder)
     if file is None:
         return None
     environment = settings.environment(asked.words, asked.variables)
-    found = settings.values(config, textfile.read(os.path.join(asked.folder, file)), environment)
-    return (found[0] if len(found) == 1 else "", file) if found else None
+    content = textfile.read(os.path.join(asked.folder, file))
+    found = settings.seconds(config, file, content, environment, asked.variables)
+    return Wait(None if found[0] is None else found[0] * known.unit, file) if found else None
 
 
 def _read(value: str, said_by: str, unit: float) -> Wait:

@@ -63,7 +63,8 @@ class Versions(NamedTuple):
 
 class Variant(NamedTuple):
     """What is otherwise where any of these holds: a word has `word` in it, an option or a variable has a value that
-    matches `value`, or a line of the config file matches `line`. That file is `config`, or the changed patience's."""
+    matches `value`, a line of the config file matches `line`, or the file gives `setting` a number above 0, or one
+    that cannot be read. That file is `config`, or the changed patience's."""
 
     changes: Mapping[str, Any]
     word: str = ""
@@ -71,6 +72,7 @@ class Variant(NamedTuple):
     variable: str = ""
     value: str = ""
     line: str = ""
+    setting: str = ""
     config: Config | None = None
 
 

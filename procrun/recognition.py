@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from procrun import commandline, profiles, settings, textfile, versions
+from procrun import commandline, computed, profiles, settings, textfile, versions
 from procrun.commandline import Around, Program
 from procrun.grammar import ASSIGNMENT
 from procrun.profile import Profile, Variant
@@ -170,13 +170,16 @@ def _holds(variant: Variant, known: Recognised, folder: str | None) -> bool:
         (variant.word != "" and any(variant.word in word for word in known.words))
         or (given_option is not None and re.fullmatch(variant.value, given_option) is not None)
         or (given is not None and re.fullmatch(variant.value, given) is not None)
-        or (folder is not None and variant.line != "" and _has_line(variant, known, folder))
+        or (folder is not None and (variant.line or variant.setting) != "" and _in_file(variant, known, folder))
     )
 
 
-def _has_line(variant: Variant, known: Recognised, folder: str) -> bool:
+def _in_file(variant: Variant, known: Recognised, folder: str) -> bool:
     patience = variant.changes.get("patience")
     config = variant.config or (patience.config if patience else None)
     name = settings.config_file(config, known.words, folder) if config else None
     content = textfile.read(os.path.join(folder, name)) if name else ""
+    if variant.setting:
+        found = computed.in_file(variant.setting, content, known.variables)
+        return bool(found) and found[-1] not in (None, False, 0, "0")
     return re.search(variant.line, content, re.MULTILINE) is not None

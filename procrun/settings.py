@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from math import inf
 
+from procrun import computed
 from procrun.profile import Config
 
 _UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -47,11 +48,37 @@ def config_file(config: Config, words: Sequence[str], folder: str) -> str | None
     return given[0] if given else next(there, None)
 
 
-def values(config: Config, content: str, environment: str) -> list[str]:
-    """The values that a file's content gives the setting: more than one is unclear."""
+def seconds(
+    config: Config, file: str, content: str, environment: str, variables: Mapping[str, str]
+) -> list[float | None]:
+    """What a file gives the setting: nothing, or its value; None for one that is computed in a way that is not read.
+
+    A number in ERB counts, as `<%= ENV.fetch("T", 30) %>`, and plain Ruby and Python.
+    """
     if config.sections:
-        return _from_sections(config.setting, content, environment)
-    return re.findall(rf"(?m)^[ \t]*{config.setting}\b[ \t]*[:=(]*[ \t]*:?([^\s#,;)]+)", content)
+        return [_of_text(found, variables) for found in _from_sections(config.setting, content, environment)]
+    if file.endswith((".rb", ".ru", ".py")):
+        found = computed.in_file(config.setting, content, {**variables})
+        return [_of_value(each) for each in found]
+    plain = re.findall(rf"(?m)^[ \t]*{config.setting}\b[ \t]*[:=(]*[ \t]*:?([^\s#,;)]+)", content)
+    return [number(plain[0]) if len(plain) == 1 else None] if plain else []
+
+
+def _of_text(text: str, variables: Mapping[str, str]) -> float | None:
+    """A value of YAML, which may be one of ERB."""
+    erb = re.fullmatch(r"<%=\s*(.*?)\s*-?%>", text)
+    if erb is None:
+        return number(text)
+    try:
+        return computed.number(computed.value(erb[1], variables))
+    except (computed.UnclearError, RecursionError):
+        return None
+
+
+def _of_value(value: computed.Value) -> float | None:
+    if isinstance(value, str):
+        return number(value)
+    return float(value) if isinstance(value, float | int) and not isinstance(value, bool) else None
 
 
 def environment(words: Sequence[str], variables: Mapping[str, str]) -> str:

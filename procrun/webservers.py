@@ -74,7 +74,7 @@ PUMA = Profile(
             options=("-w", "--workers"),
             variable="WEB_CONCURRENCY",
             value=r"[1-9]\d*|auto",
-            line=r"^\s*workers\b",
+            setting="workers",
         ),
     ),
     ready="connect",

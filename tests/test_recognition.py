@@ -633,11 +633,11 @@ def test_patience_is_read_from_words_and_variables(command: str, wait: Wait | No
         ("APP_ENV=test sidekiq", "config/sidekiq.yml", "test:\n  timeout: 3\n", 3),
         ("sidekiq", "config/sidekiq.yml", "default: &d\n  timeout: 9\nproduction:\n  <<: *d\n  x: 1\n", 9),
         ("sidekiq", "config/sidekiq.yml", ":queues:\n  - [timeout, 2]\n  - default\n", 25),
-        ("sidekiq", "config/sidekiq.yml", ":timeout: <%= ENV['T'] || 8 %>\n", None),
+        ("sidekiq", "config/sidekiq.yml", ":timeout: <%= ENV['T'] || 8 %>\n", 8),
         ("sidekiq -t 6", "config/sidekiq.yml", ":timeout: 20\n", 6),
         ("gunicorn app", "gunicorn.conf.py", "workers = 2\ngraceful_timeout = 45\n", 45),
         ("gunicorn app -c conf/g.py", "conf/g.py", "graceful_timeout=45  # slow\n", 45),
-        ("gunicorn app", "gunicorn.conf.py", 'graceful_timeout = int(os.environ.get("T", 30))\n', None),
+        ("gunicorn app", "gunicorn.conf.py", 'graceful_timeout = int(os.environ.get("T", 30))\n', 30),
         ("gunicorn app", "gunicorn.conf.py", "timeout = 99\n", 30),
         ("puma", "config/puma.rb", "workers 2\nworker_shutdown_timeout 45\n", 45),
         ("puma", "config/puma.rb", "workers ENV.fetch('WEB_CONCURRENCY') { 2 }\n", 30),
@@ -646,8 +646,8 @@ def test_patience_is_read_from_words_and_variables(command: str, wait: Wait | No
         ("puma", "config/puma.rb", "force_shutdown_after :immediately\n", 0),
         ("puma", "config/puma.rb", "force_shutdown_after(:forever)\n", inf),
         ("unicorn -c config/unicorn.rb", "config/unicorn.rb", "worker_processes 2\ntimeout 15\n", 15),
-        ("unicorn -c config/unicorn.rb", "config/unicorn.rb", "timeout Integer(ENV['T'] || 15)\n", None),
-        ("unicorn -c config/unicorn.rb", "config/unicorn.rb", "timeout 15\ntimeout 30\n", None),
+        ("unicorn -c config/unicorn.rb", "config/unicorn.rb", "timeout Integer(ENV['T'] || 15)\n", 15),
+        ("unicorn -c config/unicorn.rb", "config/unicorn.rb", "timeout 15\ntimeout 30\n", 30),
         ("nginx -c nginx.conf", "nginx.conf", "events {}\nworker_shutdown_timeout 10s;\n", 10),
         ("nginx -c nginx.conf", "nginx.conf", "worker_shutdown_timeout 1m;\n", 60),
     ],
@@ -670,12 +670,12 @@ def test_a_file_that_gives_the_wait_is_named(tmp_path: Path) -> None:
 
 @given(st.text(st.sampled_from("timeout:= &*<%production\n\t '\"8#") | st.characters(), max_size=60))
 def test_no_file_makes_it_raise(text: str) -> None:
-    from procrun.settings import values
+    from procrun.settings import seconds
 
     for profile in (SIDEKIQ, PUMA):
         assert profile.patience is not None
         assert profile.patience.config is not None
-        values(profile.patience.config, text, "production")
+        seconds(profile.patience.config, "x.rb", text, "production", {})
 
 
 # --- versions
