@@ -16,6 +16,17 @@ FILE = "app.json"
 MOST = 99_999
 """Instances of a type, as in a formation on the command line."""
 
+HEROKUS_OWN = frozenset(
+    f"HEROKU_{name}"
+    for name in (
+        *("APP_DEFAULT_DOMAIN_NAME", "APP_ID", "APP_NAME", "BUILD_COMMIT", "BUILD_DESCRIPTION", "DYNO_ID"),
+        *("RELEASE_CREATED_AT", "RELEASE_VERSION", "SLUG_COMMIT", "SLUG_DESCRIPTION"),
+        *("BRANCH", "PARENT_APP_NAME", "PR_NUMBER"),
+    )
+)
+"""Variables that Heroku sets itself: a dyno's metadata (docs: dyno-metadata) and what a review app gets (docs:
+github-integration-review-apps, which has `app.json` require HEROKU_APP_NAME for that)."""
+
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]|[^\s{}\[\]:,"]+')
 
 Path = tuple[str, ...]
@@ -63,11 +74,14 @@ def load(root: str, types: Sequence[str]) -> AppJson:
 
 
 def complete(environment: Environment, given: AppJson) -> Environment:
-    """`environment` with the values of `app.json` where nothing else sets them; what is missing then is a finding."""
+    """`environment` with the values of `app.json` where nothing else sets them; what is missing then is a finding.
+
+    What Heroku sets itself is not missing, though it is not set here: its values mean nothing on this machine.
+    """
     variables = dict(environment.variables)
     findings = list(environment.findings)
     for wanted in given.variables:
-        if wanted.name in variables:
+        if wanted.name in variables or (wanted.value is None and wanted.name in HEROKUS_OWN):
             continue
         if wanted.value is not None:
             variables[wanted.name] = Variable(wanted.value, f"{FILE}: env.{wanted.name}")

@@ -39,10 +39,16 @@ PROCESS_CODES = {
     "pasted-name": "the name of the process type begins with `Procfile`",
     "lost-newline": "the command holds what looks like the next entry's name and colon",
     "unset-variable": "the command uses a variable that nothing sets",
+    "shell-syntax": "`/bin/sh` finds a syntax error in the command",
+    "bash-only": "the command uses something of bash that `/bin/sh` does not have",
     "not-on-path": "the program is not found on `PATH`",
     "missing-program": "the file that the command runs does not exist",
     "not-executable": "the file that the command runs is not executable",
     "is-directory": "what the command runs is a directory",
+    "not-built": "the file that the command runs is made by a build or an installation, and is not there",
+    "crlf-script": "the script that the command runs has Windows line ends",
+    "missing-interpreter": "the script that the command runs names an interpreter that is not there",
+    "buffered-output": "what the program prints comes late, as it goes into a pipe",
     "unused-setting": "a setting of the process type has no effect on this platform or beside its other settings",
     "ttin-quiets-nothing": "TTIN is used to quiet a worker, which it does not",
     "no-wait": "a stop sequence leaves no time between two signals",
@@ -50,6 +56,14 @@ PROCESS_CODES = {
     "unused-accept": "a code in `accept` is not found any more",
 }
 """The meaning of each finding of a process type; its own `accept` takes these."""
+
+NOT_RUN = frozenset(
+    {
+        *("shell-syntax", "bash-only", "not-on-path", "missing-program", "not-executable", "is-directory", "not-built"),
+        *("crlf-script", "missing-interpreter"),
+    }
+)
+"""Those of them that say why a command ends with 127 or 126."""
 
 PROGRAM_CODES = {
     "timeout": "the program's own wait for its work does not fit into the time it has",

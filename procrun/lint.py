@@ -1,15 +1,10 @@
-"""What `check` finds in a plan that would run, but hardly as meant."""
+"""What `check` finds in a plan that would run, but hardly as meant, and what `start` tells of it."""
 
-import os
-import re
-import shutil
 from collections.abc import Iterator
 
-from procrun import shell
+from procrun import bashisms, executables, shell
 from procrun.findings import unaccepted, unused_accepts
-from procrun.hints import public
 from procrun.model import Entry, Finding
-from procrun.nesting import nesting
 from procrun.plan import Plan
 
 _GIVEN = {"PORT", "PS"}
@@ -23,14 +18,42 @@ def lint(plan: Plan) -> list[Finding]:
     return unaccepted([*found, *unused_accepts(found, config)], config)
 
 
+def told_at_start(plan: Plan) -> list[Finding]:
+    """What `start` tells: the findings of reading, and the warnings about the commands that are to be started."""
+    types = {spec.type for spec in plan.specs}
+    commands = (finding for entry in plan.types if entry.name in types for finding in _command(plan, entry))
+    found = [*plan.sources.findings, *(finding for finding in commands if not finding.note)]
+    return unaccepted(found, plan.sources.config)
+
+
 def _command(plan: Plan, entry: Entry) -> Iterator[Finding]:
+    for code, text in bashisms.faults(entry.command):
+        yield Finding(entry.where, text, code, processes=(entry.name,))
+    yield from _variables(plan, entry)
+    yield from executables.faults(plan, entry)
+    if plan.sources.config.where is not None or plan.manners[entry.name].profile:
+        from procrun.nesting import nesting  # only where anything is known of a program, or configured
+
+        yield from nesting(plan, entry)
+
+
+def _variables(plan: Plan, entry: Entry) -> Iterator[Finding]:
     variables = plan.sources.environment.variables
     for name in shell.variables(entry.command):
-        if name not in variables and name not in _GIVEN:
-            hint = f"set it in .env, or give a default: ${{{name}:-…}}"
-            yield Finding(entry.where, f"${name} is not set; {hint}", "unset-variable", processes=(entry.name,))
-    yield from _program(plan, entry)
-    yield from nesting(plan, entry)
+        if name in variables or name in _GIVEN or (name == "DYNO" and plan.platform == "heroku"):
+            continue
+        if plan.platform == "heroku" and _is_herokus_own(name):
+            text = f"${name} is set by Heroku and not here; set it in .env where the command needs it"
+            yield Finding(entry.where, text, "unset-variable", True, (entry.name,))
+            continue
+        hint = f"set it in .env, or give a default: ${{{name}:-…}}"
+        yield Finding(entry.where, f"${name} is not set; {hint}", "unset-variable", processes=(entry.name,))
+
+
+def _is_herokus_own(name: str) -> bool:
+    from procrun.app_json import HEROKUS_OWN  # JSON, so only on that platform
+
+    return name in HEROKUS_OWN
 
 
 def _watch(plan: Plan) -> Iterator[Finding]:
@@ -40,31 +63,3 @@ def _watch(plan: Plan) -> Iterator[Finding]:
 
         if extension() is None:
             yield Finding(places[0], CURE, "missing-watchfiles")
-
-
-def _program(plan: Plan, entry: Entry) -> Iterator[Finding]:
-    program = shell.program(entry.command)
-    if program is None or (_changes_folder(entry.command) and "/" in program and program[0] not in "/~"):
-        return
-    root = plan.sources.root
-    path = plan.sources.environment.variables.get("PATH")
-    if "/" not in program and path is not None and "$" in path.value:
-        return  # `PATH=bin:$PATH` in .env: that is the cause, and it has its own finding
-    folders = os.pathsep.join(os.path.join(root, part) for part in path.value.split(os.pathsep)) if path else None
-    where = os.path.join(root, os.path.expanduser(program)) if "/" in program else program
-    if shutil.which(where, path=folders):
-        return
-    if "/" not in program:
-        code, fault = "not-on-path", "is not found on PATH; install it, or correct the name"
-    elif os.path.isdir(where):
-        code, fault = "is-directory", "is a directory; name the program in it"
-    elif os.path.exists(where):
-        code, fault = "not-executable", f"is not executable; chmod +x {public(program)}"
-    else:
-        fault = f"does not exist in {root}; correct the name" if program[0] not in "/~" else "does not exist"
-        code = "missing-program"
-    yield Finding(entry.where, f"{public(program)} {fault}", code, processes=(entry.name,))
-
-
-def _changes_folder(command: str) -> bool:
-    return re.search(r"(?:^|[;&\s])(?:cd|chdir)\s", command) is not None

@@ -2,7 +2,7 @@
 
 import itertools
 import re  # compiles a pattern when it is first used, most of them never
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from procrun import pidfds, proc
 from procrun.backoff import ends_well
@@ -12,7 +12,7 @@ from procrun.model import Happening, Step
 from procrun.plan import port_holder
 from procrun.process import Process
 from procrun.stopping import signal_name
-from procrun.wording import Timeline, duration, exit_timeout, explain, step
+from procrun.wording import NOT_RUN, Timeline, duration, exit_timeout, explain, step
 
 REMIND_AFTER = 2.0
 """Seconds of a stop after which those still alive are named, and again at the same distance."""
@@ -30,6 +30,8 @@ class Narrator:
         self._reminder: Timer | None = None
         self._stopping: set[Process] = set()
         self._signals_told = False
+        self.why_not_run: Mapping[str, str] = {}
+        """For each process type whose program could not be run when the run began, why not."""
         self.told_elsewhere: frozenset[str] = frozenset()
         """Happenings of a dyno that are told in Heroku's words, and need no others."""
 
@@ -75,6 +77,8 @@ class Narrator:
         name, how = happening.name, explain(happening.detail)
         if process.state is State.UP and not ends_well(process.spec.manners.policy, process.last_exit):
             self.say(f"{name} ended by itself after {duration(happening.seconds)}: {how}")
+            if happening.detail in NOT_RUN and process.spec.type in self.why_not_run:
+                self.say(f"{name}: {self.why_not_run[process.spec.type]}")
             self._hint(process)
 
     def ending(self, why: str, up: Sequence[Process]) -> None:

@@ -30,6 +30,7 @@ _BUILTINS = _set(
 # The builtins after which every later word still means what it meant.
 _HARMLESS = _set(": [ cd chdir echo exit export false kill printf pwd test true ulimit umask unset wait")
 _ASSIGNING = _set("declare export local read readonly typeset")
+_BEFORE_A_COMMAND = _set("! { if then elif else while until do time")
 _SET_BY_THE_SHELL = _set("IFS LINENO OPTIND PPID PWD _")
 
 
@@ -95,12 +96,13 @@ def program(command: str) -> str | None:
 def variables(command: str) -> tuple[str, ...]:
     """The names of the variables that the line uses without a default, in the order of their first use.
 
-    Left out: `${V:-d}` and its like, quoted and escaped ones, those that the line itself sets before, and
-    those that the shell sets (`$1`, `$PWD`). `A=1 cmd $A` is a use: the shell expands `$A` before it assigns.
-    Empty when quotes or brackets do not match.
+    Left out: `${V:-d}` and its like, quoted and escaped ones, those that the line itself sets before, those that it
+    tests (`[ -n "$V" ]`, `case $V in`), those that a sourced file or an `eval` before may set, and those that the shell
+    sets (`$1`, `$PWD`). `A=1 cmd $A` is a use: the shell expands `$A` before it assigns. Empty when quotes or
+    brackets do not match.
     """
     try:
-        return _unset_uses(command)
+        return _needed(command)
     except UnclearError:
         return ()
 
@@ -141,8 +143,14 @@ def _is_program(word: str) -> bool:
     return known != "" and known[0] not in "-%" and known not in _BUILTINS and known not in _SYNTAX
 
 
-def _unset_uses(line: str) -> tuple[str, ...]:
+def _needed(line: str) -> tuple[str, ...]:
     """See `variables`; raises where that is empty."""
+    tested = _tested(line)
+    return tuple(name for name in _unset_uses(line) if name not in tested)
+
+
+def _unset_uses(line: str) -> tuple[str, ...]:
+    """The same, with those that the line tests."""
     known = set(_SET_BY_THE_SHELL)
     found: dict[str, None] = {}
     for command in grammar.parse(line):
@@ -153,7 +161,36 @@ def _unset_uses(line: str) -> tuple[str, ...]:
         for token in command.words + command.targets:
             found.update(dict.fromkeys(_uses(token.text, known)))
         known.update(_assigned(command))
+        if _may_set_anything(command):
+            break
     return tuple(found)
+
+
+def _tested(line: str) -> set[str]:
+    """The variables that a command of the line tests: it is written for both cases."""
+    found: set[str] = set()
+    for command in grammar.parse(line):
+        words = _without_keywords(command)
+        if words[:1] in (["["], ["test"], ["[["]):
+            found.update(name for word in words[1:] for name in _uses(word, set()))
+        elif words[:1] == ["case"]:
+            found.update(_uses("".join(words[1:2]), set()))
+    return found
+
+
+def _may_set_anything(command: Command) -> bool:
+    """Whether variables may have any value after it: `. FILE`, `source FILE`, `eval …`, `export $(…)`."""
+    words = _without_keywords(command)
+    if words[:1] in (["."], ["source"], ["eval"]):
+        return True
+    return bool(words) and words[0] in _ASSIGNING and any(word[0] in "$`" for word in words[1:])
+
+
+def _without_keywords(command: Command) -> list[str]:
+    words = [token.text for token in command.words]
+    while words and words[0] in _BEFORE_A_COMMAND:
+        del words[0]
+    return words
 
 
 def _assigned(command: Command) -> set[str]:
@@ -178,7 +215,7 @@ def _uses(text: str, known: set[str]) -> Iterator[str]:
             continue
         if part.startswith(("$(", "`")):
             inner = part[2:-1] if part[0] == "$" else part[1:-1]
-            yield from (name for name in _unset_uses(inner) if name not in known)
+            yield from (name for name in _needed(inner) if name not in known)
         elif braced and braced[2]:
             if braced[2].endswith("="):
                 known.add(braced[1])

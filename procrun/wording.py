@@ -8,7 +8,7 @@ from procrun.model import STILL_ALIVE, Happening
 INSTEAD = ", not on its "
 """In what showed that an instance is ready: `port 9090, not on its PORT 5000`."""
 
-NOT_FOUND, NOT_EXECUTABLE = "exit 127", "exit 126"
+NOT_RUN = NOT_FOUND, NOT_EXECUTABLE = "exit 127", "exit 126"
 
 
 def plan_changed(root: str, files: Iterable[str]) -> str:

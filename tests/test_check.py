@@ -107,6 +107,14 @@ def test_any_command_is_checked_without_a_crash(folder: Folder, command: str) ->
         "for q in a b; do echo $q; done",
         "echo $SET_IN_FILE",
         "echo $HOME $PATH",
+        '[ -n "$QUEUE" ] && echo $QUEUE || echo none',
+        'test -z "$QUEUE" || echo $QUEUE',
+        'if [ "$MODE" = fast ]; then echo $MODE; fi',
+        'case "$MODE" in fast) echo $MODE;; esac',
+        'echo $(test -n "$QUEUE" && echo $QUEUE)',
+        "set -a; . ./.env.local; set +a; echo $FROM_THERE",
+        'eval "$(ssh-agent)"; echo $SSH_AUTH_SOCK',
+        "export $(cat .env.local); echo $FROM_THERE",
     ],
 )
 def test_variable_that_is_set_or_has_a_default_is_no_finding(folder: Folder, command: str) -> None:
@@ -134,6 +142,7 @@ def test_unset_variable_is_named_once(folder: Folder) -> None:
         "true && bin/web",
         "cd sub && ./deep",
         "cd sub && sh x",
+        "node dist/main.js --version; true",
         "$HOME/bin/x",
         "export PATH=$PWD/vendor:$PATH; vendored",
         "tool",
@@ -158,10 +167,33 @@ def test_program_that_is_there_or_cannot_be_known_is_no_finding(folder: Folder, 
         ("bin", "bin is not found on PATH; install it, or correct the name"),
         ("./bin", "./bin is a directory; name the program in it"),
         ("/nosuch/x", "/nosuch/x does not exist"),
+        (
+            "bin/crlf",
+            "bin/crlf has Windows line ends, which the shell and the kernel take for part of a name; "
+            "remove them: sed -i 's/\\r$//' bin/crlf",
+        ),
+        (
+            "sh bin/crlf -x",
+            "bin/crlf has Windows line ends, which the shell and the kernel take for part of a name; "
+            "remove them: sed -i 's/\\r$//' bin/crlf",
+        ),
+        (
+            "bin/old",
+            "bin/old begins with #!/nosuch/python -u, and /nosuch/python does not exist; install it, or correct "
+            "that line",
+        ),
+        (
+            "A=1 exec bin/env-old",
+            "bin/env-old begins with #!/usr/bin/env -S nosuch-ruby -w, and nosuch-ruby does not "
+            "exist; install it, or correct that line",
+        ),
     ],
 )
 def test_program_that_cannot_start_is_a_finding(folder: Folder, command: str, message: str) -> None:
     folder.write("bin/plain", "#!/bin/sh\n")
+    folder.write("bin/crlf", "#!/bin/sh\r\ntrue\r\n").chmod(0o755)
+    folder.write("bin/old", "#!/nosuch/python -u\n").chmod(0o755)
+    folder.write("bin/env-old", "#!/usr/bin/env -S nosuch-ruby -w\n").chmod(0o755)
     folder.procfile("ok: true", f"web: {command}")
     assert findings() == [f"Procfile:2: web: {message}"]
 
@@ -175,6 +207,72 @@ def test_program_is_looked_for_in_the_folder_where_it_would_run(folder: Folder) 
     assert made.stderr.splitlines()[1:] == [
         f"app/Procfile:2: b: bin/there does not exist in {root}; correct the name [missing-program]"
     ]
+
+
+@pytest.mark.parametrize(
+    "script", ["#!/bin/sh\n", "#! /usr/bin/env sh\n", "#!/usr/bin/env -S A=1 sh -e\n", "", "echo\r\n"]
+)
+def test_script_that_can_be_run_is_no_finding(folder: Folder, script: str) -> None:
+    folder.write("bin/x", script).chmod(0o755)
+    folder.procfile("web: bin/x")
+    assert findings() == []
+
+
+def test_script_with_windows_line_ends_is_fine_where_its_interpreter_takes_them(folder: Folder) -> None:
+    folder.write("app.py", "print(1)\r\n")
+    folder.procfile(f"web: {sys.executable} app.py")
+    assert findings() == []
+
+
+@pytest.mark.parametrize(
+    ("command", "file", "question"),
+    [
+        ("./target/release/x", "", "not built yet?"),
+        ("dist/server", "", "not built yet?"),
+        ("_build/prod/rel/x/bin/x start", "", "not built yet?"),
+        ("./bin/server", "go.mod", "not built yet?"),
+        ("bin/server -p $PORT", "Cargo.toml", "not built yet?"),
+        (".venv/bin/flask run", "", "not installed yet?"),
+        ("node_modules/.bin/vite", "", "not installed yet?"),
+        ("./bin/server", "Gemfile", "correct the name"),
+    ],
+)
+def test_program_that_a_build_makes_is_not_built_yet(folder: Folder, command: str, file: str, question: str) -> None:
+    folder.write(file or "x", "")
+    folder.procfile(f"web: {command}")
+    program = command.split()[0]
+    assert findings() == [f"Procfile:1: web: {program} does not exist in {folder.path}; {question}"]
+
+
+@pytest.mark.parametrize(
+    ("command", "file"), [("node dist/main.js -p 1", "dist/main.js"), ("java -jar target/x.jar", "target/x.jar")]
+)
+def test_file_that_a_build_makes_for_an_interpreter_is_a_note(folder: Folder, command: str, file: str) -> None:
+    for name in ("node", "java"):
+        folder.write(f"bin/{name}", "#!/bin/sh\n").chmod(0o755)
+    folder.write(".env", "PATH=bin:${PATH}")
+    folder.procfile(f"web: {command}")
+    assert findings() == [f"Procfile:1: note: web: {file} does not exist in {folder.path}; not built yet?"]
+    folder.write(file, "")
+    assert findings() == []
+
+
+@pytest.mark.parametrize("command", ["ruby app.rb", "bundle exec ruby -w app.rb 1"])
+def test_ruby_whose_output_would_come_at_its_end_is_a_note(folder: Folder, command: str) -> None:
+    for name in ("ruby", "bundle"):
+        folder.write(f"bin/{name}", "#!/bin/sh\n").chmod(0o755)
+    folder.write(".env", "PATH=bin:${PATH}")
+    folder.write("app.rb", "puts 1\nsleep\n")
+    folder.procfile(f"web: {command}")
+    assert findings() == [
+        "Procfile:1: note: web: Ruby keeps what it prints until it has 8 KiB or ends, as its output is a pipe; put "
+        "`$stdout.sync = true` at the top of app.rb, or set pty = true"
+    ]
+    folder.write("procrun.toml", "[process.web]\npty = true\n")
+    assert findings() == []
+    (folder.path / "procrun.toml").unlink()
+    folder.write("app.rb", "$stdout.sync = true\nputs 1\n")
+    assert findings() == []
 
 
 # --- providers

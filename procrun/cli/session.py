@@ -4,7 +4,7 @@ import gc
 import itertools
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from procrun import findings, limits, link, plan, proc, rundir, stderr
@@ -17,8 +17,9 @@ from procrun.environment import OF_A_SERVICE_MANAGER
 from procrun.github import Workflow
 from procrun.lifecycle import State
 from procrun.lines import Amount
+from procrun.lint import told_at_start
 from procrun.loop import Loop
-from procrun.model import Exit, Finding, Happening, Step, Wishes
+from procrun.model import Exit, Happening, Step, Wishes
 from procrun.narrator import Narrator
 from procrun.process import Process
 from procrun.sources import folder, folders_of_files
@@ -54,7 +55,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         from procrun.onchange import require
 
         require(made)
-    tell_findings(made)
+    why_not_run = tell_findings(made)
     passed: list[str] = []
     folders = rundir.make(made.sources.root, passed)
     first = next(folders)
@@ -71,7 +72,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
                 made, wishes = settle(made, wishes, first)
             plan.taken_ports(made.specs)
             limits.make_room(made.specs, limits.STANDING + _files(made))
-            session = Session(to_front, made, wishes, values)
+            session = Session(to_front, made, wishes, values, why_not_run)
             session.begin(itertools.chain([first], folders), passed)
     gc.enable()  # it was off until here, see __main__
     return session.run() if join is None else join()
@@ -90,11 +91,12 @@ def wishes_of(names: tuple[str, ...], values: dict[str, Any]) -> Wishes:
     )
 
 
-def tell_findings(made: plan.Plan) -> None:
-    """What was found in the files, and what a stop would cost, as lines on stderr."""
-    found = findings.unaccepted([*made.sources.findings, *_losses(made)], made.sources.config)
+def tell_findings(made: plan.Plan) -> dict[str, str]:
+    """Tell what `check` would warn of, as lines on stderr; why programs cannot be run, by process type."""
+    found = told_at_start(made)
     for line in findings.lines(found):
         warn(line)
+    return {name: each.text for each in found if each.code in findings.NOT_RUN for name in each.processes}
 
 
 def _rejoined(wishes: Wishes, as_json: bool, wait: bool) -> int | None:
@@ -105,15 +107,6 @@ def _rejoined(wishes: Wishes, as_json: bool, wait: bool) -> int | None:
     from procrun.cli.elsewhere import rejoin
 
     return rejoin(root, wishes.names, as_json, wait)
-
-
-def _losses(made: plan.Plan) -> list[Finding]:
-    """What a stop would cost, where anything is known of a program or configured."""
-    if made.sources.config.where is None and not any(manners.profile for manners in made.manners.values()):
-        return []
-    from procrun.nesting import losses
-
-    return losses(made)
 
 
 def _files(made: plan.Plan) -> int:
@@ -129,7 +122,14 @@ class Session:
     Another kind of run is another class: it may `launch` alone, and tell crashes and its end in its own way.
     """
 
-    def __init__(self, to_front: link.Link, made: plan.Plan, wishes: Wishes, values: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        to_front: link.Link,
+        made: plan.Plan,
+        wishes: Wishes,
+        values: dict[str, Any],
+        why_not_run: Mapping[str, str] | None = None,
+    ) -> None:
         self._link = to_front
         self._wishes = wishes
         self._plan = made
@@ -142,6 +142,7 @@ class Session:
         look = appearance.look(values, (spec.name for spec in made.specs))
         self._outputs = outputs(self._loop, made, look, values)
         self._narrator = Narrator(self._loop, self._outputs.outlet.say)
+        self._narrator.why_not_run = why_not_run or {}
         self._supervisor = Supervisor(
             proc.identity(os.getpid()),
             self._loop,
