@@ -31,17 +31,33 @@ _START = r"(?:^|[;&|({]|\b(?:if|then|elif|else|while|until|do|time)\b|(?<=\s)!)\
 _FILE = r"([^\s;&|<>()]+)"
 _USE_BASH = "write `bash -c '…'`"
 
+_SIGNS = frozenset("\"'`$(){}[]<>|&;\\!#*?~+")
+"""A line without any of these is words alone; a shell can only object to its first one."""
+
 # A line of words, simple quotes and variables, with operators between them: most lines, and no shell refuses one.
-_PIECE = (
-    r"[\w\s./:=,@%+~?*-]|'[^']*'|\$[A-Za-z_]|\$\{\w+(?::?[-+=?][\w./:@-]*)?\}"
-    r"|\"(?:[^\"\\$`]|\$[A-Za-z_]|\$\{\w+(?::?[-+=?][\w./:@-]*)?\})*\""
-)
-_SIMPLE = rf"(?:{_PIECE})++(?:;(?:{_PIECE})++)*"
+_BALANCED = r"\$[A-Za-z_]|\$\{\w+(?::?[-+=?][\w./:@-]*)?\}"
+_SIMPLE = rf"(?:[\w\s./:=,@%+~?*;-]|'[^']*'|{_BALANCED}|\"(?:[^\"\\$`]|{_BALANCED})*\")*+"
 _EMPTY_COMMAND = r"(?:^|;)\s*(?:;|$)"
-_SUSPECTS = (
-    r"\b(?:case|do|done|elif|else|esac|fi|for|function|if|in|select|then|until|while|coproc|source|pushd|popd|shopt|declare"
-    r"|typeset|let|mapfile|readarray|disown|builtin|pipefail|ERR)\b|\+=|\s==\s|\b(?:wait|echo|exec|read)\s+-"
+_KEYWORDS = frozenset(
+    (
+        *("case", "do", "done", "elif", "else", "esac", "exec", "fi", "for", "if", "in", "then", "until", "while"),
+        *(
+            "builtin",
+            "coproc",
+            "declare",
+            "disown",
+            "function",
+            "let",
+            "mapfile",
+            "popd",
+            "pushd",
+            "readarray",
+            "select",
+        ),
+        *("shopt", "source", "typeset"),
+    )
 )
+_SUSPECTS = rf"\b(?:{'|'.join(sorted(_KEYWORDS - {'exec'}))}|pipefail|ERR)\b|\+=|\s==\s|\b(?:wait|echo|exec|read)\s+-"
 
 
 class Feature(NamedTuple):
@@ -116,10 +132,12 @@ def _inner(command: str) -> Iterator[str]:
 
 def _is_simple(line: str) -> bool:
     """Whether every shell runs it alike, which is known without asking one."""
-    joined = line.replace("&&", ";").replace("||", ";").replace("|", ";")
+    if _SIGNS.isdisjoint(line):
+        return line.split()[0] not in _KEYWORDS
+    joined = line.rstrip().removesuffix(";").replace("&&", ";").replace("||", ";").replace("|", ";")
     return (
         re.compile(_SIMPLE).fullmatch(joined) is not None
-        and not re.compile(_EMPTY_COMMAND).search(joined.rstrip().removesuffix(";"))
+        and not re.compile(_EMPTY_COMMAND).search(joined)
         and not re.compile(_SUSPECTS).search(line)
     )
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 
 from procrun import scripts, shell, textfile
@@ -37,11 +36,12 @@ def _of_program(plan: Plan, program: str) -> tuple[str, str, bool] | None:
     path = plan.sources.environment.variables.get("PATH")
     if "/" not in program and path is not None and "$" in path.value:
         return None  # `PATH=bin:$PATH` in .env: that is the cause, and it has its own finding
-    folders, where, shown = _folders(plan), _path(plan, program) if "/" in program else program, public(program)
-    found = shutil.which(where, path=folders)
+    folders, where = _folders(plan), _path(plan, program) if "/" in program else program
+    found = scripts.which(where, folders)
     if found is not None:
         wrong = scripts.fault(found, folders)
-        return (wrong[0], f"{shown} {wrong[1]}", False) if wrong is not None else None
+        return (wrong[0], f"{public(program)} {wrong[1]}", False) if wrong is not None else None
+    shown = public(program)
     if "/" not in program:
         return "not-on-path", f"{shown} is not found on PATH; install it, or correct the name", False
     if os.path.isdir(where):

@@ -1,5 +1,6 @@
 """The shell's grammar, just enough of it to know what is not known: a line as commands, a word as parts."""
 
+import functools
 import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -41,6 +42,11 @@ def parse(line: str) -> list[Command]:
 
     Comments are left out. Raises UnclearError.
     """
+    return list(_parsed(line))
+
+
+@functools.lru_cache(maxsize=256)  # a start asks for the words, the variables and the program of each line
+def _parsed(line: str) -> tuple[Command, ...]:
     found: list[Command] = []
     assignments: list[Token] = []
     words: list[Token] = []
@@ -55,7 +61,7 @@ def parse(line: str) -> list[Command]:
             assignments.append(token)
         else:
             words.append(token)
-    return found
+    return tuple(found)
 
 
 def _tokens(line: str) -> list[Token]:

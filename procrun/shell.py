@@ -101,6 +101,8 @@ def variables(command: str) -> tuple[str, ...]:
     sets (`$1`, `$PWD`). `A=1 cmd $A` is a use: the shell expands `$A` before it assigns. Empty when quotes or
     brackets do not match.
     """
+    if "$" not in command and "`" not in command:
+        return ()
     try:
         return _needed(command)
     except UnclearError:
