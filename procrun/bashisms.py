@@ -174,8 +174,7 @@ def _syntax_error(line: str) -> str:
     if made is None or made.returncode == 0:
         return ""
     said = made.stderr.decode(errors="replace").strip().partition("\n")[0]
-    told = re.sub(r"^\S*sh: (?:-c: )?(?:line )?(?:\d+: )?", "", said)
-    return "".join(char if char.isprintable() else "?" for char in told)[:100]
+    return re.sub(r"^\S*sh: (?:-c: )?(?:line )?(?:\d+: )?", "", said)[:100]
 
 
 def _cure(line: str) -> str:

@@ -4,6 +4,7 @@ import os
 from math import ceil, inf
 
 from procrun.commandline import Around
+from procrun.patience import in_code
 from procrun.room import Case, Work
 from procrun.settings import config_file
 from procrun.stopping import HEROKUS_BUDGET, format_sequence
@@ -51,6 +52,9 @@ def own_setting(case: Case, work: Work, room: float) -> str:
         return ""
     if kept.cure:
         return kept.cure.format(seconds=fitting)
+    code = in_code(work.known, case.plan.sources.root)
+    if code is not None and kept.config is not None:
+        return f"set {kept.config.setting} {value} in {code.said_by}"
     if kept.options:
         return f"use {kept.options[0]} {value}"
     if kept.variables:

@@ -65,10 +65,14 @@ NOT_RUN = frozenset(
 )
 """Those of them that say why a command ends with 127 or 126."""
 
+SIMULATED_BUDGET = "simulated-budget"
+"""What fits into a dyno's time and not into the simulated one: `check` notes it, `start` loses work by it."""
+
 PROGRAM_CODES = {
     "timeout": "the program's own wait for its work does not fit into the time it has",
     "deadline": "a wrapper or a manager kills the program before it has ended its work",
     "unread": "the program's own wait for its work is computed and cannot be read",
+    SIMULATED_BUDGET: "the program's own wait fits into a dyno's time, and not into the budget that is simulated here",
     "never-ends": "the stop sequence lacks the signal at which the program finishes its work",
     "deadly-signal": "a configured signal kills the program and its work",
     "term": "TERM alone is not the signal at which the program finishes its work",

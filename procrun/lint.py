@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from procrun import bashisms, executables, shell
-from procrun.findings import unaccepted, unused_accepts
+from procrun.findings import SIMULATED_BUDGET, unaccepted, unused_accepts
 from procrun.model import Entry, Finding
 from procrun.plan import Plan
 
@@ -22,8 +22,12 @@ def told_at_start(plan: Plan) -> list[Finding]:
     """What `start` tells: the findings of reading, and the warnings about the commands that are to be started."""
     types = {spec.type for spec in plan.specs}
     commands = (finding for entry in plan.types if entry.name in types for finding in _command(plan, entry))
-    found = [*plan.sources.findings, *(finding for finding in commands if not finding.note)]
+    found = [*plan.sources.findings, *(finding for finding in commands if _is_told(finding))]
     return unaccepted(found, plan.sources.config)
+
+
+def _is_told(finding: Finding) -> bool:
+    return not finding.note or finding.code.endswith(SIMULATED_BUDGET)
 
 
 def _command(plan: Plan, entry: Entry) -> Iterator[Finding]:

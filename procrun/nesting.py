@@ -6,23 +6,16 @@ from signal import SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN
 
 from procrun.commandline import Around
 from procrun.cures import cures, cures_of_deadline, longer_time, own_setting
-from procrun.findings import program_code
+from procrun.findings import SIMULATED_BUDGET, program_code
 from procrun.manners import recognised, with_program
 from procrun.model import Entry, Finding, ProcessConfig, Step
-from procrun.patience import DEFAULT, Wait, deadline, managers_deadline, patience, stop_sequence
+from procrun.patience import DEFAULT, Wait, deadline, looked_at, managers_deadline, patience, stop_sequence
 from procrun.plan import Plan
 from procrun.profile import Patience, Profile
 from procrun.profiles import covers, named
 from procrun.recognition import Recognised, installed_version
 from procrun.room import Case, Room, Work, end_of, room_of
-from procrun.stopping import configured_restart_signal, format_sequence, signal_name
-
-
-def losses(plan: Plan) -> list[Finding]:
-    """The findings that cost work, of those types alone that are to be started."""
-    types = {spec.type for spec in plan.specs}
-    found = (finding for entry in plan.types if entry.name in types for finding in nesting(plan, entry))
-    return [finding for finding in found if not finding.note]
+from procrun.stopping import HEROKUS_BUDGET, configured_restart_signal, format_sequence, signal_name
 
 
 def nesting(plan: Plan, entry: Entry) -> Iterator[Finding]:
@@ -140,13 +133,14 @@ def _impatient(case: Case, known: Recognised) -> Iterator[Finding]:
         yield _unread(case, known, kept, wait, room)
     else:
         needed = _needed(case, known.profile, kept, wait.seconds)
-        yield from _too_short(case, Work(known, kept, wait.seconds, _said_by(case, wait), needed, room))
+        yield from _too_short(case, Work(known, kept, wait.seconds, _said_by(case, known, wait), needed, room))
 
 
-def _said_by(case: Case, wait: Wait) -> str:
-    if case.complete or wait.said_by != DEFAULT:
+def _said_by(case: Case, known: Recognised, wait: Wait) -> str:
+    if wait.said_by != DEFAULT:
         return wait.said_by
-    return f"{wait.said_by}; its own options cannot be seen any more"
+    why = looked_at(known, case.plan.sources.root) if case.complete else "its own options cannot be seen any more"
+    return f"{wait.said_by}: {why}" if why else wait.said_by
 
 
 def _too_short(case: Case, work: Work) -> Iterator[Finding]:
@@ -162,6 +156,10 @@ def _too_short(case: Case, work: Work) -> Iterator[Finding]:
     lost = room.seconds <= work.seconds
     end = end_of(case, room)
     fate = f"{end} and {kept.loses}" if lost else f"it may need {kept.margin:g} s more, and {end}"
+    if case.plan.platform == "heroku" and work.needed <= HEROKUS_BUDGET:
+        text = f"{text}, and a dyno has {HEROKUS_BUDGET:g} s for that; here {fate}; use {longer_time(case, work)}"
+        yield _finding(case, known.profile, SIMULATED_BUDGET, text, case.where, note=True)
+        return
     text = f"{text}; {fate}; {cures(case, work)}"
     yield _finding(case, known.profile, "timeout", text, case.where, note=not lost)
 

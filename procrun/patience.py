@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from procrun import children, settings, textfile
+from procrun import children, computed, settings, textfile
 from procrun.commandline import Around
 from procrun.model import Step
 from procrun.profile import Config, Patience
@@ -33,12 +33,47 @@ class Wait(NamedTuple):
 def patience(recognised: Recognised, root: str) -> Wait | None:
     """How long it waits for its work after `profile.patience.signal`; None where its profile has no such wait.
 
-    In the programs' own order: an option, a variable, a file in the app's folder `root`, the default.
+    In the programs' own order: the app's code, an option, a variable, a file in the app's folder `root`, the default.
     """
     known = recognised.profile.patience
     if known is None:
         return None
-    return _said(known, _asked(recognised, root)) or Wait(_default(recognised, root), DEFAULT)
+    return (
+        in_code(recognised, root) or _said(known, _asked(recognised, root)) or Wait(_default(recognised, root), DEFAULT)
+    )
+
+
+def in_code(recognised: Recognised, root: str) -> Wait | None:
+    """What the app's code sets, said by its file; one that is set to different values cannot be read."""
+    known = recognised.profile.patience
+    if known is None or known.code is None:
+        return None
+    from procrun import appcode  # where a program may be set up so
+
+    found = appcode.found(known.code, *_asked(recognised, root))
+    if not found:
+        return None
+    expression, file = found[0]
+    try:
+        number = computed.number(computed.value(expression.strip(), recognised.variables))
+    except computed.UnclearError:
+        return Wait(None, file)
+    return Wait(number * known.unit if len({each.strip() for each, _ in found}) == 1 else None, file)
+
+
+def looked_at(recognised: Recognised, root: str) -> str:
+    """Where its wait could have been set and is not: `-t is not given, and config/sidekiq.yml does not exist`."""
+    known = recognised.profile.patience
+    if known is None:
+        return ""
+    asked = _asked(recognised, root)
+    places = [f"{known.options[0]} is not given"] if known.options else []
+    places += [f"{name} is not set" for name in known.variables]
+    if known.config is not None and (known.config.files or known.config.options):
+        file = settings.config_file(known.config, asked.words, asked.folder) or "".join(known.config.files[:1])
+        there = file and os.path.exists(os.path.join(asked.folder, file))
+        places += [f"{file} has no {known.config.setting}" if there else f"{file} does not exist"] if file else []
+    return ", and ".join(filter(None, (", ".join(places[:-1]), "".join(places[-1:]))))
 
 
 def deadline(recognised: Recognised, root: str) -> tuple[Around, Wait] | None:

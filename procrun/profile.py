@@ -28,13 +28,29 @@ class Config(NamedTuple):
     suffix: str = ""
 
 
+class Code(NamedTuple):
+    """Where the app's code sets something of the program: patterns, the group `value` being what is set.
+
+    The code is in the `files` (globs from the app's folder), or in the file or folder that one of the `options` names;
+    where the option names a Python `module`, in its file, in those of its settings, and in `files`. `about` is what
+    such a file has in it.
+    """
+
+    patterns: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    module: bool = False
+    about: str = ""
+
+
 class Patience(NamedTuple):
     """How long a program waits for its work after `signal` before it gives up, and what KILL costs before that.
 
     `default` is in seconds, `options`, `variables` and `config` in seconds / `unit`; inf is for ever. `before` says
     which default older versions had. `margin` is what it may need beyond its wait, in seconds. `loses` is a clause;
     `harmless` where no work is gone for good. `also` are signals at which it does the same. `cure` is the setting
-    that has it fit into {seconds}, where that is not simply the first of the options.
+    that has it fit into {seconds}, where that is not simply the first of the options. What the `code` of the app sets
+    beats them all.
     """
 
     default: float
@@ -51,6 +67,7 @@ class Patience(NamedTuple):
     options_in: str = ""
     config: Config | None = None
     before: tuple[tuple[int, ...], float] | None = None
+    code: Code | None = None
 
 
 class Versions(NamedTuple):
@@ -63,8 +80,9 @@ class Versions(NamedTuple):
 
 class Variant(NamedTuple):
     """What is otherwise where any of these holds: a word has `word` in it, an option or a variable has a value that
-    matches `value`, a line of the config file matches `line`, or the file gives `setting` a number above 0, or one
-    that cannot be read. That file is `config`, or the changed patience's."""
+    matches `value`, a line of the config file matches `line`, the file gives `setting` a number above 0 or one that
+    cannot be read, or the app's code has all the patterns of `code`. That file is `config`, or the changed patience's.
+    """
 
     changes: Mapping[str, Any]
     word: str = ""
@@ -74,6 +92,7 @@ class Variant(NamedTuple):
     line: str = ""
     setting: str = ""
     config: Config | None = None
+    code: Code | None = None
 
 
 class Profile(NamedTuple):

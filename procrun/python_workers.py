@@ -3,7 +3,31 @@
 from math import inf
 from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM
 
-from procrun.profile import WORKER, Patience, Profile, Variant, steps
+from procrun.profile import WORKER, Code, Patience, Profile, Variant, steps
+
+_CELERYS = Patience(
+    default=inf,  # run: a warm shutdown waits for its tasks
+    margin=2,  # run: gone 1.7 s after the last task
+    loses="every task in flight is lost",  # run
+    work="tasks",
+    also=(SIGINT,),  # run
+    options=("--time-limit",),  # source: a task is ended then, so the wait is too
+    cure=(  # run: 5 s for its tasks, then all are given back, 0 lost
+        "set task_acks_late, task_reject_on_worker_lost and worker_soft_shutdown_timeout = {seconds}, and start it "
+        "with REMAP_SIGTERM=SIGQUIT"
+    ),
+)
+
+# Lower case in `app.conf` and celeryconfig.py, upper case with a prefix in Django's settings.
+_GIVES_BACK = Code(
+    patterns=(
+        r"(?:\btask_acks_late|\b\w*_ACKS_LATE)[\"']?\]?\s*[=:]\s*True\b",
+        r"(?:\btask_reject_on_worker_lost|\b\w*_REJECT_ON_WORKER_LOST)[\"']?\]?\s*[=:]\s*True\b",
+    ),
+    options=("-A", "--app"),
+    files=("celeryconfig.py",),
+    module=True,
+)
 
 CELERY = Profile(
     name="celery",
@@ -15,19 +39,15 @@ CELERY = Profile(
     stop=steps(SIGTERM, 90, SIGQUIT, 3, SIGKILL),
     # run: TERM to the group kills the pool's processes and loses 5 of 5
     quiet_hint="no signal quiets celery; `celery control cancel_consumer QUEUE` does",  # run
-    patience=Patience(
-        default=inf,  # run: a warm shutdown waits for its tasks
-        margin=2,  # run: gone 1.7 s after the last task
-        loses="every task in flight is lost",  # run
-        work="tasks",
-        also=(SIGINT,),  # run
-        options=("--time-limit",),  # source: a task is ended then, so the wait is too
-        cure=(  # run: 5 s for its tasks, then all are given back, 0 lost
-            "set task_acks_late, task_reject_on_worker_lost and worker_soft_shutdown_timeout = {seconds}, and start it "
-            "with REMAP_SIGTERM=SIGQUIT"
-        ),
-    ),
+    patience=_CELERYS,
     variants=(
+        Variant(  # run: a task whose process is killed is delivered again
+            {
+                "patience": _CELERYS._replace(loses="its tasks stop half-way and run again", harmless=True),
+                "term_to_all": "",
+            },
+            code=_GIVES_BACK,
+        ),
         # run, threads and gevent: no process of the pool's own; TERM to all of them is TERM to one
         Variant(
             {"term_to_all": ""},

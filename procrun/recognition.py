@@ -8,7 +8,7 @@ from typing import NamedTuple
 from procrun import commandline, computed, profiles, settings, textfile, versions
 from procrun.commandline import Around, Program
 from procrun.grammar import ASSIGNMENT
-from procrun.profile import Profile, Variant
+from procrun.profile import Code, Profile, Variant
 from procrun.webservers import FALCON, PUMA, THIN, UNICORN
 
 _RAILS_VALUED = ("-p", "--port", "-b", "--binding", "-c", "--config", "-e", "--environment", "-P", "--pid")
@@ -171,7 +171,14 @@ def _holds(variant: Variant, known: Recognised, folder: str | None) -> bool:
         or (given_option is not None and re.fullmatch(variant.value, given_option) is not None)
         or (given is not None and re.fullmatch(variant.value, given) is not None)
         or (folder is not None and (variant.line or variant.setting) != "" and _in_file(variant, known, folder))
+        or (folder is not None and variant.code is not None and _in_code(variant.code, known, folder))
     )
+
+
+def _in_code(code: Code, known: Recognised, folder: str) -> bool:
+    from procrun import appcode  # where a program may be set up so
+
+    return appcode.holds(code, known.words, known.variables, folder)
 
 
 def _in_file(variant: Variant, known: Recognised, folder: str) -> bool:

@@ -6,7 +6,9 @@
 from math import inf
 from signal import SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGUSR1, SIGUSR2
 
-from procrun.profile import QUIT_FIRST, WORKER, Config, Patience, Profile, Variant, Versions
+from procrun.profile import QUIT_FIRST, WORKER, Code, Config, Patience, Profile, Variant, Versions
+
+_VALUE = r"(?P<value>[^\n#;}]+)"
 
 SIDEKIQ = Profile(
     name="sidekiq",
@@ -25,6 +27,17 @@ SIDEKIQ = Profile(
         config=Config(
             "timeout", ("-C", "--config"), ("config/sidekiq.yml", "config/sidekiq.yml.erb"), sections=True
         ),  # source: cli.rb:229-250, 393
+        code=Code(  # source, 6.4.1: the launcher reads it after the app has booted, so it beats -t; 7: the same
+            patterns=(
+                rf"\bSidekiq\.(?:options|default_configuration)\[:timeout\]\s*=\s*{_VALUE}",
+                r"\bSidekiq\.(?:options|default_configuration)\.merge!\(\s*timeout:\s*(?P<value>\d+)",
+                r"\bSidekiq\.configure_server\s*(?:do|\{)\s*\|\s*(?P<name>\w+)\s*\|"
+                rf".*?\b(?P=name)(?:\.options)?\[:timeout\]\s*=\s*{_VALUE}",
+            ),
+            options=("-r", "--require"),
+            files=("config/initializers/**/*.rb", "config/application.rb", "config/environment.rb"),
+            about="Sidekiq",
+        ),
     ),
     ready="title",  # run: the title comes with the first heartbeat, 0.6 s after the start
     ready_line=r"Booting Sidekiq \d|Sidekiq \d\S* connecting to Redis",  # source: redis_connection.rb:113, and 7

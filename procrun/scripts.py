@@ -2,7 +2,8 @@
 
 import os
 import re
-import stat
+
+from procrun import textfile
 
 _MOST = 4096
 """Bytes of a script that are looked at; the kernel reads 256 of its first line."""
@@ -31,10 +32,11 @@ def fault(path: str, folders: str | None) -> tuple[str, str] | None:
 
     `folders` is the PATH in which `env` looks for an interpreter. None for what is no script, and for a good one.
     """
-    line = textfile.first_bytes(path, _MOST).partition(b"\n")[0].decode(errors="replace")
+    data = textfile.first_bytes(path, _MOST)
+    line = data.partition(b"\n")[0].decode(errors="replace")
     found = re.match(r"#![ \t]*(\S+)[ \t]*(.*)", line)
-    if found is None:
-        return None
+    if found is None:  # no program of another kind: a shell runs what the kernel cannot
+        return ("crlf-script", _crlf(path)) if b"\r\n" in data and b"\0" not in data else None
     if line.endswith("\r"):
         return "crlf-script", _crlf(path)
     interpreter, words = found[1], found[2].split()

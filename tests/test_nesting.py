@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
+from procrun.lint import told_at_start
 from procrun.model import Finding, Wishes
-from procrun.nesting import losses, nesting
+from procrun.nesting import nesting
 from procrun.plan import Plan, build
 from tests.harness import Folder
 
@@ -36,13 +37,45 @@ JOBS = "every job in flight is lost"
 
 CASES = {
     # On local and heroku: TERM, the budget, KILL.
-    "sidekiq": Case("sidekiq", f"waits 25 s for its jobs after TERM (its default); KILL comes at 10 s and {JOBS}", 2),
+    "sidekiq": Case(
+        "sidekiq",
+        "waits 25 s for its jobs after TERM (its default: -t is not given, and config/sidekiq.yml does not exist); "
+        f"KILL comes at 10 s and {JOBS}",
+        2,
+    ),
     "sidekiq -t": Case("bundle exec sidekiq -t 12", "waits 12 s for its jobs after TERM (-t 12)", 2),
     "sidekiq, file": Case(
         "sidekiq", "(config/sidekiq.yml); KILL comes", 2, files={"config/sidekiq.yml": ":timeout: 20\n"}
     ),
     "sidekiq, margin": Case("sidekiq -t 9", "it may need 3 s more, and KILL comes at 10 s", 2, note=True),
-    "sidekiq, heroku": Case("sidekiq", f"KILL comes at 10 s and {JOBS}", 2, platform="heroku"),
+    "sidekiq, heroku": Case(
+        "sidekiq -t 25",
+        "waits 25 s for its jobs after TERM (-t 25), and a dyno has 30 s for that; here KILL comes at 10 s and "
+        f"{JOBS}; use a longer budget: procrun start -t 28",
+        1,
+        note=True,
+        platform="heroku",
+    ),
+    "sidekiq, file without it": Case(
+        "sidekiq -e production",
+        "(its default: -t is not given, and config/sidekiq.yml has no timeout)",
+        2,
+        files={"config/sidekiq.yml": ":concurrency: 5\n"},
+    ),
+    "sidekiq, code": Case(
+        "sidekiq -t 6",
+        "waits 20 s for its jobs after TERM (config/initializers/jobs/sidekiq.rb); KILL comes",
+        2,
+        files={"config/initializers/jobs/sidekiq.rb": "Sidekiq.options[:timeout] = 20\n"},
+    ),
+    "celery that gives back": Case(
+        "celery -A shop worker",
+        "waits without end for its tasks after TERM (its default: --time-limit is not given); KILL comes at 10 s and "
+        "its tasks stop half-way and run again",
+        2,
+        note=True,
+        files={"shop.py": "app.conf.update(task_acks_late=True, task_reject_on_worker_lost=True)\n"},
+    ),
     "sidekiq, beyond a dyno": Case("sidekiq -t 40", f"KILL comes at 30 s and {JOBS}", 1, platform="heroku", timeout=30),
     "sidekiq, small dyno": Case("sidekiq -t 40", f"KILL comes at 4 s and {JOBS}", 1, platform="heroku", timeout=4),
     "sidekiq, small budget": Case("sidekiq -t 6", f"KILL comes at 4 s and {JOBS}", 1, timeout=4),
@@ -347,11 +380,22 @@ def test_the_old_example_of_cloud_66_has_both_its_faults_told(folder: Folder) ->
 
 def test_start_says_what_would_be_lost_of_what_it_starts(folder: Folder) -> None:
     folder.procfile("web: gunicorn a:a", "worker: sidekiq", "mailer: rq worker")
-    everything = losses(build(Wishes(), environ(folder)))
+    for name in ("gunicorn", "sidekiq", "rq"):
+        folder.write(f"bin/{name}", "#!/bin/sh\n").chmod(0o755)
+    folder.write(".env", "PATH=bin:${PATH}\n")
+    everything = told_at_start(build(Wishes(), environ(folder)))
     assert [finding.where for finding in everything] == ["Procfile:2", "Procfile:3"]
-    assert losses(build(Wishes(names=("web",)), environ(folder))) == []
-    assert losses(build(Wishes(concurrency="worker=0,mailer=0"), environ(folder))) == []
-    assert losses(build(Wishes(platform="server"), environ(folder))) == []
+    assert told_at_start(build(Wishes(names=("web",)), environ(folder))) == []
+    assert told_at_start(build(Wishes(concurrency="worker=0,mailer=0"), environ(folder))) == []
+    assert told_at_start(build(Wishes(platform="server"), environ(folder))) == []
+
+
+def test_start_tells_what_is_lost_in_the_simulated_budget_though_a_dyno_would_save_it(folder: Folder) -> None:
+    folder.write("bin/sidekiq", "#!/bin/sh\n").chmod(0o755)
+    folder.procfile("worker: bin/sidekiq -t 25")
+    (told,) = told_at_start(build(Wishes(platform="heroku"), environ(folder)))
+    assert (told.code, told.note) == ("sidekiq-simulated-budget", True)
+    assert told_at_start(build(Wishes(platform="heroku", timeout=30), environ(folder))) == []
 
 
 def test_start_says_it_in_one_line_with_the_cure(folder: Folder) -> None:
@@ -362,8 +406,9 @@ def test_start_says_it_in_one_line_with_the_cure(folder: Folder) -> None:
     run.finish()
     (line,) = [line for line in run.output.splitlines() if "waits 25 s" in line]
     assert line == (
-        "procrun: Procfile:1: worker: sidekiq waits 25 s for its jobs after TERM (its default); KILL comes at 10 s "
-        "and every job in flight is lost; use -t 6, or a longer budget: procrun start -t 28 [sidekiq-timeout]"
+        "procrun: Procfile:1: worker: sidekiq waits 25 s for its jobs after TERM (its default: -t is not given, "
+        "and config/sidekiq.yml does not exist); KILL comes at 10 s and every job in flight is lost; use -t 6, "
+        "or a longer budget: procrun start -t 28 [sidekiq-timeout]"
     )
 
 
@@ -384,7 +429,8 @@ def test_check_looks_at_the_platform_of_the_command_line(folder: Folder) -> None
     folder.write("bin/sidekiq", "#!/bin/sh\n").chmod(0o755)
     folder.procfile("worker: bin/sidekiq")
     assert folder.procrun("check", "--strict", "--platform", "server").returncode == 0
-    assert folder.procrun("check", "--strict", "--platform", "heroku").returncode == 1
+    assert folder.procrun("check", "--strict", "--platform", "heroku").returncode == 0  # a dyno has 30 s
+    assert folder.procrun("check", "--strict", "--platform", "local").returncode == 1
 
 
 @pytest.mark.parametrize("platform", ["local", "heroku"])
