@@ -1,12 +1,17 @@
 """What an instance reads from and writes to: pipes, or a pseudo-terminal; they exist before the child."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from procrun.intake import Hearer, Intake, Output
 from procrun.loop import Loop
 from procrun.model import APART, PTY
+
+TERM = "xterm-256color"
+"""The kind of a pseudo-terminal where the environment names none, as in a container or under systemd: every terminal
+that may attach to it understands that, and terminfo has it in the smallest installations (Debian: ncurses-base).
+"""
 
 UNREAD_INPUT = 256 * 1024
 """Bytes that may wait for an instance which does not read its stdin."""
@@ -42,11 +47,11 @@ class Console:
     """Our ends of what one instance reads and writes, anew at each start.
 
     `hearers` are given each chunk as it is read, before it is made into lines, `readers` the whole lines. `window` is
-    the size of its terminal, where it has one.
+    the room that its lines have on our own terminal; None where we have none.
     """
 
     def __init__(
-        self, name: str, loop: Loop, output: Output, busy: Callable[[], bool], window: Callable[[], Window]
+        self, name: str, loop: Loop, output: Output, busy: Callable[[], bool], window: Callable[[], Window | None]
     ) -> None:
         self.hearers: list[Hearer] = []
         self.readers: list[Hearer] = []
@@ -77,6 +82,20 @@ class Console:
                 os.close(fd)
             self._stdin, self._intakes = -1, []
             raise
+
+    def variables(self, given: Mapping[str, str]) -> dict[str, str]:
+        """What a child with the environment `given` is told of what it writes to, once that is open.
+
+        TERM where it has a terminal and nobody says of which kind. Where it is made to colour its lines, COLUMNS: Rich,
+        for one, then draws as on a terminal, and would take 80 for granted. Nothing else: a variable that changes
+        what a program writes changes the result of every `$(…)` in it, too.
+        """
+        if self.terminal:
+            return {} if given.get("TERM") else {"TERM": TERM}
+        window = self._window()
+        if window is None or "COLUMNS" in given or not _is_made_to_colour(given):
+            return {}
+        return {"COLUMNS": str(window.columns)}
 
     def type(self, data: bytes, taken: Callable[[], None]) -> bool:
         """Write to its stdin, now or as it reads, and call `taken` then, or once it has none any more.
@@ -184,7 +203,14 @@ class Console:
             taken()
 
     def _size(self) -> Window:
-        return self._own_window or self._window()
+        return self._own_window or self._window() or Window()
+
+
+def _is_made_to_colour(given: Mapping[str, str]) -> bool:
+    """https://force-color.org, https://bixense.com/clicolors; node takes NO_COLOR and NODE_DISABLE_COLORS for no."""
+    if given.get("NO_COLOR") or given.get("NODE_DISABLE_COLORS"):
+        return False
+    return any(given.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE"))
 
 
 def _kept(made: list[int], pair: tuple[int, int]) -> tuple[int, int]:

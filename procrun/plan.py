@@ -131,7 +131,7 @@ def instances(plan: Plan, type_: str, count: int) -> tuple[Spec, ...]:
             command=entry.command,
             shell_line=line,
             env={
-                **_fitting(params.env, console, variables),
+                **params.env,
                 "PS": params.name,
                 **({"DYNO": params.name} if dyno else {}),
             },
@@ -151,12 +151,6 @@ def _console(plan: Plan, type_: str, name: str) -> str:
     if plan.pty & {EVERYBODY, type_, name} or (configured is not None and configured.pty):
         return PTY
     return APART if plan.apart else PIPES
-
-
-def _fitting(env: Mapping[str, str], console: str, variables: Mapping[str, Variable]) -> dict[str, str]:
-    """`env` without our FORCE_COLOR where a terminal shows more: it takes a program's 256 colours down to 16."""
-    ours = console == PTY and variables.get("FORCE_COLOR", Variable("", "")).source == "procrun"
-    return {key: value for key, value in env.items() if not (ours and key == "FORCE_COLOR")}
 
 
 def as_scaled(before: Plan, now: Plan, running: Sequence[str]) -> Iterator[Spec]:

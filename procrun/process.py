@@ -52,7 +52,7 @@ class Surroundings(NamedTuple):
     output: Output
     tell: Callable[["Process", Happening], None]
     blockers: Callable[["Process"], list["Process"]]
-    window: Callable[[], Window]
+    window: Callable[[], Window | None]
     questions: "Callable[[], Questions]"
     late_stores: set[str]
 
@@ -360,7 +360,7 @@ class Process:
             popen = subprocess.Popen(
                 limits.shell(ends.before + spec.shell_line),
                 cwd=spec.root,
-                env={**spec.env, **told, MARK: self._around.family.mark(spec.name)},
+                env={**spec.env, **self.console.variables(spec.env), **told, MARK: self._around.family.mark(spec.name)},
                 stdin=ends.stdin,
                 stdout=ends.stdout,
                 stderr=ends.stderr,

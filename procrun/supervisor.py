@@ -51,7 +51,7 @@ class Supervisor:
         output: Output,
         listener: Listener,
         on_end: OnEnd,
-        window: Callable[[], Window] = Window,
+        window: Callable[[], Window | None] = lambda: None,
     ) -> None:
         self.since = time()
         self.processes: dict[str, Process] = {}

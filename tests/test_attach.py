@@ -157,17 +157,21 @@ def test_a_lot_of_input_is_sent_whole_to_who_reads_slowly(folder: Folder) -> Non
 # With a terminal of its own
 
 
-def test_a_process_with_a_terminal_knows_it_and_gets_no_force_colour(folder: Folder, on_terminal: Attach) -> None:
+@pytest.mark.parametrize(("given", "term"), [("vt100", "vt100"), ("dumb", "dumb"), ("", "xterm-256color")])
+def test_a_process_with_a_terminal_knows_it_and_of_which_kind_it_is(
+    folder: Folder, on_terminal: Attach, given: str, term: str
+) -> None:
     folder.procfile(
-        "a: test -t 0 && test -t 1 && test -t 2 && echo yes ${FORCE_COLOR-none}; sleep 1000",
-        "b: test -t 1 || echo no $FORCE_COLOR; sleep 1000",
+        "a: test -t 0 && test -t 1 && test -t 2 && echo yes $TERM end; sleep 1000",
+        "b: test -t 1 || echo no $TERM end; sleep 1000",
     )
+    folder.write(".env", f"TERM={given}\n")
 
     terminal = on_terminal("start", "--pty", "a")
-    terminal.expect(r"a\.1 .*yes none\r\n")
+    terminal.expect(rf"a\.1 .*yes {term} end\r\n")
     again = on_terminal("logs", "-f", "b")
 
-    again.expect(r"b\.1 .*no 1\r\n")
+    again.expect(rf"b\.1 .*no {given} ?end\r\n")
     again.sendintr()
     assert ended(again) == 130
     terminal.sendintr()

@@ -210,11 +210,49 @@ def test_below_timeout_everything_is_stopped_when_the_time_is_up(folder: Folder)
 
 
 def test_colour_is_on_in_a_terminal(folder: Folder, shell: "pexpect.spawn[str]") -> None:
-    folder.procfile("web: echo force=$FORCE_COLOR")
+    folder.procfile("web: echo hello")
 
     shell.sendline(START)
 
-    shell.expect(r"\x1b\[[\d;]+m\d\d:\d\d:\d\d web\.1 +\| \x1b\[0mforce=1")
+    shell.expect(r"\x1b\[[\d;]+m\d\d:\d\d:\d\d web\.1 +\| \x1b\[0mhello")
+    shell.expect("shell> $")
+
+
+def test_a_result_of_a_program_is_the_same_on_a_terminal(folder: Folder, shell: "pexpect.spawn[str]") -> None:
+    """node colours what it prints where FORCE_COLOR is set, though a shell reads it."""
+    node = need("node")
+    show = "console.log(JSON.stringify(process.env.PORT))"
+    folder.procfile(f"web: PORT=$({node} -p '5000 + 1') exec {node} -e '{show}'")
+    folder.write(".env", "NO_COLOR=1\n")
+
+    shell.sendline(START)
+
+    shell.expect(r'\| (\x1b\[0m)?"5001"\r\n')
+    shell.expect("shell> $")
+    assert "Warning" not in str(shell.before)
+
+
+@pytest.mark.parametrize(
+    ("env", "columns"),
+    [
+        ("", "unset"),
+        ("FORCE_COLOR=1\n", "181"),  # of 200, without the prefix
+        ("CLICOLOR_FORCE=1\n", "181"),
+        ("FORCE_COLOR=0\n", "unset"),
+        ("FORCE_COLOR=1\nNO_COLOR=1\n", "unset"),
+        ("FORCE_COLOR=1\nNODE_DISABLE_COLORS=1\n", "unset"),
+        ("FORCE_COLOR=1\nCOLUMNS=60\n", "60"),
+    ],
+)
+def test_who_is_made_to_colour_is_told_how_wide_its_lines_may_be(
+    folder: Folder, shell: "pexpect.spawn[str]", env: str, columns: str
+) -> None:
+    folder.procfile("web: echo columns ${COLUMNS-unset} end")
+    folder.write(".env", env)
+
+    shell.sendline(f"env -u COLUMNS {START} --no-colour")  # readline, which Python may have loaded, sets it
+
+    shell.expect(rf"web\.1 +\| columns {columns} end\r\n")
     shell.expect("shell> $")
 
 

@@ -28,12 +28,12 @@ def look(values: Mapping[str, Any], names: Iterable[str]) -> Look:
     )
 
 
-def window(look: Look) -> Window:
-    """The size of the terminals of processes: ours, without the prefix; that of old where we have none."""
+def window(look: Look) -> Window | None:
+    """The room that lines of processes have: our terminal without the prefix; None where we have no terminal."""
     try:
         columns, rows = os.get_terminal_size(1)
     except OSError:
-        return Window()
+        return None
     before = len(Prefix(look._replace(colour=False)).before(OURS, time()))
     return Window(rows or Window().rows, max(20, columns - before) if columns else Window().columns)
 

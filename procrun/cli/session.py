@@ -82,12 +82,11 @@ def wishes_of(names: tuple[str, ...], values: dict[str, Any]) -> Wishes:
     """What the command line asks for; the environment is made fit to be read, too."""
     for name in OF_A_SERVICE_MANAGER:
         os.environ.pop(name, None)
-    colour = appearance.colour_wanted(values)
     return Wishes(
         **{name: value for name, value in values.items() if name in Wishes._fields},
         names=names,
         apart=values["as_json"],
-        defaults=plan.DEFAULTS | ({"FORCE_COLOR": "1"} if colour else {}),
+        defaults=plan.DEFAULTS,
     )
 
 
@@ -179,6 +178,13 @@ class Session:
         link.listen_to(self._loop, self._orders.obey, self._supervisor.reap)
         self._link.watch(self._loop, self._orders.obey, self._press)
         self._supervisor.start(self._plan.specs)
+        from procrun.terminal_hint import TerminalHint
+
+        self._outputs.outlet.taps.append(TerminalHint(self._has_terminal, self._narrator.say).hear)
+
+    def _has_terminal(self, name: str) -> bool:
+        process = self._supervisor.processes.get(name)
+        return process is not None and process.console.terminal
 
     def _say_what_is_left_out(self) -> None:
         if len(self._plan.types) < len(self._plan.sources.entries):
