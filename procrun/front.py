@@ -17,7 +17,7 @@ from procrun.aside import PATIENCE
 from procrun.errors import EXHAUSTED, ConfigError
 from procrun.link import KNOWN, STOPPING, Link, Presses, leave_word, listen_to, obey_at_once
 from procrun.loop import Loop, Timer
-from procrun.model import Step
+from procrun.model import Stat, Step
 from procrun.stopping import signal_name
 
 HEARD_WITHIN = 5.0
@@ -65,14 +65,13 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     _Front(supervisor, news, others, life_writer if keys else -1).run()
 
 
-def _others() -> set[int]:
-    """The sessions of what is not ours although it is, or may become, our child: `cron & exec procrun start`."""
-    inherited = map(proc.stat, proc.children())
-    return {os.getsid(0)} | {row.sid for row in inherited if row is not None}
+def _others() -> list[Stat]:
+    """What is not ours although it is below us, and may become our child: `cron & exec procrun start`."""
+    return proc.descendants(os.getpid(), proc.snapshot()) if proc.children() else []
 
 
 class _Front:
-    def __init__(self, supervisor: int, news: int, others: set[int], life: int) -> None:
+    def __init__(self, supervisor: int, news: int, others: list[Stat], life: int) -> None:
         self._supervisor = supervisor
         self._news = news
         self._rest = ""
@@ -96,7 +95,8 @@ class _Front:
             self._keys = keys.Keys(self._loop, life)
         self._dyno = Dyno
         family = Family(proc.identity(supervisor))
-        self._rescue = Rescue(self._loop, family, self._loop.stop, lambda _: self._over, others)
+        sessions = {os.getsid(0)} | {row.sid for row in others}
+        self._rescue = Rescue(self._loop, family, self._loop.stop, lambda _: self._over, sessions, others)
 
     def run(self) -> NoReturn:
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # `stty tostop`: a word of ours must not stop us

@@ -47,6 +47,7 @@ class _Stop:
 class Rescue:
     """Works on the descendants of this process, without those of the sessions `spared`; `over` is called at the end.
 
+    `strangers` were below this process before it had started anything: they and their children are left alone.
     Another user's process (`sudo …`) is named, unless that was `told` before, and not waited for.
     """
 
@@ -57,6 +58,7 @@ class Rescue:
         over: Callable[[], None],
         told: Callable[[Stat], object],
         spared: Iterable[int] = (),
+        strangers: Iterable[Stat] = (),
     ) -> None:
         self._loop = loop
         self._family = family
@@ -72,6 +74,7 @@ class Rescue:
         self._found: dict[tuple[int, int], Dyno] = {}
         self._stops: dict[Dyno, _Stop] = {}
         self._spared = set(spared)
+        self._strangers = {(row.pid, row.started) for row in strangers}
         self._read: set[int] = set()
         self._rank = 0
         self._doubt: Timer | None = None
@@ -202,7 +205,7 @@ class Rescue:
         left: dict[Dyno, list[Stat]] = {}
         spared: set[int] = set()
         for row in self._volley.reachable(self._family.everybody()):
-            if row.sid in self._spared or row.ppid in spared:
+            if row.sid in self._spared or row.ppid in spared or (row.pid, row.started) in self._strangers:
                 spared.add(row.pid)
             else:
                 left.setdefault(self._dyno(row), []).append(row)

@@ -187,6 +187,28 @@ def test_a_daemonised_redis_is_stopped_after_the_workers_by_the_front_too(folder
     assert re.search(r"redis \(a daemon\) TERM 0\.00 → gone \d\.\d\d s", run.output)
 
 
+def test_what_a_script_had_started_before_it_became_procrun_is_left_alone_by_the_front(folder: Folder) -> None:
+    """Also what comes to the front as an orphan, in a session of its own that no child of the script was in."""
+    folder.procfile("web: echo ready; sleep 600")
+    folder.write("deep", "echo deep $$; touch there; exec sleep 600")
+    folder.write("between", "setsid sh deep & exec sleep 600")
+    folder.write("script", 'sh between & echo between $!; until [ -e there ]; do sleep 0.05; done; exec "$@"')
+    run = folder.start(before=["sh", "script"])
+    stranger, between = (int(run.wait_for(rf"{word} (\d+)")[1]) for word in ("deep", "between"))
+    run.wait_for("ready")
+    try:
+        os.kill(between, KILL)
+        until(lambda: stranger in children(run.pid), "its orphan has come to the front")
+        os.kill(next(pid for pid in children(run.pid) if pid != stranger), KILL)
+
+        assert run.popen.wait(30) == 128 + KILL
+        assert alive(stranger)
+    finally:
+        os.kill(stranger, KILL)
+    run.finish()
+    assert str(stranger) not in run.output.partition("stopping web.1")[2]
+
+
 def test_without_a_front_the_supervisor_stops_what_is_no_instances(folder: Folder) -> None:
     need("redis-server")
     # No web process: one is looked at until it listens, and what is seen then is known to be its own.
