@@ -13,7 +13,17 @@ from procrun import dependencies
 from procrun.errors import ConfigError
 from procrun.findings import refusal
 from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
-from procrun.model import LONGEST_WAIT, PERIODS, PLATFORMS, RESTARTS, Config, Heroku, Limit, ProcessConfig
+from procrun.model import (
+    LONGEST_WAIT,
+    PERIODS,
+    PLATFORMS,
+    RESTARTS,
+    Config,
+    Heroku,
+    Limit,
+    ProcessConfig,
+    ProgramConfig,
+)
 
 FILE = "procrun.toml"
 SMALLEST_LOG = 10_000
@@ -51,12 +61,16 @@ def load(root: str) -> Config:
     heroku = given.pop("heroku", {})
     if not isinstance(heroku, dict):
         raise ConfigError(f"takes a table, as in [heroku]; this is {shown(heroku)}", f"{name}: heroku")
+    programs = given.pop("program", {})
+    if not isinstance(programs, dict):
+        raise ConfigError(f"takes tables, as in [program.mailer]; this is {shown(programs)}", f"{name}: program")
     values = _read(given, _KEYS, f"{name}: ")
     return Config(
         **values,
         processes={
             type_: _process(type_, table, f"{name}: process.{plain(type_)}") for type_, table in processes.items()
         },
+        programs={key: _program(key, table, f"{name}: program.{plain(key)}") for key, table in programs.items()},
         where=name,
         heroku=Heroku(**_read(heroku, _HEROKU_KEYS, f"{name}: heroku.")),
     )
@@ -148,6 +162,19 @@ def _process(type_: str, table: object, where: str) -> ProcessConfig:
     return ProcessConfig(**values, places={key: f"{where}.{key}" for key in values})
 
 
+def _program(key: str, table: object, where: str) -> ProgramConfig:
+    if not isinstance(table, dict):
+        raise ConfigError(f"takes a table, as in [program.{plain(key)}]; this is {shown(table)}", where)
+    values = _read(table, _PROGRAM_KEYS, f"{where}.")
+    if not values.get("programs"):
+        raise ConfigError(f'names no programs; give the names of its files, as in programs = ["{plain(key)}"]', where)
+    if "ready" in values:
+        from procrun.asked import readiness
+
+        values["ready"] = readiness(values["ready"], f"{where}.ready")
+    return ProgramConfig(**values, places={key: f"{where}.{key}" for key in values})
+
+
 def _refuse_contradictions(values: Mapping[str, Any], where: str) -> None:
     """Raise ConfigError where two keys of one process type cannot both be meant."""
     if not values.get("run_once"):
@@ -183,7 +210,7 @@ def _why_unknown(key: str, value: object, keys: Mapping[str, "_Reader"]) -> str:
         return "unknown key; it belongs to a process type: put it under [process.NAME]"
     if key in _HEROKU_KEYS:
         return "unknown key; it belongs to the simulated dyno: put it under [heroku]"
-    known = (*keys, "process", "heroku") if keys is _KEYS else tuple(keys)
+    known = (*keys, "process", "program", "heroku") if keys is _KEYS else tuple(keys)
     otherwise = f"; there are: {', '.join(known)}"
     if keys is _KEYS and isinstance(value, dict):
         otherwise = f"; for a process type write [process.{plain(key)}]"
@@ -330,6 +357,16 @@ def _codes(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _names(example: str) -> "_Reader":
+    def read(value: object) -> tuple[str, ...]:
+        """list of words"""
+        if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+            raise ValueError(f'takes a list of words, as in ["{example}"]')
+        return tuple(value)
+
+    return read
+
+
 def _patterns(value: object) -> tuple[str, ...]:
     """list of patterns"""
     if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
@@ -385,6 +422,18 @@ _PROCESS_KEYS: dict[str, _Reader] = {
     "alive": _table("table"),
     "watch": _patterns,
     "accept": _codes,
+}
+_PROGRAM_KEYS: dict[str, _Reader] = {
+    "programs": _names("sidekiq"),
+    "verbs": _names("work"),
+    "stop_signal": _signal,
+    "quiet_signal": _signal,
+    "timeout": _seconds,
+    "timeout_option": _text("option", "--timeout"),
+    "timeout_variable": _text("name of a variable", "MAILER_TIMEOUT"),
+    "runs_again": _flag,
+    "ready": _table("table, or `false`"),
+    "store": _flag,
 }
 _HEROKU_KEYS: dict[str, _Reader] = {
     "crash_restart": _flag,

@@ -80,13 +80,14 @@ def all_manners(
 def recognised(entry: Entry, config: Config, variables: Mapping[str, str], root: str) -> "Recognised | None":
     """The program behind the command, with the profile that the configuration names for it, if it does."""
     name = config.processes.get(entry.name, ProcessConfig()).profile
-    if name is None and not _may_be_known(entry.command, variables, root):
+    if name is None and not config.programs and not _may_be_known(entry.command, variables, root):
         return None
-    from procrun import profiles, recognition
+    from procrun import own_programs, profiles, recognition
 
+    own = own_programs.profiles_of(config) if config.programs else ()
     if name is None:
-        return recognition.recognise(entry.command, variables, root)
-    profile = profiles.named(name)  # "none" names none
+        return recognition.recognise(entry.command, variables, root, own)
+    profile = profiles.named(name, own)  # "none" names none
     return recognition.named(profile, entry.command, variables, root) if profile is not None else None
 
 
@@ -172,6 +173,8 @@ def _readiness(
     if given.run_once:
         return None
     profile = found.profile if found is not None else None
+    if profile is not None and profile.readiness is not None:
+        return profile.readiness if profile.readiness.kind else None
     if profile is not None and profile.store:
         kind = "port" if profile.ready == "connect" else profile.ready
         return Readiness(kind, within=STORE_WITHIN, awaited=True) if rules.order else None

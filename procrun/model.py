@@ -196,6 +196,27 @@ class ProcessConfig(NamedTuple):
     accept: tuple[str, ...] | None = None
 
 
+class ProgramConfig(NamedTuple):
+    """A program of the app's own, as `[program.NAME]` describes it; `timeout` is in seconds, `places` as for a process.
+
+    `programs` are its names, one of the `verbs` is among its arguments where there are any. It ends its work at
+    `stop_signal`, and waits `timeout` for it, or what its option or its variable says. After KILL its work is lost, or
+    `runs_again`.
+    """
+
+    programs: tuple[str, ...] | None = None
+    verbs: tuple[str, ...] = ()
+    stop_signal: str | int | None = None
+    quiet_signal: str | int | None = None
+    timeout: float | None = None
+    timeout_option: str | None = None
+    timeout_variable: str | None = None
+    runs_again: bool = False
+    ready: Readiness | None = None
+    store: bool = False
+    places: Mapping[str, str] = {}
+
+
 class Config(NamedTuple):
     """What `procrun.toml` says; `where` is the file for messages, None where there is none.
 
@@ -218,6 +239,7 @@ class Config(NamedTuple):
     log_rotate: str = "never"
     processes: Mapping[str, ProcessConfig] = {}
     where: str | None = None
+    programs: Mapping[str, ProgramConfig] = {}
     heroku: Heroku = Heroku()
     port: int | str | None = None
     accept: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from signal import SIGKILL, SIGQUIT, SIGTERM
 from typing import Any, NamedTuple
 
-from procrun.model import Step
+from procrun.model import Readiness, Step
 
 LAST_WAIT = 5.0
 """Seconds after the last signal of a sequence; what is still there then is reported."""
@@ -110,8 +110,8 @@ class Profile(NamedTuple):
     A store starts after the stores whose profiles `after` names, and stops before them. `port` is the one that it
     listens on unless one of its `port_options` says otherwise; 0 where that is unknown. `gem`, `dist` and `npm` are the
     packages that it comes in, of RubyGems, PyPI and npm. `script` matches what is in its file where that is one of the
-    app's own (`bin/jobs`). `source` says where all this is from: "run, VERSION" was measured with that version,
-    "source" read in its code, "docs" in its manual.
+    app's own (`bin/jobs`). `readiness` is what an app asks of a program of its own. `source` says where all this is
+    from: "run, VERSION" was measured with that version, "source" read in its code, "docs" in its manual.
     """
 
     name: str
@@ -141,6 +141,7 @@ class Profile(NamedTuple):
     dist: str = ""
     npm: str = ""
     script: str = ""
+    readiness: Readiness | None = None
     source: str = ""
 
 

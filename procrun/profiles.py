@@ -3,6 +3,8 @@
 To add a program, write a Profile into `workers`, `webservers`, `stores` or `managers`, its names into `names`.
 """
 
+from collections.abc import Sequence
+
 from procrun.managers import MANAGERS
 from procrun.profile import Profile, Versions
 from procrun.stores import STORES
@@ -12,15 +14,15 @@ from procrun.workers import WORKERS
 PROFILES: tuple[Profile, ...] = (*WORKERS, *WEBSERVERS, *STORES, *MANAGERS)
 
 
-def named(name: str) -> Profile | None:
-    """The profile of this name, as a configuration gives it."""
-    return next((profile for profile in PROFILES if profile.name == name), None)
+def named(name: str, own: Sequence[Profile] = ()) -> Profile | None:
+    """The profile of this name, as a configuration gives it; `own` are those of the app's own programs."""
+    return next((profile for profile in (*own, *PROFILES) if profile.name == name), None)
 
 
-def of_program(program: str) -> list[Profile]:
+def of_program(program: str, own: Sequence[Profile] = ()) -> list[Profile]:
     """The profiles that a program of this name or path may have: its arguments decide. `bin/jobs` needs its folder."""
     names = {"/".join(program.split("/")[-parts:]) for parts in (1, 2)}
-    return [profile for profile in PROFILES if names.intersection(profile.programs)]
+    return [profile for profile in (*own, *PROFILES) if names.intersection(profile.programs)]
 
 
 def quiet_signal(profile: Profile, version: tuple[int, ...] | None) -> int | None:

@@ -35,14 +35,17 @@ class Recognised(NamedTuple):
     others: tuple["Recognised", ...] = ()
 
 
-def recognise(command: str, variables: Mapping[str, str], root: str | None = None) -> Recognised | None:
+def recognise(
+    command: str, variables: Mapping[str, str], root: str | None = None, own: Sequence[Profile] = ()
+) -> Recognised | None:
     """What procrun knows of the program that `command` runs; None for an unknown one, or where it is unclear.
 
     Of several it is the one that the stop of the command has to suit; the rest are its `others`. `variables` is the
-    environment that the command gets; with the app's folder `root`, the files there count too.
+    environment that the command gets; with the app's folder `root`, the files there count too. `own` are the profiles
+    of the app's own programs, which go before the known ones.
     """
     programs = commandline.programs(command, variables, root)
-    found = [(program, _known(program, root)) for program in programs if not _ASKED.intersection(program.words)]
+    found = [(program, _known(program, root, own)) for program in programs if not _ASKED.intersection(program.words)]
     known = [(program, each) for program, each in found if each is not None]
     chosen = _running(known)
     if not chosen:
@@ -65,9 +68,9 @@ def _rank(program: Program, known: Recognised) -> tuple[bool, bool, bool]:
     return (program.inner, known.profile.store, known.profile.patience is None and not known.profile.manager)
 
 
-def _known(program: Program, root: str | None) -> Recognised | None:
+def _known(program: Program, root: str | None, own: Sequence[Profile]) -> Recognised | None:
     folder = None if root is None else os.path.join(root, program.folder)
-    profile = _of_words(program.words, program.variables, folder)
+    profile = _of_words(program.words, program.variables, folder, own)
     if profile is None:
         return None
     # `rake resque:work QUEUE=* TERM_CHILD=1`: rake takes assignments behind its tasks
@@ -110,14 +113,16 @@ def installed_version(recognised: Recognised, root: str) -> tuple[int, ...] | No
     return versions.gem_version(gem, os.path.join(root, recognised.folder), recognised.variables) if gem else None
 
 
-def _of_words(words: Sequence[str], variables: Mapping[str, str], folder: str | None) -> Profile | None:
+def _of_words(
+    words: Sequence[str], variables: Mapping[str, str], folder: str | None, own: Sequence[Profile] = ()
+) -> Profile | None:
     name = os.path.basename(words[0])
     rest = words[1:]
     if name == "rails" and settings.operands(rest, _RAILS_VALUED)[:1] in (["server"], ["s"]):
         return _rails_server(rest, variables, folder)
     if name == "rackup":
         return _rackup(rest, variables, folder)
-    for profile in profiles.of_program(words[0]):
+    for profile in profiles.of_program(words[0], own):
         arguments = {name, *settings.operands(rest, profile.verb_options)}
         if profile.verbs and not arguments.intersection(profile.verbs):
             continue

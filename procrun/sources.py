@@ -142,7 +142,7 @@ def _configuration(root: str, types: Sequence[str]) -> Config:
     if found.where is not None:
         from procrun.profiles import PROFILES  # where there is a configuration
 
-        config.validate(found, types, {profile.name for profile in PROFILES})
+        config.validate(found, types, {*found.programs, *(profile.name for profile in PROFILES)})
     return found
 
 

@@ -1,6 +1,7 @@
 """What a command line runs in the end: behind wrappers, in shell forms, in the app's scripts, below managers."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procrun import commandline, names
+from procrun.errors import ConfigError
 from procrun.model import Wishes
 from procrun.nesting import nesting
 from procrun.patience import Wait, deadline
-from procrun.plan import build
+from procrun.plan import Plan, build
 from procrun.recognition import Recognised, recognise
 
 CELERY = "celery -A x worker"
@@ -358,3 +360,69 @@ def test_prodservers_worker_is_celerys_where_no_settings_say_otherwise() -> None
     assert found is not None
     assert found.profile.name == "celery"
     assert recognise("python manage.py prodserver web", {}) is None
+
+
+# --- programs of the app's own
+
+OWN = """
+[program.mailer]
+programs = ["mail-jobs"]
+verbs = ["run"]
+stop_signal = "quit"
+quiet_signal = "usr1"
+timeout = 25
+timeout_option = "--timeout"
+ready = { log = "^up" }
+[program.depot]
+programs = ["depot"]
+store = true
+"""
+
+
+def own_plan(folder: Path, platform: str = "local", toml: str = OWN) -> Plan:
+    (folder / "Procfile").write_text("worker: bundle exec bin/mail-jobs run --timeout 20 | tee log\ndepot: bin/depot\n")
+    (folder / "procrun.toml").write_text(f'platform = "{platform}"\n{toml}')
+    return build(Wishes(app_root=str(folder)), {})
+
+
+def test_a_program_of_ones_own_is_treated_as_a_known_one(tmp_path: Path) -> None:
+    manners = own_plan(tmp_path, "server").manners
+    worker, depot = manners["worker"], manners["depot"]
+    assert worker.profile == "mailer"
+    assert [(step.signal, step.wait) for step in worker.stop_sequence[:1]] == [(signal.SIGQUIT, 90)]
+    assert worker.quiet_signals == (signal.SIGUSR1,)
+    assert worker.ready is not None
+    assert (worker.ready.kind, worker.ready.value) == ("log", "^up")
+    assert depot.store
+    assert worker.after == ("depot",)
+
+
+def test_what_a_program_of_ones_own_would_lose_is_said(tmp_path: Path) -> None:
+    made = own_plan(tmp_path, toml=OWN.replace('stop_signal = "quit"\n', ""))
+    (finding,) = nesting(made, made.types[0])
+    assert finding.code == "mailer-timeout"
+    assert finding.text.startswith(
+        "mailer waits 20 s for its work after TERM (--timeout 20); KILL comes at 10 s and its work"
+    )
+    assert "use --timeout 8" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("toml", "fault"),
+    [
+        (
+            "[program.a]\ntimeout = 3\n",
+            "program.a: names no programs; give the names of its files",
+        ),
+        ('[program.a]\nprogams = ["a"]\n', 'program.a.progams: unknown key; did you mean "programs"?'),
+        ('[program.a]\nprograms = "a"\n', "program.a.programs: takes a list of words"),
+        ('[program.a]\nprograms = ["a"]\nstop_signal = "trem"\n', "program.a.stop_signal: "),
+        ('[program.a]\nprograms = ["a"]\nstop_signal = "kill"\n', "no program can act on kill"),
+        ('[program.a]\nprograms = ["a"]\nready = { prt = 1 }\n', "program.a.ready"),
+        ("program = 3\n", "takes tables, as in [program.mailer]"),
+    ],
+)
+def test_a_fault_in_a_program_of_ones_own_has_its_place(tmp_path: Path, toml: str, fault: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        own_plan(tmp_path, toml=toml)
+    assert fault in str(error.value)

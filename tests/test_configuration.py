@@ -13,7 +13,7 @@ import pytest
 
 from procrun import asked, config, plan
 from procrun.errors import ConfigError
-from procrun.model import AliveCheck, Config, Heroku, ProcessConfig, Readiness, Wishes
+from procrun.model import AliveCheck, Config, Heroku, ProcessConfig, ProgramConfig, Readiness, Wishes
 from tests.harness import Folder
 from tests.test_docs import ROOT, rows
 
@@ -35,7 +35,7 @@ class Table(NamedTuple):
         found = tomllib.loads(self.file.format("here = 1"))
         while "here" not in found:
             name, found = next(item for item in found.items() if isinstance(item[1], dict))
-            path.append("*" if path == ["process"] else name)
+            path.append("*" if path in (["process"], ["program"]) else name)
         return path
 
 
@@ -47,6 +47,9 @@ def types(readers: Mapping[str, object]) -> dict[str, str | None]:
 TABLES = {
     "At the top": Table(types(config._KEYS), Config(), "{}\n[process.web]\n"),
     "Of one process type": Table(types(config._PROCESS_KEYS), ProcessConfig(), "[process.web]\n{}\n"),
+    "Of a program of your own": Table(
+        types(config._PROGRAM_KEYS), ProgramConfig(), '[program.web]\nprograms = ["x"]\n{}\n'
+    ),
     "Of the simulated dyno": Table(types(config._HEROKU_KEYS), Heroku(), "[heroku]\n{}\n"),
     "Of `ready`": Table(
         {**types(asked.KINDS), "within": "seconds", "every": f"seconds, from {asked.FASTEST}"},
@@ -94,7 +97,10 @@ def planned(folder: Folder, heading: str, lines: str = "") -> object:
 def read(folder: Folder) -> Config:
     """What procrun.toml says, but for where it says it."""
     found = config.load(str(folder.path))
-    return found._replace(processes={name: each._replace(places={}) for name, each in found.processes.items()})
+    return found._replace(
+        processes={name: each._replace(places={}) for name, each in found.processes.items()},
+        programs={name: each._replace(places={}) for name, each in found.programs.items()},
+    )
 
 
 def given(file: Mapping[str, Any], path: Sequence[str]) -> set[str]:
