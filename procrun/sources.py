@@ -153,7 +153,18 @@ def _with_defaults(loaded: Environment, defaults: Mapping[str, str]) -> Environm
 
 def _home(wishes: Wishes) -> str:
     """The folder that `.env`, and a Procfile not named with `-f`, are in; empty for the current one."""
-    return wishes.app_root or ("" if wishes.procfile in (None, "-") else os.path.dirname(str(wishes.procfile)))
+    return wishes.app_root or ("" if wishes.procfile in (None, "-") else _folder_of(str(wishes.procfile)))
+
+
+def _folder_of(path: str) -> str:
+    """The folder of a Procfile; the current one for what only stands for a stream, as in `-f <(cat Procfile)`."""
+    if os.path.abspath(path).startswith(("/dev/", "/proc/")):  # /dev/stdin is a plain file where stdin is one
+        return ""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return os.path.dirname(path)
+    return os.path.dirname(path) if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else ""
 
 
 def _procfile_path(wishes: Wishes, loaded: Environment) -> str | None:
@@ -167,7 +178,7 @@ def _procfile_path(wishes: Wishes, loaded: Environment) -> str | None:
 
 def _root(wishes: Wishes, path: str | None) -> str:
     """Where the processes run: `-d`, else the Procfile's folder."""
-    return os.path.abspath(wishes.app_root or os.path.dirname(path or ""))
+    return os.path.abspath(wishes.app_root or _folder_of(path or ""))
 
 
 def _read_procfile(path: str | None) -> bytes:

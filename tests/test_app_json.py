@@ -115,6 +115,27 @@ def test_env_shows_where_a_value_comes_from_and_processes_get_it(folder: Folder)
     run.finish(TERM)
 
 
+@pytest.mark.parametrize("name", ["HEROKU_APP_NAME", "HEROKU_SLUG_COMMIT", "HEROKU_PR_NUMBER"])
+def test_what_heroku_sets_itself_is_not_missing(folder: Folder, name: str) -> None:
+    assert plan(folder, f'{{"env": {{"{name}": {{"required": true}}}}}}').sources.findings == ()
+
+
+def test_what_only_looks_like_herokus_own_is_missing(folder: Folder) -> None:
+    (finding,) = plan(folder, '{"env": {"HEROKU_TEAM": {"required": true}}}').sources.findings
+    assert finding.code == "required-variable"
+
+
+def test_a_command_that_uses_what_heroku_sets_gets_a_note(folder: Folder) -> None:
+    plan(folder, "{}")
+    folder.procfile("web: echo $HEROKU_APP_NAME $DYNO")
+    result = folder.procrun("check", "--strict", "--platform", "heroku")
+    assert result.returncode == 0
+    assert result.stderr.splitlines()[1:] == [
+        "Procfile:1: note: web: $HEROKU_APP_NAME is set by Heroku and not here; set it in .env where the command "
+        "needs it [unset-variable]"
+    ]
+
+
 def test_what_is_missing_is_a_warning_that_says_where_and_what_to_do(folder: Folder) -> None:
     plan(folder)
     result = folder.procrun("check", "--strict")

@@ -60,6 +60,32 @@ def test_on_heroku_every_process_gets_term_and_the_tasks_are_lost(folder: Folder
     row("celery", version(), "heroku", "3 tasks of 4 s, 1 more waiting", "stop", "3 lost, as on a dyno; 1 still queued")
 
 
+def test_tasks_that_are_given_back_run_again_after_kill_and_check_does_not_call_them_lost(
+    folder: Folder, tasks: Tasks
+) -> None:
+    folder.write(
+        "lapp.py",
+        "from capp import app\n"
+        "app.conf.update(task_acks_late=True, task_reject_on_worker_lost=True)\n"
+        "app.conf.broker_transport_options = {'visibility_timeout': 3}  # an hour by itself\n",
+    )
+    folder.procfile(f"worker: {CELERY.replace('-A capp', '-A lapp')}")
+    check = folder.procrun("check", "--strict", "-t", "1", env=tasks.env)
+    run = folder.start("-t", "1", env=tasks.env)
+    run.wait_for("@.* ready")
+    tasks.enqueue(3, 3)
+    tasks.wait_for("start", 3)
+
+    run.finish(TERM)
+    cut = tasks.jobs("done")
+    again = folder.start(env=tasks.env)
+    tasks.wait_for("done", 3)
+    again.finish(TERM)
+
+    assert cut == set()
+    assert (check.returncode, "its tasks stop half-way and run again" in check.stderr) == (0, True)
+
+
 def version() -> str:
     from importlib.metadata import version as installed
 

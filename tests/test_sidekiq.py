@@ -73,3 +73,19 @@ def test_a_time_out_that_fits_is_nothing_to_warn_of(folder: Folder) -> None:
     folder.procfile("worker: bundle exec sidekiq -t 6")
 
     assert "sidekiq waits" not in folder.procrun("check").stderr
+
+
+def test_the_timeout_that_the_code_sets_is_the_one_that_holds(folder: Folder, bed: Bed) -> None:
+    """`-t 25` would lose all five at KILL; the app's own 6 s push them back, and check knows it."""
+    boot = folder.write("boot.rb", f'require "{APP}/app.rb"\nSidekiq.options[:timeout] = 6\n')
+    folder.procfile(f"worker: sidekiq -r {boot} -c 5 -t 25")
+    assert folder.procrun("check", "--strict", env=bed.env).returncode == 0
+    folder.start(env=bed.env)
+    bed.enqueue(5, 30)
+    bed.wait_for_starts(5)
+
+    result = folder.procrun("restart", "worker")
+
+    assert "KILL" not in result.stdout
+    bed.wait_for_starts(10)
+    assert bed.report()["lost"] == 0

@@ -3,11 +3,13 @@
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.harness import PYTHON, TERM, Folder, child, free_base, until
+from tests.programs import need
 
 
 def test_a_dyno_gets_its_port_its_name_and_no_dyno_variable(folder: Folder) -> None:
@@ -222,3 +224,45 @@ def test_a_start_from_a_background_job_of_a_shell_still_obeys_ctrl_c(folder: Fol
     ignored = int(run.wait_for(r"SigIgn:\s+([0-9a-f]+)")[1], 16)
     assert not ignored & (1 << (signal.SIGINT - 1))
     assert not ignored & (1 << (signal.SIGPIPE - 1))
+
+
+def test_a_procfile_from_a_pipe_runs_the_app_in_the_current_folder(folder: Folder) -> None:
+    folder.write(".env", "FROM=env\n")
+    folder.write("Procfile.dev", "web: echo in $PWD with $FROM\n")
+    line = f"exec {PYTHON} -m procrun start -f <(cat Procfile.dev)"
+    run = subprocess.run(
+        [need("bash"), "-c", line], cwd=folder.path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert f"| in {folder.path} with env\n" in run.stdout
+
+
+def test_a_procfile_from_dev_stdin_runs_the_app_in_the_current_folder(folder: Folder) -> None:
+    folder.write("Procfile.dev", "web: echo in $PWD\n")
+    with open(folder.path / "Procfile.dev") as stdin:
+        run = subprocess.run(
+            [PYTHON, "-m", "procrun", "start", "-f", "/dev/stdin"],
+            cwd=folder.path,
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert f"| in {folder.path}\n" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("bin/web", "bin/web has Windows line ends"),
+        ("bin/old", "bin/old begins with #!/nosuch/python, and /nosuch/python does not exist"),
+        ("source x/activate", "`source` is bash's"),
+    ],
+)
+def test_an_end_with_127_is_told_with_its_cause(folder: Folder, command: str, why: str) -> None:
+    folder.write("bin/web", "#!/bin/sh\r\ntrue\r\n").chmod(0o755)
+    folder.write("bin/old", "#!/nosuch/python\n").chmod(0o755)
+    folder.procfile(f"web: {command}")
+    run = folder.start()
+    assert run.finish() == 127
+    assert re.search(rf"web\.1 ended by itself after .* exit 127 .*\n.* web\.1: {re.escape(why)}", run.output)
