@@ -5,6 +5,7 @@ from math import ceil, inf
 
 from procrun.commandline import Around
 from procrun.patience import in_code
+from procrun.recognition import installed_version
 from procrun.room import Case, Work
 from procrun.settings import config_file
 from procrun.stopping import HEROKUS_BUDGET, format_sequence
@@ -51,7 +52,9 @@ def own_setting(case: Case, work: Work, room: float) -> str:
     if fitting <= 0:
         return ""
     if kept.cure:
-        return kept.cure.format(seconds=fitting)
+        version = installed_version(work.known, case.plan.sources.root) if kept.cure_since else None
+        old = version is not None and version < kept.cure_since
+        return (kept.cure_before if old else kept.cure).format(seconds=fitting)
     code = in_code(work.known, case.plan.sources.root)
     if code is not None and kept.config is not None:
         return f"set {kept.config.setting} {value} in {code.said_by}"

@@ -49,8 +49,8 @@ class Patience(NamedTuple):
     `default` is in seconds, `options`, `variables` and `config` in seconds / `unit`; inf is for ever. `before` says
     which default older versions had. `margin` is what it may need beyond its wait, in seconds. `loses` is a clause;
     `harmless` where no work is gone for good. `also` are signals at which it does the same. `cure` is the setting
-    that has it fit into {seconds}, where that is not simply the first of the options. What the `code` of the app sets
-    beats them all.
+    that has it fit into {seconds}, where that is not simply the first of the options; versions before
+    `cure_since` have `cure_before`. What the `code` of the app sets beats them all.
     """
 
     default: float
@@ -61,6 +61,8 @@ class Patience(NamedTuple):
     signal: int = SIGTERM
     also: tuple[int, ...] = ()
     cure: str = ""
+    cure_since: tuple[int, ...] = ()
+    cure_before: str = ""
     options: tuple[str, ...] = ()
     unit: float = 1
     variables: tuple[str, ...] = ()

@@ -16,6 +16,11 @@ _CELERYS = Patience(
         "set task_acks_late, task_reject_on_worker_lost and worker_soft_shutdown_timeout = {seconds}, and start it "
         "with REMAP_SIGTERM=SIGQUIT"
     ),
+    cure_since=(5, 5),  # docs: the soft shutdown is new in 5.5
+    cure_before=(  # run: QUIT gives every task back
+        "set task_acks_late and task_reject_on_worker_lost, and start it with REMAP_SIGTERM=SIGQUIT, so that its tasks "
+        "run again"
+    ),
 )
 
 # Lower case in `app.conf` and celeryconfig.py, upper case with a prefix in Django's settings.

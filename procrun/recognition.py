@@ -108,8 +108,10 @@ def of_process(words: Sequence[str], variables: Mapping[str, str], folder: str, 
 
 
 def installed_version(recognised: Recognised, root: str) -> tuple[int, ...] | None:
-    """The version that would run, of a program that comes as a gem; None where it is unknown."""
-    gem = recognised.profile.gem
+    """The version that would run, of a program that comes as a gem or from PyPI; None where it is unknown."""
+    gem, dist = recognised.profile.gem, recognised.profile.dist
+    if dist:
+        return versions.dist_version(dist, os.path.join(root, recognised.folder), recognised.variables)
     return versions.gem_version(gem, os.path.join(root, recognised.folder), recognised.variables) if gem else None
 
 

@@ -36,6 +36,20 @@ def gem_version(gem: str, folder: str, variables: Mapping[str, str]) -> Version 
     return found.pop() if len(found) == 1 else None
 
 
+def dist_version(dist: str, folder: str, variables: Mapping[str, str]) -> Version | None:
+    """The version of a package of PyPI in the virtual environment that would run; None where it is not found."""
+    from glob import glob
+
+    venvs = [variables.get("VIRTUAL_ENV", ""), os.path.join(folder, ".venv"), os.path.join(folder, "venv")]
+    venvs += [os.path.dirname(place) for place in variables.get("PATH", "").split(os.pathsep) if place]
+    for venv in filter(None, venvs):
+        for path in glob(f"{venv}/lib/python3*/site-packages/{dist}-*.dist-info"):
+            match = re.search(r"-(\d+(?:\.\d+)*)[^/]*\.dist-info$", path)
+            if match:
+                return _version(match[1])
+    return None
+
+
 def lock_file(folder: str, variables: Mapping[str, str]) -> str | None:
     """What is in the Gemfile.lock that Bundler finds from `folder`, there or above it; None without one."""
     named = variables.get("BUNDLE_GEMFILE")

@@ -347,6 +347,18 @@ def test_celerys_pool_of_threads_is_no_loss_on_a_dyno(folder: Folder) -> None:
     assert all("dyno's every process" not in text for text in texts)
 
 
+@pytest.mark.parametrize(("version", "soft"), [("5.4.0", False), ("5.5.1", True), ("", True)])
+def test_a_cure_names_only_what_the_installed_version_has(folder: Folder, version: str, soft: bool) -> None:
+    if version:
+        folder.write(f".venv/lib/python3.11/site-packages/celery-{version}.dist-info/METADATA", "")
+    case = Case("celery -A a worker", "", 0)
+    write(folder, case)
+    made = build(Wishes(), {"PATH": ""})
+    (finding,) = nesting(made, made.types[0])
+    assert ("worker_soft_shutdown_timeout" in finding.text) is soft
+    assert "task_reject_on_worker_lost" in finding.text
+
+
 def test_a_dyno_gets_no_budget_that_heroku_has_not(folder: Folder) -> None:
     (finding,) = findings(folder, Case("sidekiq -t 40", "", 0, platform="heroku"))
     assert finding.text.endswith(f"{JOBS}; use -t 6")
