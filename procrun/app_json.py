@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from procrun import textfile
 from procrun.environment import Environment
 from procrun.errors import ConfigError
 from procrun.hints import decoded, from_here, plain, shown, there_are
@@ -59,8 +60,7 @@ def load(root: str, types: Sequence[str]) -> AppJson:
     path = os.path.join(root, FILE)
     name = from_here(path)
     try:
-        with open(path, "rb") as file:
-            text = decoded(file.read(), name)
+        text = decoded(textfile.read(path, name, largest=textfile.SETTINGS), name)
     except FileNotFoundError:
         return AppJson()
     except OSError as error:

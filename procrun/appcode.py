@@ -45,7 +45,7 @@ def holds(code: Code, words: Sequence[str], variables: Mapping[str, str], folder
 def _texts(code: Code, words: Sequence[str], variables: Mapping[str, str], folder: str) -> Iterator[tuple[str, str]]:
     files = _modules if code.module else _files
     for file in files(code, words, variables, folder):
-        text = textfile.read(os.path.join(folder, file))
+        text = textfile.text(os.path.join(folder, file))
         if text:
             yield file, re.sub(r"(?m)^\s*#.*$", "", text)
 
@@ -81,7 +81,7 @@ def _modules(code: Code, words: Sequence[str], variables: Mapping[str, str], fol
             continue
         seen.add(path)
         yield path
-        text = textfile.read(os.path.join(folder, path))
+        text = textfile.text(os.path.join(folder, path))
         others = [name for pattern in _REFERENCES for name in re.findall(pattern, text)]
         paths += [each for name in others for each in _of_module(name, os.path.dirname(path), roots, folder)]
 

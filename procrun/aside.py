@@ -16,23 +16,15 @@ PATIENCE = 2.0
 Result = TypeVar("Result")
 
 
-class Aside:
-    """One thread and its jobs. `news` is the descriptor that can be read when something is done."""
+class _Apart:
+    """Jobs that a thread does. `news` is the descriptor that can be read when something is done."""
 
     def __init__(self, loop: "Loop") -> None:
-        from _queue import SimpleQueue  # not queue: it imports threading, which costs a start 6 ms
-
-        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._done: deque[Callable[[], None]] = deque()
-        self._alone = False
         self.news, self._writer = os.pipe()
         os.set_blocking(self.news, False)
         os.set_blocking(self._writer, False)
         loop.read(self.news, self.deliver, last=True)
-        try:
-            _thread.start_new_thread(self._work, ())
-        except RuntimeError:  # no more threads are allowed
-            self._alone = True
 
     def do(self, job: Callable[[], Result], then: Callable[[Result], None]) -> None:
         """Do `job`, which raises nothing, and have the loop call `then` with its result."""
@@ -45,10 +37,7 @@ class Aside:
             except BlockingIOError:
                 pass  # a full pipe wakes the loop as well
 
-        if self._alone:
-            work()
-        else:
-            self._jobs.put(work)
+        self._hand_over(work)
 
     def deliver(self) -> None:
         """Call `then` of all that is done."""
@@ -59,11 +48,71 @@ class Aside:
         while self._done:
             self._done.popleft()()
 
+    def _hand_over(self, work: Callable[[], None]) -> None:
+        raise NotImplementedError
+
+
+class Aside(_Apart):
+    """For what is done all the time: the thread waits for the next job."""
+
+    def __init__(self, loop: "Loop") -> None:
+        from _queue import SimpleQueue  # not queue: it imports threading, which costs a start 6 ms
+
+        super().__init__(loop)
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._alone = not _begun(self._work)
+
+    def _hand_over(self, work: Callable[[], None]) -> None:
+        if self._alone:
+            work()
+        else:
+            self._jobs.put(work)
+
     def _work(self) -> None:
-        """Signals are for the other thread: the loop waits for them."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             self._jobs.get()()
+
+
+class Occasional(_Apart):
+    """For what is done now and then: the thread ends when no job waits."""
+
+    def __init__(self, loop: "Loop") -> None:
+        super().__init__(loop)
+        self._handing = _thread.allocate_lock()
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._working = False
+
+    def _hand_over(self, work: Callable[[], None]) -> None:
+        with self._handing:
+            self._jobs.append(work)
+            if self._working:
+                return
+            self._working = True
+        if not _begun(self._work):
+            self._work()
+
+    def _work(self) -> None:
+        while True:
+            with self._handing:
+                self._working = bool(self._jobs)
+                if not self._working:
+                    return
+                job = self._jobs.popleft()
+            job()
+
+
+def _begun(work: Callable[[], None]) -> bool:
+    """Whether a thread does it now; signals are for the other one: the loop waits for them."""
+
+    def go() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        work()
+
+    try:
+        _thread.start_new_thread(go, ())
+    except RuntimeError:  # no more threads are allowed
+        return False
+    return True
 
 
 def patiently(job: Callable[[], object], patience: float = PATIENCE) -> bool:

@@ -9,8 +9,8 @@ import os
 import re
 import signal
 import socket
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from subprocess import DEVNULL
 
 from procrun import limits, proc
 from procrun.family import MARK, Family
@@ -18,6 +18,7 @@ from procrun.hints import public
 from procrun.lookup import Lookup
 from procrun.loop import Loop
 from procrun.model import Exit
+from procrun.spawn import spawn
 from procrun.stopping import describe
 from procrun.urls import Url
 
@@ -253,23 +254,14 @@ class Command:
         self._pid = 0
         what = f"the command `{public(line)}`"
         try:
-            popen = subprocess.Popen(
-                limits.shell(line),
-                cwd=root,
-                env={**env, MARK: family.mark(name)},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            pid = spawn(line, root, {**env, MARK: family.mark(name)}, DEVNULL, DEVNULL, DEVNULL)
         except OSError as error:
             reason = f"{what}: {limits.why(error, line, env)}"
             self._limit = loop.after(0, lambda: self._answer(reason))
             return
-        popen.returncode = 0  # the supervisor reaps, not Popen
-        self._pid = popen.pid
-        family.beside(name, popen.pid)
-        ends[popen.pid] = lambda end: self._ended(what, end)
+        self._pid = pid
+        family.beside(name, pid)
+        ends[pid] = lambda end: self._ended(what, end)
         self._limit = loop.after(within, lambda: self._answer(f"{what} was not done in {within:g} s"))
 
     def cancel(self) -> None:

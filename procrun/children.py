@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from procrun.managers import MANAGERS
 from procrun.profile import Profile
 from procrun.settings import number, operands, option
-from procrun.textfile import read
+from procrun.textfile import text
 
 
 class Child(NamedTuple):
@@ -63,7 +63,7 @@ def children(words: Sequence[str], variables: Mapping[str, str], folder: str | N
 
 
 def _text(asked: _Asked, name: str) -> str:
-    return read(os.path.join(asked.folder, name))
+    return text(os.path.join(asked.folder, name))
 
 
 def _first(asked: _Asked, names: Iterable[str | None]) -> tuple[str, str]:
@@ -318,7 +318,7 @@ def _prodserver(asked: _Asked) -> Iterator[Child]:
     """What PRODUCTION_PROCESSES of the settings has for this name; a `worker` is Celery's where that is not found."""
     name = "".join(operands(asked.words[1:], ())[:1])
     for file in _settings_files(asked.folder):
-        content = read(file)
+        content = text(file)
         found = re.search(r"\bPRODUCTION_PROCESSES\b", content)
         entry = re.search(rf"""["']{re.escape(name)}["']\s*:\s*\{{[^}}]*?["']BACKEND["']\s*:\s*["']([\w.]+)""", content)
         if found is None or entry is None:

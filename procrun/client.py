@@ -5,7 +5,7 @@ import select
 import socket
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from time import sleep
+from time import monotonic, sleep
 from typing import NamedTuple
 
 from procrun import pidfds, proc, rundir
@@ -13,9 +13,11 @@ from procrun.errors import ControlError, NoRunError
 from procrun.hints import plain, there_are
 from procrun.messages import (
     LONGEST,
+    LONGEST_ANSWER,
     Answer,
     Final,
     Hello,
+    Lines,
     Progress,
     Ps,
     Refused,
@@ -27,10 +29,19 @@ from procrun.messages import (
     decode_answer,
     encode,
 )
+from procrun.model import Stat
+from procrun.peer import peer
 from procrun.rundir import await_start, sockets
 
 HELLO_TIMEOUT = 5.0
-"""Seconds a run may take to say who it is; longer than any pause of its loop."""
+"""Seconds a run may take to say who it is, and to send the rest of a line; longer than any pause of its loop."""
+
+ROWS_TIMEOUT = 60.0
+"""Seconds it may take to tell how all its instances are, of which there may be thousands."""
+
+
+SHORTEST = 0.001
+"""Seconds that are waited where none are left: 0 would mean not to wait at all."""
 
 
 class Run(NamedTuple):
@@ -59,23 +70,25 @@ def runs(root: str) -> list[Run]:
 
     Raises ControlError where a run is there and does not say what it has.
     """
-    found, faults = _look(root)
+    found, faults = _look(root, HELLO_TIMEOUT)
     if faults:
         raise faults[0]
     return found
 
 
-def find(root: str, names: Sequence[str]) -> list[tuple[Run, list[str]]]:
+def find(root: str, names: Sequence[str], within: float | None = None) -> list[tuple[Run, list[str]]]:
     """Each run of `root` that is meant, with those of `names` that it holds; all runs when no name is given.
 
+    Waits `within` seconds, else HELLO_TIMEOUT, for a start that is under way, and for each run to say what it has.
     Raises NoRunError when nothing runs there, ControlError for a name that no run has, and where a run that may be
     meant does not say what it has.
     """
-    there, faults = _look(root)
+    within = HELLO_TIMEOUT if within is None else within
+    there, faults = _look(root, within)
     missing = _missing(names, there)
     if not faults and (missing or not there):  # a start may be under way, or was when we looked
-        await_start(root, HELLO_TIMEOUT)
-        there, faults = _look(root)
+        await_start(root, within)
+        there, faults = _look(root, within)
         missing = _missing(names, there)
     if faults and (missing or not names):
         raise faults[0]
@@ -98,14 +111,16 @@ def ask(
     """Send `request` to the run at `path` and wait for its final reply.
 
     When the run says Go or sends Output, `on_turn` does the client's part and returns the next request. Without a
-    `timeout` (seconds) a run may be silent for as long as it says Welcome to others. Raises OSError where nobody
-    listens, ControlError where the run refuses, SilentError where it does not answer, VanishedError if it ends.
+    `timeout` (seconds, for all of it) a run may be silent for as long as it says Welcome to others. Raises OSError
+    where nobody listens, ControlError where the run refuses, SilentError where it does not answer, VanishedError if it
+    ends.
     """
     with socket.socket(socket.AF_UNIX) as connection:
+        end = None if timeout is None else monotonic() + timeout
         _connect(connection, path)
         connection.settimeout(timeout or HELLO_TIMEOUT)
         _send(connection, request, path)
-        for answer in _answers(connection, path, patient=timeout is None):
+        for answer in _answers(connection, path, end):
             if isinstance(answer, Progress):
                 on_progress(answer)
             elif isinstance(answer, Refused):
@@ -128,7 +143,7 @@ def connect(path: str) -> socket.socket:
     return connection
 
 
-def rows(run: Run, timeout: float | None = None) -> list[Row]:
+def rows(run: Run, timeout: float = ROWS_TIMEOUT) -> list[Row]:
     """How each instance of `run` is. Raises as `ask` does; SilentError also when `timeout` seconds bring no answer."""
     status = ask(run.path, Ps(), timeout=timeout)
     if not isinstance(status, Status):
@@ -155,23 +170,43 @@ def ended(run: Run) -> None:
     os.close(handle)
 
 
-def _look(root: str) -> tuple[list[Run], list[ControlError]]:
-    """The runs that answer, and what is wrong with those that are there and do not."""
+def _look(root: str, within: float) -> tuple[list[Run], list[ControlError]]:
+    """The runs that answer in time, and what is wrong with those that are there and do not."""
     found: list[Run] = []
     faults: list[ControlError] = []
     for path in sockets(root):
         try:
-            welcome = ask(path, Hello(), timeout=HELLO_TIMEOUT)
+            found.append(_hello(path, within))
         except (ConnectionRefusedError, FileNotFoundError):
             rundir.remove(path)
         except (VanishedError, OSError):
             pass  # it is just ending, or it is another user's
         except ControlError as fault:
             faults.append(fault)
-        else:
-            if isinstance(welcome, Welcome):
-                found.append(Run(path, welcome.pid, welcome.since, welcome.states))
     return found, faults
+
+
+def _hello(path: str, within: float) -> Run:
+    """The run at `path`. What it says of its pid is believed where the kernel does not say otherwise."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        end = monotonic() + within
+        _connect(connection, path)
+        listener = peer(connection).pid
+        connection.settimeout(within)
+        _send(connection, Hello(), path)
+        for answer in _answers(connection, path, end):
+            if isinstance(answer, Welcome):
+                told = answer.pid if listener == 0 or _is_of(answer.pid, listener) else listener
+                return Run(path, told, answer.since, answer.states)
+            if isinstance(answer, Refused):
+                raise ControlError(plain(answer.text, LONGEST), answer.exit_status)
+    raise VanishedError("the running procrun ended before it could answer")
+
+
+def _is_of(pid: int, listener: int) -> bool:
+    """Whether `pid` is the process that listens or, as a front is, its parent and of the same user."""
+    row = proc.stat(listener)
+    return pid == listener or (row is not None and row.ppid == pid and proc.owner(pid) == proc.owner(listener))
 
 
 def _missing(names: Sequence[str], there: Sequence[Run]) -> list[str]:
@@ -197,23 +232,33 @@ def _send(connection: socket.socket, request: Request, path: str) -> None:
         pass
 
 
-def _answers(connection: socket.socket, path: str, patient: bool) -> Iterator[Answer]:
-    """Each line as it comes. Somebody `patient` asks, when none comes, whether the run still answers at all."""
-    rest = b""
+def _answers(connection: socket.socket, path: str, end: float | None) -> Iterator[Answer]:
+    """Each line as it comes, until `end` (monotonic seconds): whoever sends a little now and then gains no time.
+
+    Without an end who asks is patient, and when nothing comes asks whether the run still answers at all.
+    """
+    lines = Lines(LONGEST_ANSWER)
+    whole_by = None
     while True:
+        limit = min(when for when in (end, whole_by, monotonic() + HELLO_TIMEOUT) if when is not None)
+        connection.settimeout(max(limit - monotonic(), SHORTEST))
         try:
             data = connection.recv(LONGEST)
         except TimeoutError:
-            if not patient:
-                raise _silent(path) from None
-            _still_answers(path)
-            continue
+            data = None
         except ConnectionResetError:
             return
-        if not data:
+        if data == b"":
             return
-        *lines, rest = (rest + data).split(b"\n")
-        yield from map(decode_answer, lines)
+        if data is not None:
+            answers = lines.take(data)
+            yield from map(decode_answer, answers)
+            if answers or whole_by is None:
+                whole_by = monotonic() + HELLO_TIMEOUT if lines.begun else None
+        if any(when is not None and monotonic() >= when for when in (end, whole_by)):
+            raise _silent(path)
+        if data is None:
+            _still_answers(path)
 
 
 def _still_answers(path: str) -> None:
@@ -227,10 +272,22 @@ def _still_answers(path: str) -> None:
 
 
 def _silent(path: str) -> SilentError:
-    """What to say of a run that does not answer; its socket bears the supervisor's pid."""
+    """What to say of a run that does not answer; its socket bears the supervisor's pid, if it is to be believed."""
+    row = _supervisor(path)
+    if row is None:
+        return SilentError(f"nobody answers behind {path}, and its name is no process of its owner's", 124)
+    front = row.ppid if _is_of(row.ppid, row.pid) else row.pid
+    who = f"the procrun with pid {front} does not answer: its supervisor, pid {row.pid},"
+    if row.state in "Tt":
+        return SilentError(f"{who} is suspended; `kill -CONT {row.pid}` continues it", 124)
+    return SilentError(f"{who} says nothing for {HELLO_TIMEOUT:g} s; `kill -KILL {row.pid}` has all of it stopped", 124)
+
+
+def _supervisor(path: str) -> Stat | None:
+    """The process by whose pid the socket is called, where it is one of the socket's owner; never pid 1."""
     pid = int(os.path.basename(path).removesuffix(".sock"))
-    row = proc.stat(pid)
-    who = f"the procrun with pid {row.ppid if row else pid} does not answer: its supervisor, pid {pid},"
-    if row and row.state in "Tt":
-        return SilentError(f"{who} is suspended; `kill -CONT {pid}` continues it", 124)
-    return SilentError(f"{who} says nothing for {HELLO_TIMEOUT:g} s; `kill -KILL {pid}` has all of it stopped", 124)
+    try:
+        owner = os.lstat(path).st_uid
+    except OSError:
+        return None
+    return proc.stat(pid) if pid > 1 and proc.owner(pid) == owner else None

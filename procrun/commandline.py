@@ -348,7 +348,7 @@ class _Reader:
         path = os.path.join(self._root, self._folder, word)
         if not os.path.realpath(path).startswith(os.path.realpath(self._root) + os.sep):
             return None
-        return textfile.read(path, _LARGEST_SCRIPT).replace("\\\n", "  ") or None
+        return textfile.text(path, _LARGEST_SCRIPT).replace("\\\n", "  ") or None
 
     def _managed(self, words: list[str], depth: int) -> list[Program] | None:
         """A program that runs others, and these; None where it is none. A name for them alone is left out."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from procrun import dependencies
+from procrun import dependencies, textfile
 from procrun.errors import ConfigError
 from procrun.findings import refusal
 from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
@@ -47,8 +47,7 @@ def load(root: str) -> Config:
     """
     path = os.path.join(root, FILE)
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = textfile.read(path, from_here(path), largest=textfile.SETTINGS)
     except FileNotFoundError:
         return Config()
     except OSError as error:

@@ -1,6 +1,6 @@
 """A deploy: quiet at once, let the client's command run, read the plan again, drain, restart; or take it all back."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import monotonic
 
 from procrun.errors import ControlError, ProcrunError
@@ -12,19 +12,21 @@ from procrun.process import DRAIN_EVERY, Process
 from procrun.supervisor import Errand, Supervisor
 
 Send = Callable[[Answer], None]
+Reloaded = Callable[[tuple[Spec, ...] | ProcrunError], None]
+"""Hears the specs of the plan as its files are by now, or what is wrong with these."""
 
 
 class Deployment:
     """One deploy of `processes`, told to a client by `send`; `talk` is what the client may still say.
 
-    `reload` reads the plan again and gives its specs; it raises ProcrunError for a fault in it.
+    `reload` reads the plan again and hands over its specs, or a fault in it.
     """
 
     def __init__(
         self,
         supervisor: Supervisor,
         loop: Loop,
-        reload: Callable[[], Iterable[Spec]],
+        reload: Callable[[Reloaded], None],
         processes: list[Process],
         send: Send,
     ) -> None:
@@ -53,12 +55,14 @@ class Deployment:
         if request.status != 0:
             self._take_back(Done([], [f"the command failed: {self._undone()}"]))
             return
-        try:
-            specs = list(self._reload())
-        except ProcrunError as error:
-            self._take_back(Refused(f"{error}; {self._undone()}", error.exit_status))
-            return
-        self._when_drained(request.drain or 0.0, lambda: self._put_in_place(specs))
+
+        def go_on(found: tuple[Spec, ...] | ProcrunError) -> None:
+            if isinstance(found, ProcrunError):
+                self._take_back(Refused(f"{found}; {self._undone()}", found.exit_status))
+            else:
+                self._when_drained(request.drain or 0.0, lambda: self._put_in_place(found))
+
+        self._reload(go_on)
 
     def _vanished(self) -> None:
         """The client is gone: nothing that was quieted may stay so; a restart under way goes on."""
@@ -76,7 +80,7 @@ class Deployment:
         quieted = [process for process in self._processes if process.quieted]
         self._carry_out(quieted, lambda: self._supervisor.stop(quieted, None, again=True), lambda: self._send(reply))
 
-    def _put_in_place(self, specs: list[Spec]) -> None:
+    def _put_in_place(self, specs: tuple[Spec, ...]) -> None:
         """Restart what is deployed on the new plan, start what it adds, stop what it no longer has."""
         added, removed = self._supervisor.replan(specs)
         staying = [process for process in self._processes if process not in removed]

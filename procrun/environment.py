@@ -5,11 +5,10 @@ import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from procrun import textfile
 from procrun.errors import ConfigError
 from procrun.model import Finding, Variable
-
-LARGEST = 8 * 1024 * 1024
-"""Bytes that a file may have: an environment has 6 MiB at most (execve(2)). Each letter in quotes costs 140 to read."""
+from procrun.textfile import Pipes
 
 OF_A_SERVICE_MANAGER = (
     "NOTIFY_SOCKET",
@@ -32,16 +31,19 @@ class Environment(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def load(files: Sequence[str], shell: Mapping[str, str], root: str, required: bool) -> Environment:
+def load(
+    files: Sequence[str], shell: Mapping[str, str], root: str, required: bool, pipes: Pipes = Pipes.READ
+) -> Environment:
     """Read `files` (paths from `root`) over `shell`; a later file wins over an earlier, each over the shell.
 
-    `required` says that they were named with `-e` and must exist; others may be missing. Raises ConfigError
+    `required` says that they were named with `-e` and must exist; others may be missing. A secret manager may have put
+    a FIFO in the place of a file, of which `pipes` says what becomes. Raises ConfigError
     for what cannot be read or cannot be in an environment. A line that the dialect drops is a finding.
     """
     variables = {name: Variable(value, "shell") for name, value in shell.items()}
     findings: list[Finding] = []
     for name in files:
-        data = _read(name, root, required)
+        data = _read(name, root, required, pipes)
         if data is not None:
             findings += _merge(_decoded(data, name), name, variables)
     return Environment(variables, tuple(findings))
@@ -72,12 +74,11 @@ def resolve_providers(environment: Environment, sidekiq: bool) -> Environment:
     return Environment(variables, tuple(findings))
 
 
-def _read(name: str, root: str, required: bool) -> bytes | None:
+def _read(name: str, root: str, required: bool, pipes: Pipes) -> bytes | None:
     """The file's bytes; None for one that is missing and need not be there."""
     path = os.path.join(root, name)
     try:
-        with open(path, "rb") as file:
-            data = file.read(LARGEST + 1)
+        return textfile.read(path, name, pipes)
     except FileNotFoundError:
         if required:
             raise ConfigError(f"{name} does not exist (looked for {os.path.abspath(path)})", "-e") from None
@@ -88,10 +89,6 @@ def _read(name: str, root: str, required: bool) -> bytes | None:
         text = "is a directory, not a file of variables; name the right one with -e"
     except (OSError, ValueError) as error:
         text = f"cannot be read ({getattr(error, 'strerror', None) or error}); -e names another file"
-    else:
-        if len(data) <= LARGEST:
-            return data
-        text = f"has more than {LARGEST} bytes, which is more than an environment can hold; name another file with -e"
     raise ConfigError(text, name)
 
 

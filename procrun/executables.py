@@ -87,7 +87,7 @@ def _buffered(plan: Plan, entry: Entry, words: Sequence[str]) -> Iterator[Findin
     script = next((word for word in given[1:] if word[:1] != "-"), "")
     if given[:1] != ["ruby"] or not script.endswith(".rb"):
         return
-    text = textfile.read(_path(plan, script))
+    text = textfile.text(_path(plan, script))
     on_terminal = any(spec.type == entry.name and spec.console == PTY for spec in plan.specs)
     if text and not on_terminal and not re.search(_SETS_SYNC, text):
         cure = f"put `$stdout.sync = true` at the top of {public(script)}, or set pty = true"

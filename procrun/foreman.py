@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from procrun import values
+from procrun import textfile, values
 from procrun.errors import ConfigError
 from procrun.manifest import no_yaml
 
@@ -24,8 +24,8 @@ _KNOWN: dict[str, tuple[str, Callable[[str], object]]] = {
 def defaults(place: str) -> dict[str, Any]:
     """The options that the file at `place` gives, by the names they have here. Raises ConfigError for its faults."""
     try:
-        with open(place, "rb") as file:
-            given = yaml.load(file, yaml.BaseLoader) or {}  # text only: no merge can grow, no number is too long
+        data = textfile.read(place, place, largest=textfile.SETTINGS)
+        given = yaml.load(data, yaml.BaseLoader) or {}  # text only: no merge can grow, no number is too long
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", place) from None
     except (yaml.YAMLError, RecursionError) as error:

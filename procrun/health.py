@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from procrun.alive import Alive, asker
 from procrun.countdown import Countdown
 from procrun.hints import plain
+from procrun.keeper import Kept
 from procrun.loop import Loop, Timer
 from procrun.model import Exit, Manners
 from procrun.notify import LONGEST_STATUS, Mailbox
@@ -23,15 +24,22 @@ class Ears(NamedTuple):
 class Health:
     """Watches one start of an instance. Raises OSError where there can be no socket for it.
 
-    `env` is what it must know to tell how it is, `status` its last STATUS=. `ends` is where who reaps finds whom to
-    tell the end of a command that asks.
+    `env` is what it must know to tell how it is, `status` its last STATUS=; the socket for that is put among `kept`.
+    `ends` is where who reaps finds whom to tell the end of a command that asks.
     """
 
     def __init__(
-        self, loop: Loop, manners: Manners, asked: Asked, ends: dict[int, Callable[[Exit], None]], ears: Ears
+        self,
+        loop: Loop,
+        manners: Manners,
+        asked: Asked,
+        ends: dict[int, Callable[[Exit], None]],
+        ears: Ears,
+        kept: set[Kept],
     ) -> None:
         self.status = ""
         self.env: dict[str, str] = {}
+        self._kept = kept
         self._seconds = manners.watchdog
         self._ears = ears
         self._mailbox: Mailbox | None = None
@@ -41,6 +49,7 @@ class Health:
         self._alive: _Watch | None = None
         if self._seconds or (manners.ready is not None and manners.ready.kind == "notify"):
             self._mailbox = Mailbox(asked.root, loop, self._hear)
+            kept.add(self._mailbox)
             self.env["NOTIFY_SOCKET"] = self._mailbox.path
         if self._seconds and self._mailbox is not None:
             # No WATCHDOG_PID: behind a shell or a wrapper nobody can tell it, and none means everybody
@@ -75,6 +84,7 @@ class Health:
         """Nothing of it is left."""
         self.rest()
         if self._mailbox is not None:
+            self._kept.discard(self._mailbox)
             self._mailbox.close()
 
     def _watches(self) -> "list[_Watch]":
@@ -99,6 +109,9 @@ class Health:
             self._watchdog.begin()
 
     def _silent(self) -> None:
+        if self._heartbeat is not None and self._mailbox is not None and not self._mailbox.reachable:
+            self._heartbeat.begin()  # nothing that it says comes here
+            return
         self._ears.hung(f"no WATCHDOG=1 for {self._seconds:g} s")
 
 

@@ -78,11 +78,20 @@ class Record(NamedTuple):
 class Ledger:
     """Keeps the record of this run at `path`; `front` is its front's identity, `dynos` are those that are up.
 
+    `tell` hears where it is, whenever that changes.
+
     Raises OSError where there can be none. That it cannot be written later (a full disk) is no fault.
     """
 
     def __init__(
-        self, path: str, loop: Loop, front: str, since: float, dynos: Mapping[str, Born], adopted: Adopted
+        self,
+        path: str,
+        loop: Loop,
+        front: str,
+        since: float,
+        dynos: Mapping[str, Born],
+        adopted: Adopted,
+        tell: Callable[[str], None],
     ) -> None:
         self._loop = loop
         self._dynos = dynos
@@ -95,12 +104,36 @@ class Ledger:
         self._head = (
             f"machine {proc.machine()}\nsince {since:.2f}\nfront {front}\nsupervisor {proc.identity(os.getpid())}\n"
         )
-        try:
-            self._file = _create(path)
-        except FileExistsError:  # left by a run whose supervisor had this pid
-            path = f"{path.removesuffix('.run')}-{time():.0f}.run"
-            self._file = _create(path)
-        self.path = path
+        self.called = "record"
+        self._told = tell
+        self.path, self._file = _created(path)
+        self._put_out()
+
+    def is_there(self) -> bool:
+        """Whether the next start finds it. May block."""
+        found = os.fstat(self._file)
+        return rundir.file_at(self.path) == (found.st_dev, found.st_ino)
+
+    def give_up(self) -> None:
+        """It cannot be made anew: nothing depends on it here."""
+
+    def remake(self, folder: str) -> Callable[[], None]:
+        """Make it anew in `folder`; what is returned has it written, and is called in the loop.
+
+        May block. Raises OSError where that cannot be.
+        """
+        path, file = _created(rundir.record_path(folder))
+        os.dup2(file, self._file, inheritable=False)  # the lock with it; whoever is just writing has a file
+        os.close(file)
+
+        def count() -> None:
+            self.path = path
+            self._put_out()
+
+        return count
+
+    def _put_out(self) -> None:
+        self._told(self.path)
         self._write()
 
     def changed(self, soon: bool) -> None:
@@ -214,6 +247,15 @@ def held(path: str) -> bool:
         return True
     finally:
         os.close(handle)
+
+
+def _created(path: str) -> tuple[str, int]:
+    """Its path, and its descriptor. A run whose supervisor had this pid may have left one by that name."""
+    try:
+        return path, _create(path)
+    except FileExistsError:
+        path = f"{path.removesuffix('.run')}-{time():.0f}.run"
+        return path, _create(path)
 
 
 def _create(path: str) -> int:

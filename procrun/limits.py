@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from procrun.errors import ConfigError
 from procrun.model import APART, Spec
 
-STANDING = 12
-"""Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, output 2, socket, lock, record, and
-the pipe of a thread 2.
+STANDING = 16
+"""Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, output 2, socket, lock, record, the
+pipes of two threads 4, the run's folder and the one around it 2.
 """
 
 WATCHING = 6
@@ -70,15 +70,18 @@ def scarce() -> bool:
     return _soft() - _open() < SPARE // 2
 
 
-def shell(line: str) -> list[str]:
+def shell(line: str, folder: str = "") -> list[str]:
     """The words that have /bin/sh run `line`, with the soft limit that procrun was given.
 
-    Programs look at it: redis sizes its tables by it, and select(2) can serve no descriptor above 1,023. A second
-    shell takes the place of the first, so that ps shows the same as ever.
+    Programs look at it: redis sizes its tables by it, and select(2) can serve no descriptor above 1,023. With a
+    `folder` (absolute) the line runs there. A second shell takes the place of the first, so that ps shows the same as
+    ever.
     """
-    if _given is None:
+    before = ['ulimit -S -n "$2"'] if _given is not None else []
+    before += ['cd "$3" || exit 126', "unset OLDPWD"] if folder else []
+    if not before:
         return ["/bin/sh", "-c", line]
-    return ["/bin/sh", "-c", 'ulimit -S -n "$1"; exec /bin/sh -c "$0"', line, str(_given)]
+    return ["/bin/sh", "-c", "; ".join([*before, 'exec /bin/sh -c "$1"']), "sh", line, str(_given or ""), folder]
 
 
 def why(error: OSError, line: str = "", env: Mapping[str, str] | None = None) -> str:

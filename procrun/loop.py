@@ -97,9 +97,16 @@ class Loop:
         self.read(reader, lambda: self._dispatch(reader))
 
     def heed(self, number: int, callback: Callback) -> None:
-        """Call `callback` for one more signal than those of `signals`, which was called before."""
-        self._handlers = {**self._handlers, number: callback}
+        """Call `callback`, too, for one more signal than those of `signals`, which was called before."""
+        others = self._handlers.get(number, _nothing)
+
+        def all_of_them() -> None:
+            others()
+            callback()
+
+        self._handlers = {**self._handlers, number: all_of_them}
         signal.signal(number, _noted)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
 
     def run(self) -> None:
         """Serve until `stop`."""

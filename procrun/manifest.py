@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from procrun import textfile
 from procrun.errors import ConfigError
 from procrun.hints import decoded, did_you_mean, from_here, place, plain, shown
 from procrun.model import ProcessConfig
@@ -62,8 +63,7 @@ def _config(said: _Said) -> ProcessConfig:
 def _compose(path: str, name: str) -> yaml.Node | None:
     """The file as a tree of nodes."""
     try:
-        with open(path, "rb") as file:
-            text = decoded(file.read(), name)
+        text = decoded(textfile.read(path, name, largest=textfile.SETTINGS), name)
     except FileNotFoundError:
         raise ConfigError("does not exist; correct `metadata` in procrun.toml", name) from None
     except OSError as error:

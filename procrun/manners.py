@@ -95,7 +95,7 @@ def _may_be_known(command: str, variables: Mapping[str, str], root: str) -> bool
     """Whether the command, or a script of the app that it runs, has the name of a known program in it."""
     if names.may_be_known(command, variables):
         return True
-    texts = (textfile.read(os.path.join(root, file)) for file in names.files(command))
+    texts = (textfile.text(os.path.join(root, file)) for file in names.files(command))
     return any(names.may_be_known(text, variables) or names.files(text) for text in texts if text[:2] in ("#!", "{\n"))
 
 

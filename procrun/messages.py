@@ -13,6 +13,9 @@ LONGEST = 64 * 1024
 """Bytes a request may have."""
 
 
+LONGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes of one line that a client takes: room for 10000 instances, each with a command of a few thousand letters."""
+
 _Size = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
@@ -241,11 +244,15 @@ class Taken(msgspec.Struct, tag="taken", frozen=True):
     dropped: int = 0
 
 
+_Pid = Annotated[int, msgspec.Meta(ge=1, le=4_194_304)]  # PID_MAX_LIMIT, proc(5)
+_Time = Annotated[float, msgspec.Meta(ge=0, le=1e11)]  # such that a calendar has it
+
+
 class Welcome(msgspec.Struct, tag="welcome", frozen=True):
     """The run: its pid, the Unix time it began, and the state of each of its instances."""
 
-    pid: int
-    since: float
+    pid: _Pid
+    since: _Time
     states: dict[str, str]
 
 
@@ -287,7 +294,7 @@ class Refused(msgspec.Struct, tag="refused", frozen=True):
     """It cannot be done, and nothing was."""
 
     text: str
-    exit_status: int = 2
+    exit_status: Annotated[int, msgspec.Meta(ge=1, le=255)] = 2
 
 
 Final = Welcome | Status | Done | Refused
@@ -313,6 +320,31 @@ class Talk(NamedTuple):
     def needs_more(self) -> bool:
         """Whether nothing comes of it without a further request (a deploy)."""
         return self.more is not _no_more
+
+
+class Lines:
+    """The lines of what comes in pieces, each of `longest` bytes at most."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._rest = bytearray()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the end of a line is still to come."""
+        return bool(self._rest)
+
+    def take(self, data: bytes) -> list[bytes]:
+        """Those that are whole now. Raises ControlError for one that is too long."""
+        whole: list[bytes] = []
+        if b"\n" in data:
+            end, data = data.rsplit(b"\n", 1)
+            whole = (bytes(self._rest) + end).split(b"\n")
+            self._rest.clear()
+        self._rest += data
+        if max(map(len, (*whole, self._rest))) > self._longest:
+            raise ControlError(f"the running procrun sends a line of more than {self._longest} bytes")
+        return whole
 
 
 _request: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

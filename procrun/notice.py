@@ -1,22 +1,17 @@
-"""Tells that a file of the plan has changed, in a run where nothing watches: the kernel sends a signal, once a folder.
+"""Tells that a file of the plan has changed, in a run where nothing watches: the kernel's word is enough."""
 
-dnotify (fcntl(2), F_NOTIFY) needs neither a library nor a thread, and while nothing changes nobody wakes up.
-"""
-
-import fcntl
-import os
 import signal
 from collections.abc import Callable
 
+from procrun import dir_notify
+from procrun.aside import Occasional
 from procrun.loop import Loop, Timer
 from procrun.sources import Sources, Stamp, changed_files, folders_of_files
 from procrun.supervisor import Supervisor
 from procrun.wording import plan_changed
 
-NEWS = signal.SIGIO
-"""What the kernel sends where F_SETSIG names no other. Its default action would end us: it is heeded first."""
-
-CHANGES = fcntl.DN_MODIFY | fcntl.DN_CREATE | fcntl.DN_DELETE | fcntl.DN_RENAME
+Look = tuple[list[int], dict[str, Stamp | None]]
+"""The descriptors by which the kernel tells of a further change, and the files that have changed by now."""
 
 PAUSE = 1.0
 """Seconds from a signal to the look at the files: a save is over by then, and who logs beside them wakes us no more."""
@@ -28,16 +23,16 @@ class Notice:
     Where the kernel cannot tell (EINVAL) or a folder cannot be opened nothing is told.
     """
 
-    def __init__(self, supervisor: Supervisor, loop: Loop, say: Callable[[str], None]) -> None:
+    def __init__(self, supervisor: Supervisor, loop: Loop, aside: Occasional, say: Callable[[str], None]) -> None:
         self._supervisor = supervisor
         self._loop = loop
+        self._aside = aside
         self._say = say
         self._sources: Sources | None = None
         self._told: dict[str, Stamp | None] = {}
-        self._folders: list[int] = []
+        self._handles: list[int] = []
         self._due: Timer | None = None
-        loop.heed(NEWS, self._hear)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [NEWS])
+        loop.heed(signal.SIGIO, self._hear)
 
     def adopt(self, sources: Sources) -> None:
         """From now on these are the files; what has changed since they were read is told, too."""
@@ -52,39 +47,35 @@ class Notice:
         if self._due is not None:
             self._due.cancel()
             self._due = None
-        self._let_go()
+        self._keep([])
 
     def _hear(self) -> None:
         if self._due is None and self._sources is not None:
             self._due = self._loop.after(PAUSE, self._look)
 
     def _look(self) -> None:
-        """Have the kernel tell again, then compare: what comes in between is found now, and by one more look."""
+        """In a thread: their disk may stand still."""
         self._due = None
-        if self._sources is None or self._supervisor.verdict is not None:
+        sources = self._sources
+        if sources is not None and self._supervisor.verdict is None:
+            self._aside.do(lambda: _look_at(sources), lambda found: self._compare(sources, found))
+
+    def _compare(self, sources: Sources, found: Look) -> None:
+        handles, now = found
+        if sources is not self._sources:  # others have been adopted meanwhile
+            dir_notify.let_go(handles)
             return
-        self._let_go()
-        for folder in folders_of_files(self._sources):
-            self._ask(folder)
-        now = changed_files(self._sources)
+        self._keep(handles)
         new = [file for file, stamp in now.items() if file not in self._told or self._told[file] != stamp]
         self._told = now
-        if new:
-            self._say(plan_changed(self._sources.root, new))
+        if new and self._supervisor.verdict is None:
+            self._say(plan_changed(sources.root, new))
 
-    def _ask(self, folder: str) -> None:
-        """Have the kernel tell once; by a new descriptor, as the folder may be another one of that name."""
-        try:
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            return
-        try:
-            fcntl.fcntl(handle, fcntl.F_NOTIFY, CHANGES)
-        except OSError:
-            os.close(handle)
-        else:
-            self._folders.append(handle)
+    def _keep(self, handles: list[int]) -> None:
+        dir_notify.let_go(self._handles)
+        self._handles = handles
 
-    def _let_go(self) -> None:
-        while self._folders:
-            os.close(self._folders.pop())
+
+def _look_at(sources: Sources) -> Look:
+    """Have the kernel tell again, then compare: what comes in between is found now, and by one more look."""
+    return dir_notify.ask(folders_of_files(sources), dir_notify.CHANGES), changed_files(sources)

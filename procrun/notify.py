@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from procrun import rundir
+from procrun.disks import may_stand_still
 from procrun.errors import ConfigError
 from procrun.loop import Loop, Timer
 
@@ -25,6 +26,11 @@ PAUSE = 0.02
 MOST_WAITING = 1024
 """Messages that can wait in a socket where its queue was made longer than usual (net.unix.max_dgram_qlen is 10)."""
 
+MOST_SOCKETS = 3
+"""Sockets of one start whose names somebody removed: the first, which a program may have connected to for good, and
+the last ones.
+"""
+
 LONGEST_STATUS = 200
 """Letters of a STATUS= that are kept."""
 
@@ -41,11 +47,51 @@ class Mailbox:
     """
 
     def __init__(self, root: str, loop: Loop, hear: Callable[[Mapping[str, str]], None]) -> None:
+        self.called = "socket for sd_notify"
+        self.reachable = True
+        """Whether the instance can find it; False once its name is gone for good."""
         self._loop = loop
         self._hear = hear
         self._pause: Timer | None = None
-        self._socket, self.path = _bound(root)
+        made, self.path = _bound(root)
+        self._sockets = [made]
+        self._file = rundir.file_at(self.path)
         self._listen()
+
+    def is_there(self) -> bool:
+        """Whether the instance finds it. May block."""
+        return rundir.file_at(self.path) == self._file
+
+    def remake(self, folder: str) -> Callable[[], None]:
+        """Have another socket where it was, as its path is known to the instance; what is returned has it heard.
+
+        What is connected to the socket that has lost its name goes on to be heard. May block. Raises OSError where that
+        cannot be, or in another folder.
+        """
+        if folder != os.path.dirname(self.path):
+            raise OSError(errno.EXDEV, "a process that is told of a socket looks for it where it was")
+        made = _unbound()
+        try:
+            made.bind(self.path)
+        except OSError:
+            made.close()
+            raise
+        file = rundir.file_at(self.path)
+
+        def count() -> None:
+            self._rest()
+            self.reachable = True
+            if len(self._sockets) == MOST_SOCKETS:
+                self._sockets.pop(1).close()
+            self._sockets.append(made)
+            self._file = file
+            self._listen()
+
+        return count
+
+    def give_up(self) -> None:
+        """It cannot be made anew: what the instance says from here on may not come."""
+        self.reachable = False
 
     def look(self) -> None:
         """Hear what has come by now."""
@@ -53,26 +99,36 @@ class Mailbox:
 
     def close(self) -> None:
         """Nobody of it is left."""
+        self._rest()
+        for each in self._sockets:
+            each.close()
+        rundir.remove(self.path)
+
+    def _rest(self) -> None:
         if self._pause is not None:
             self._pause.cancel()
-        self._loop.forget(self._socket.fileno())
-        self._socket.close()
-        rundir.remove(self.path)
+        for each in self._sockets:
+            self._loop.forget(each.fileno())
 
     def _listen(self) -> None:
         self._pause = None
-        self._loop.read(self._socket.fileno(), self._read)
+        for each in self._sockets:
+            self._loop.read(each.fileno(), self._read)
 
     def _read(self) -> None:
         if self._take(AT_ONCE) and self._pause is None:
-            self._loop.forget(self._socket.fileno())
+            self._rest()
             self._pause = self._loop.after(PAUSE, self._listen)
 
     def _take(self, most: int) -> bool:
-        """Read so many messages at the most; whether there may be more."""
+        """Read so many messages at the most, of each socket; whether there may be more."""
+        more = [self._take_from(each.fileno(), most) for each in self._sockets]
+        return any(more)
+
+    def _take_from(self, fd: int, most: int) -> bool:
         for _ in range(most):
             try:
-                data = os.read(self._socket.fileno(), LONGEST + 1)
+                data = os.read(fd, LONGEST + 1)
             except OSError:
                 return False
             if len(data) <= LONGEST:
@@ -92,14 +148,11 @@ def assignments(message: bytes) -> dict[str, str]:
 
 def _bound(root: str) -> "tuple[socket.socket, str]":
     """A socket in the first folder of the run that can hold one, and its path."""
-    import socket  # 6 ms, where it is configured only
-
     number = next(_numbers)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-    os.fchmod(made.fileno(), 0o600)  # what bind(2) gives to the file
+    made = _unbound()
     passed: list[str] = []
     try:
-        for folder in rundir.make(root, passed):
+        for folder in rundir.make(root, passed, local=may_stand_still(root)):
             path = rundir.notify_path(folder, number)
             try:
                 if number == 1:
@@ -113,6 +166,14 @@ def _bound(root: str) -> "tuple[socket.socket, str]":
         pass
     made.close()
     raise OSError(errno.EADDRNOTAVAIL, f"no folder for its NOTIFY_SOCKET ({'; '.join(passed)})")
+
+
+def _unbound() -> "socket.socket":
+    import socket  # 6 ms, where it is configured only
+
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    os.fchmod(made.fileno(), 0o600)  # what bind(2) gives to the file
+    return made
 
 
 def _clear(folder: str) -> None:

@@ -1,10 +1,11 @@
 """What a change of files does: the instances of a type that watches them are restarted, once for a burst."""
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 
 from procrun import globs
+from procrun.aside import Occasional
 from procrun.errors import ConfigError
 from procrun.globs import Globs
 from procrun.lifecycle import State
@@ -50,9 +51,16 @@ class OnChange:
     """Watches what `made` says of these types, and the files it was read from, until `close`."""
 
     def __init__(
-        self, supervisor: Supervisor, loop: Loop, made: Plan, types: Collection[str], say: Callable[[str], None]
+        self,
+        supervisor: Supervisor,
+        loop: Loop,
+        aside: Occasional,
+        made: Plan,
+        types: Collection[str],
+        say: Callable[[str], None],
     ) -> None:
         self._supervisor = supervisor
+        self._aside = aside
         self._made = made
         self._say = say
         self._pending: dict[str, _Pending] = {}
@@ -90,10 +98,15 @@ class OnChange:
                 self._act(type_)
 
     def _tell_of_plan(self, files: Sequence[str]) -> None:
-        """Unless they are read again already."""
-        new = [file for file in changed_files(self._made.sources) if file in files]
-        if new:
-            self._say(plan_changed(self._made.sources.root, new))
+        """Unless they are read again already. A thread looks: the disk may stand still."""
+        sources = self._made.sources
+
+        def tell(now: Mapping[str, object]) -> None:
+            new = [file for file in now if file in files]
+            if new and sources is self._made.sources:
+                self._say(plan_changed(sources.root, new))
+
+        self._aside.do(lambda: changed_files(sources), tell)
 
     def _hear(self, process: Process, happening: Happening) -> None:
         """A start or an end may be what a change has waited for."""

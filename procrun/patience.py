@@ -167,7 +167,7 @@ def _in_file(known: Patience, config: Config, asked: _Asked) -> Wait | None:
     if file is None:
         return None
     environment = settings.environment(asked.words, asked.variables)
-    content = textfile.read(os.path.join(asked.folder, file))
+    content = textfile.text(os.path.join(asked.folder, file))
     found = settings.seconds(config, file, content, environment, asked.variables)
     return Wait(None if found[0] is None else found[0] * known.unit, file) if found else None
 

@@ -52,9 +52,12 @@ class Plan(NamedTuple):
         return self.rules.budget
 
 
-def build(wishes: Wishes, environ: Mapping[str, str]) -> Plan:
-    """Read everything and lay out every instance. Raises ConfigError for the first fault; nothing is started."""
-    return lay_out(read(wishes, environ), wishes)
+def build(wishes: Wishes, environ: Mapping[str, str], again: bool = False) -> Plan:
+    """Read everything, perhaps `again`, and lay out every instance.
+
+    Raises ConfigError for the first fault; nothing is started.
+    """
+    return lay_out(read(wishes, environ, again=again), wishes)
 
 
 def lay_out(sources: Sources, wishes: Wishes) -> Plan:

@@ -5,6 +5,7 @@ there.
 """
 
 import os
+import re
 import signal
 import stat as stat_
 import sys
@@ -315,6 +316,21 @@ def identity(pid: int) -> str:
     """`PID-STARTTICKS`: names a process so that no later one with its pid is taken for it; ticks 0 when it is gone."""
     row = stat(pid)
     return f"{pid}-{row.started if row is not None else 0}"
+
+
+def file_system(path: str) -> str:
+    """The type of the file system that `path` is on (`ext4`, `nfs4`, `fuse.sshfs`), by the table of mounts (proc(5)).
+
+    Empty where the table cannot be read. The real path is looked up, which may block.
+    """
+    real = os.fsencode(os.path.realpath(path)) + b"/"
+    found, longest = b"", -1
+    for line in _read("/proc/self/mountinfo").splitlines():
+        mount, _, about = line.partition(b" - ")
+        place = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), mount.split(b" ")[4])
+        if len(place) >= longest and real.startswith(place.rstrip(b"/") + b"/"):
+            found, longest = about.split(b" ")[0], len(place)  # of two at one place the later hides the other
+    return os.fsdecode(found)
 
 
 def machine() -> str:

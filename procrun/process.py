@@ -1,7 +1,6 @@
 """One instance: it is spawned, read, signalled and reaped here, as the table of `lifecycle` decides."""
 
 import signal
-import subprocess
 from collections.abc import Callable, Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,12 +13,14 @@ from procrun.intake import Output
 from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop, Timer
 from procrun.model import STILL_ALIVE, Exit, Happening, Manners, Spec, Stat, Step
+from procrun.spawn import spawn
 from procrun.stopping import ENDING, UNKILLABLE_AFTER, describe, signal_name, unkillable, within
 from procrun.volley import HARMLESS, Volley, main_process
 from procrun.walk import Walk
 
 if TYPE_CHECKING:  # imported behind the first child, or where something is to be watched
     from procrun.health import Health
+    from procrun.keeper import Kept
     from procrun.ready import Asked, Probe, Questions
     from procrun.work import Busy
 
@@ -45,6 +46,7 @@ class Surroundings(NamedTuple):
     """What all instances share, handed in at construction; `tell` is the one call upward.
 
     `late_stores` are the types that turned out to be stores: whatever is no store starts after them and stops before.
+    `kept` are the files in the run's folder that are to be there while the run lives.
     """
 
     loop: Loop
@@ -55,6 +57,7 @@ class Surroundings(NamedTuple):
     window: Callable[[], Window | None]
     questions: "Callable[[], Questions]"
     late_stores: set[str]
+    kept: "set[Kept]"
 
 
 class Process:
@@ -357,26 +360,18 @@ class Process:
         try:
             ends = self.console.open(spec.console)
             told = self._watch()
-            popen = subprocess.Popen(
-                limits.shell(ends.before + spec.shell_line),
-                cwd=spec.root,
-                env={**spec.env, **self.console.variables(spec.env), **told, MARK: self._around.family.mark(spec.name)},
-                stdin=ends.stdin,
-                stdout=ends.stdout,
-                stderr=ends.stderr,
-                start_new_session=True,
-            )
+            env = {**spec.env, **self.console.variables(spec.env), **told, MARK: self._around.family.mark(spec.name)}
+            pid = spawn(ends.before + spec.shell_line, spec.root, env, *ends[:3])
         except OSError as error:
             self._cannot_spawn(error)
             return
         finally:
             if ends is not None:
                 ends.close()
-        popen.returncode = 0  # the supervisor reaps, not Popen
-        self.pid = popen.pid
-        self._around.family.born(spec.name, popen.pid)
+        self.pid = pid
+        self._around.family.born(spec.name, pid)
         self._tell("started", 0.0, "")
-        self._around.loop.after(SETTLED_AFTER, lambda: self._settle(popen.pid))
+        self._around.loop.after(SETTLED_AFTER, lambda: self._settle(pid))
         if spec.manners.ready is not None:
             from procrun.ready import Probe
 
@@ -398,7 +393,7 @@ class Process:
         from procrun.health import Ears, Health
 
         ears = Ears(self.hang, self.notified, lambda: self._tell("unwatched", manners.watchdog, ""))
-        self._health = Health(around.loop, manners, self._asked(), around.questions().ends, ears)
+        self._health = Health(around.loop, manners, self._asked(), around.questions().ends, ears, around.kept)
         return self._health.env
 
     def _cannot_spawn(self, error: OSError) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from procrun import proc
-from procrun.aside import Aside
+from procrun.aside import Occasional
 from procrun.loop import Loop, Timer
 from procrun.model import Stat
 
@@ -26,7 +26,7 @@ class Quota:
     def __init__(
         self,
         loop: Loop,
-        aside: Aside,
+        aside: Occasional,
         quota: int,
         rows: Callable[[], Sequence[Stat]],
         on_over: Callable[[int], None],

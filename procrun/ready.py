@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrun import limits, proc
-from procrun.aside import Aside
+from procrun.aside import Occasional
 from procrun.hints import public
 from procrun.loop import Loop, Timer
 from procrun.model import OWN_PORT, Exit, Readiness
@@ -61,13 +61,13 @@ class Questions:
         self.ends: dict[int, Callable[[Exit], None]] = {}
         self.sockets = Sockets()
         self._loop = loop
-        self._aside: Aside | None = None
+        self._aside: Occasional | None = None
 
     @property
-    def aside(self) -> Aside:
+    def aside(self) -> Occasional:
         """The thread in which command lines and memory are read, as a process may hold them up."""
         if self._aside is None:
-            self._aside = Aside(self._loop)
+            self._aside = Occasional(self._loop)
         return self._aside
 
 
@@ -76,7 +76,7 @@ class Title:
 
     reached = False
 
-    def __init__(self, aside: Aside, pattern: str, pids: Iterable[int], answered: "Answered") -> None:
+    def __init__(self, aside: Occasional, pattern: str, pids: Iterable[int], answered: "Answered") -> None:
         self._answered: Answered | None = answered
         asked = list(pids)
         aside.do(lambda: _has_title(pattern, asked), self._seen)

@@ -135,7 +135,7 @@ def _of_words(
 
 def _may_hold(pattern: str, word: str, folder: str | None) -> bool:
     """Whether a script of the app has `pattern` in it, or cannot be read."""
-    text = textfile.read(os.path.join(folder, word)) if folder is not None else ""
+    text = textfile.text(os.path.join(folder, word)) if folder is not None else ""
     return not text or re.search(pattern, text) is not None
 
 
@@ -192,7 +192,7 @@ def _in_file(variant: Variant, known: Recognised, folder: str) -> bool:
     patience = variant.changes.get("patience")
     config = variant.config or (patience.config if patience else None)
     name = settings.config_file(config, known.words, folder) if config else None
-    content = textfile.read(os.path.join(folder, name)) if name else ""
+    content = textfile.text(os.path.join(folder, name)) if name else ""
     if variant.setting:
         found = computed.in_file(variant.setting, content, known.variables)
         return bool(found) and found[-1] not in (None, False, 0, "0")

@@ -34,13 +34,15 @@ def folders(root: str) -> tuple[str, ...]:
     return (os.path.join(os.path.realpath(root), NAME), *(os.path.join(base, short) for base in _bases()))
 
 
-def make(root: str, passed: list[str]) -> Iterator[str]:
+def make(root: str, passed: list[str], local: bool = False) -> Iterator[str]:
     """Those of the folders that this user alone can write, at least one, each made when it is asked for.
 
-    Why a folder is passed over is added to `passed`. Raises ConfigError where there is none.
+    With `local` those of the user's own come first: the disk that the app is on may stand still. Why a folder is passed
+    over is added to `passed`. Raises ConfigError where there is none.
     """
     none = True
-    for folder in folders(root):
+    beside, *own = folders(root)
+    for folder in (*own, beside) if local else (beside, *own):
         reason = _make_own(folder)
         if reason:
             passed.append(f"{folder}: {reason}")
@@ -58,12 +60,10 @@ def lock(folder: str) -> BinaryIO:
     """
     path = os.path.join(folder, LOCK)
     try:
-        handle = _open_lock(folder)
-        file = open(handle, "r+b", buffering=0)  # noqa: SIM115  the caller's `with` closes it
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _wait_for(file, path)
+        file = _locked(folder, path)
+        while _is_another(file, path):  # somebody has removed it while it was waited for
+            file.close()
+            file = _locked(folder, path)
     except OSError as error:
         raise ConfigError(f"cannot be locked: {error.strerror}", path) from None
     try:
@@ -72,6 +72,21 @@ def lock(folder: str) -> BinaryIO:
         pass  # the disk is full
     _clear_unfinished(folder)
     return file
+
+
+def _locked(folder: str, path: str) -> BinaryIO:
+    handle = _open_lock(folder)
+    file = open(handle, "r+b", buffering=0)  # noqa: SIM115  who asked for the lock closes it
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _wait_for(file, path)
+    return file
+
+
+def _is_another(file: BinaryIO, path: str) -> bool:
+    found = os.fstat(file.fileno())
+    return file_at(path) != (found.st_dev, found.st_ino)
 
 
 def await_start(root: str, patience: float) -> None:
@@ -140,6 +155,15 @@ def notify_paths(folder: str) -> list[str]:
     return [os.path.join(folder, name) for name, pid, _, number in pieces if pid.isdecimal() and number.isdecimal()]
 
 
+def file_at(path: str) -> tuple[int, int] | None:
+    """What tells the file at `path` from another one of that name; None where there is none. Follows no link."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def remove(path: str) -> None:
     """Take one of these away, if it is there."""
     try:
@@ -169,13 +193,14 @@ def _make_own(folder: str) -> str:
             reason = _not_own(parent)
             if reason:
                 return reason
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        try:
+            os.mkdir(folder, mode=0o700)  # and nothing above it: the app may have been removed
+        except FileExistsError:
+            pass
         reason = _not_own(folder)
         if reason:
             return reason
         os.close(_open_lock(folder))  # a disk may have room for no further file (ENOSPC, EDQUOT)
-    except FileExistsError:
-        return "is no folder"
     except OSError as error:
         return error.strerror or str(error)
     _hide(os.path.join(folder, ".gitignore"))
@@ -185,11 +210,16 @@ def _make_own(folder: str) -> str:
 def _hide(path: str) -> None:
     """Have git ignore the folder; where the disk is full a later start will."""
     try:
-        with open(path, "a") as file:
-            if file.tell() == 0:
-                file.write("*\n")
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    except OSError:
+        return
+    try:
+        if os.fstat(handle).st_size == 0:
+            os.write(handle, b"*\n")
     except OSError:
         pass
+    finally:
+        os.close(handle)
 
 
 def _free(handle: int) -> bool:
@@ -234,7 +264,10 @@ def _owners(root: str | None) -> set[int]:
     """Whose folders and sockets are trusted: our own; and for root, who may talk to everybody's, the app's owner's."""
     owners = {os.getuid()}
     if root is not None and os.getuid() == 0:
-        owners.add(os.stat(root).st_uid)
+        try:
+            owners.add(os.stat(root).st_uid)
+        except OSError:
+            pass  # the app was removed
     return owners
 
 

@@ -2,12 +2,13 @@
 
 import os
 import socket
-import struct
+from collections.abc import Callable
 
 from procrun import limits, rundir
 from procrun.aside import patiently
 from procrun.conversation import Conversation, Serve
 from procrun.loop import Loop
+from procrun.peer import peer
 
 RETRY = 1.0
 """Seconds until descriptors are looked for again when there were none, and no connection had one to give back."""
@@ -20,21 +21,44 @@ class Server:
     """
 
     def __init__(self, path: str, loop: Loop, serve: Serve) -> None:
-        self._path = path
+        self.path = path
+        self.called = "control socket"
         self._loop = loop
         self._serve = serve
         self._clients: list[Conversation] = []  # in the order they came
-        self._socket = socket.socket(socket.AF_UNIX)
-        try:
-            _listen(self._socket, path)
-        except OSError:
-            self._socket.close()
-            raise
+        self._socket = _listener(path)
+        self._file = rundir.file_at(path)
         self._watch()
+
+    def is_there(self) -> bool:
+        """Whether clients find it. May block."""
+        return rundir.file_at(self.path) == self._file
+
+    def give_up(self) -> None:
+        """It cannot be made anew: nothing depends on it here."""
+
+    def remake(self, folder: str) -> Callable[[], None]:
+        """Listen in `folder`, too; what is returned takes clients in there alone, and is called in the loop.
+
+        May block. Raises OSError where there can be no socket.
+        """
+        path = rundir.socket_path(folder)
+        listener = _listener(path)
+        file = rundir.file_at(path)
+
+        def count() -> None:
+            while self._accept():
+                pass  # they have come in time
+            self._loop.forget(self._socket.fileno())
+            self._socket.close()
+            self.path, self._file, self._socket = path, file, listener
+            self._watch()
+
+        return count
 
     def close(self) -> None:
         """Take the socket away; what clients are still owed is written if it can be at once."""
-        patiently(lambda: rundir.remove(self._path))
+        patiently(lambda: rundir.remove(self.path))
         self._loop.forget(self._socket.fileno())
         self._socket.close()
         for client in list(self._clients):
@@ -43,27 +67,31 @@ class Server:
     def _watch(self) -> None:
         fd = self._socket.fileno()
         if fd >= 0 and fd not in self._loop:
-            self._loop.read(fd, self._accept)
+            self._loop.read(fd, self._let_in)
 
-    def _accept(self) -> None:
-        """Let one in, so that others of the loop have their turn between any two."""
+    def _let_in(self) -> None:
+        self._accept()
+
+    def _accept(self) -> bool:
+        """Let one in, so that others of the loop have their turn between any two; whether there was one."""
         try:
             connection, _ = self._socket.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return  # it has gone again
+            return False  # it has gone again
         except OSError:  # no descriptors (accept(2): EMFILE, ENFILE): it stays readable, and the loop would spin
             if not self._make_room():
                 self._loop.forget(self._socket.fileno())
                 self._loop.after(RETRY, self._watch)
-            return
-        if _peer_uid(connection) not in (0, os.getuid()):
+            return False
+        if peer(connection).uid not in (0, os.getuid()):
             connection.close()
-            return
+            return True
         room = self._has_room() or self._make_room()
         client = Conversation(connection, self._loop, self._serve, self._closed)
         self._clients.append(client)
         if not room:
             client.refuse("too many clients; try again in a moment", 1)
+        return True
 
     def _has_room(self) -> bool:
         """For 64 at a time; fewer where descriptors are few, which the run needs more, but always for one."""
@@ -82,29 +110,19 @@ class Server:
         return True
 
 
-def _listen(listener: socket.socket, path: str) -> None:
-    """Have the socket listen at `path`. It gets its name last: a client clears away what nobody listens on."""
+def _listener(path: str) -> socket.socket:
+    """A socket that listens at `path`. It gets its name last: a client clears away what nobody listens on."""
+    listener = socket.socket(socket.AF_UNIX)
     unfinished = f"{path}~"
     try:
-        os.unlink(unfinished)
-    except FileNotFoundError:
-        pass
-    before = os.umask(0o177)
-    try:
+        rundir.remove(unfinished)
+        os.fchmod(listener.fileno(), 0o600)  # what bind(2) gives to the file; the umask is everybody's in this process
         listener.bind(unfinished)
-    finally:
-        os.umask(before)
-    try:
         listener.listen(128)
         listener.setblocking(False)
         os.rename(unfinished, path)
     except OSError:
-        os.unlink(unfinished)
+        rundir.remove(unfinished)
+        listener.close()
         raise
-
-
-def _peer_uid(connection: socket.socket) -> int:
-    """The user at the other end (unix(7), SO_PEERCRED)."""
-    size = struct.calcsize("3i")
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return int(uid)
+    return listener

@@ -5,11 +5,15 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from procrun import config, environment, procfile, values
+from procrun import config, environment, procfile, textfile, values
 from procrun.environment import Environment
 from procrun.errors import ConfigError
 from procrun.hints import shown
 from procrun.model import Config, Entry, Finding, Variable, Wishes
+from procrun.textfile import Pipes
+
+PROCFILE = "PROCFILE"
+"""The variable that names the Procfile where the command line does not."""
 
 Stamp = tuple[int, int, int]
 """What tells a plain file from what it was: mtime in nanoseconds, bytes, inode."""
@@ -31,19 +35,21 @@ class Sources(NamedTuple):
     formation: str | None = None
 
 
-def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True) -> Sources:
+def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True, again: bool = False) -> Sources:
     """Read Procfile and environment. Raises ConfigError for the first fault.
 
-    A Procfile that does not exist is a fault only where it is `required`. Places are told as paths from the
+    A Procfile that does not exist is a fault only where it is `required`. A pipe in the place of a file is waited for,
+    but not where files are read `again`: it has been read to its end. Places are told as paths from the
     current folder, as one would open them.
     """
     wishes = with_foreman_defaults(wishes)
     if wishes.app_root is not None and not os.path.isdir(wishes.app_root):
         raise ConfigError(f"{shown(wishes.app_root)} is no folder; name the one that the app is in", "-d")
-    env_files, loaded = _load_environment(wishes, environ)
+    pipes = Pipes.READ_ONCE if again else Pipes.READ
+    env_files, loaded = _load_environment(wishes, environ, pipes)
     path = _procfile_path(wishes, loaded)
     name = path or "stdin"
-    text = _read_procfile(path) if required or path is None or os.path.exists(path) else None
+    text = _read_procfile(path, pipes) if required or path is None or os.path.exists(path) else None
     entries, findings = procfile.parse(text, name) if text is not None else ((), ())
     root = _root(wishes, path)
     types = [entry.name for entry in entries]
@@ -72,13 +78,19 @@ def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True) -> S
 
 
 def folder(wishes: Wishes, environ: Mapping[str, str]) -> str:
-    """The app's folder, for who talks to what runs there: faults that its files have by now do not matter."""
+    """The app's folder, for who talks to what runs there: faults that its files have by now do not matter.
+
+    An environment file is looked at only for PROCFILE, and only where that can take no time: never a pipe.
+    """
     wishes = with_foreman_defaults(wishes)
-    try:
-        loaded = _load_environment(wishes, environ)[1]
-    except ConfigError:
-        loaded = Environment({}, ())
-    return _root(wishes, _procfile_path(wishes, loaded))
+    given = {name: Variable(environ[name], "shell") for name in (PROCFILE,) if name in environ}
+    for file in () if wishes.procfile else _environment_files(wishes)[0]:
+        if PROCFILE in textfile.text(file):
+            try:
+                given |= environment.load([file], {}, "", required=False, pipes=Pipes.REFUSED).variables
+            except ConfigError:
+                pass
+    return _root(wishes, _procfile_path(wishes, Environment(given, ())))
 
 
 def changed_files(sources: Sources) -> dict[str, Stamp | None]:
@@ -92,16 +104,21 @@ def folders_of_files(sources: Sources) -> set[str]:
     return {os.path.dirname(path) for file in plain for path in (file, os.path.realpath(file))}
 
 
-def _load_environment(wishes: Wishes, environ: Mapping[str, str]) -> tuple[list[str], Environment]:
-    """The environment, and the paths of its files: `-e` as one typed it (from `-d`), `.env` beside the Procfile."""
-    named = list(_named_files(wishes))
-    files = named or [*_overminds_file(wishes), os.path.join(_home(wishes), ".env")]
-    loaded = environment.load(files, environ, "", required=bool(named))
+def _load_environment(wishes: Wishes, environ: Mapping[str, str], pipes: Pipes) -> tuple[list[str], Environment]:
+    """The environment, and the paths of its files."""
+    files, named = _environment_files(wishes)
+    loaded = environment.load(files, environ, "", required=named, pipes=pipes)
     if len(files) > 1 and not named:
         from procrun import overmind  # where there is its file
 
         loaded = loaded._replace(findings=(*loaded.findings, *overmind.findings(loaded.variables)))
     return files, loaded
+
+
+def _environment_files(wishes: Wishes) -> tuple[list[str], bool]:
+    """The environment's files: `-e` as one typed it (from `-d`), else `.env` beside the Procfile; and which of both."""
+    named = list(_named_files(wishes))
+    return named or [*_overminds_file(wishes), os.path.join(_home(wishes), ".env")], bool(named)
 
 
 def _named_files(wishes: Wishes) -> Iterator[str]:
@@ -173,7 +190,7 @@ def _procfile_path(wishes: Wishes, loaded: Environment) -> str | None:
         return None
     if wishes.procfile:
         return os.path.join(wishes.app_root or "", wishes.procfile)
-    return os.path.join(_home(wishes), loaded.variables.get("PROCFILE", Variable("", "")).value or "Procfile")
+    return os.path.join(_home(wishes), loaded.variables.get(PROCFILE, Variable("", "")).value or "Procfile")
 
 
 def _root(wishes: Wishes, path: str | None) -> str:
@@ -181,10 +198,9 @@ def _root(wishes: Wishes, path: str | None) -> str:
     return os.path.abspath(wishes.app_root or _folder_of(path or ""))
 
 
-def _read_procfile(path: str | None) -> bytes:
+def _read_procfile(path: str | None, pipes: Pipes) -> bytes:
     try:
-        with open(0 if path is None else path, "rb", closefd=path is not None) as file:
-            return file.read()
+        return textfile.read(textfile.STDIN if path is None else path, path or "stdin", pipes)
     except FileNotFoundError:
         hint = "make one, as in `web: python app.py`, or name one with -f"
         raise ConfigError(f"does not exist; {hint}", path) from None

@@ -17,7 +17,8 @@ from procrun.process import Process, Surroundings
 from procrun.stopping import exit_status
 
 if TYPE_CHECKING:  # imported where somebody is asked, and where something is left at the end
-    from procrun.aside import Aside
+    from procrun.aside import Occasional
+    from procrun.keeper import Kept
     from procrun.ready import Questions
     from procrun.rescue import Rescue
 
@@ -64,7 +65,10 @@ class Supervisor:
         self._errands: list[Errand] = []
         self._settling: Timer | None = None
         self._questions: Questions | None = None
-        self._around = Surroundings(loop, self.family, output, self._told, self.blockers, window, self._asking, set())
+        self.kept: set[Kept] = set()
+        """The files in the run's folder that are to be there while the run lives."""
+        tell, blockers, asking = self._told, self.blockers, self._asking
+        self._around = Surroundings(loop, self.family, output, tell, blockers, window, asking, set(), self.kept)
         self._held: dict[str, float | None] = {}
         self._ordered: _Order | None = None
         self._strays: Rescue | None = None
@@ -207,7 +211,7 @@ class Supervisor:
             process.check_gone()
         self._check_over()
 
-    def aside(self) -> "Aside":
+    def aside(self) -> "Occasional":
         """The thread for what may be held up by a process: its command line, its environment, its memory."""
         return self._asking().aside
 

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from procrun.textfile import read
+from procrun.textfile import text
 
 Version = tuple[int, ...]
 
@@ -54,10 +54,10 @@ def lock_file(folder: str, variables: Mapping[str, str]) -> str | None:
     """What is in the Gemfile.lock that Bundler finds from `folder`, there or above it; None without one."""
     named = variables.get("BUNDLE_GEMFILE")
     if named:
-        return read(os.path.join(folder, f"{named}.lock")) or None
+        return text(os.path.join(folder, f"{named}.lock")) or None
     place = os.path.abspath(folder)
     while True:
-        content = read(os.path.join(place, "Gemfile.lock"))
+        content = text(os.path.join(place, "Gemfile.lock"))
         if content or place == os.path.dirname(place):
             return content or None
         place = os.path.dirname(place)

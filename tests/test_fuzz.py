@@ -7,6 +7,7 @@ bytes. Large and nested input is read by the real command, with little memory an
 import contextlib
 import os
 import re
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -466,7 +467,11 @@ LARGE: dict[str, tuple[dict[str, str], int, str]] = {
     "a quoted value of 8 MB in .env": ({".env": 'A="' + "x\n" * 4_000_000 + '"\n'}, 0, ""),
     "a quote that never ends in .env": ({".env": "A='" + "x\n" * 30_000}, 0, r"\.env:1: ignored"),
     "100,000 variables": ({".env": "".join(f"A{n}={n}\n" for n in range(100_000))}, 0, ""),
-    "a command of 50 MB": ({"Procfile": "web: true " + "x" * 50_000_000}, 2, "Procfile:1: the command has 50000005 "),
+    "a command of 50 MB": ({"Procfile": "web: true " + "x" * 50_000_000}, 2, "Procfile: has more than 8388608 bytes"),
+    "a command of 5 MB": ({"Procfile": "web: true " + "x" * 5_000_000}, 2, "Procfile:1: the command has 5000005 "),
+    "a procrun.toml of 50 MB": ({"procrun.toml": "#" * 50_000_000}, 2, r"procrun\.toml: has more than 2097152 bytes"),
+    "a manifest of 50 MB": ({"manifest.yml": "#" * 50_000_000}, 2, r"manifest\.yml: has more than 2097152 bytes"),
+    "a .foreman of 50 MB": ({".foreman": "#" * 50_000_000}, 2, r"\.foreman: has more than 2097152 bytes"),
     "20,000 entries": (
         {"Procfile": "".join(f"p{n}: true\n" for n in range(20_000))},
         2,
@@ -528,3 +533,60 @@ def test_large_and_deep_input_costs_neither_time_nor_memory(
     assert re.search(rf"(?m)^(procrun: )?{said}", made.stderr), made.stderr[-2000:]
     assert status != 2 or made.stderr.count("\n") == 1
     assert max(map(len, made.stderr.splitlines())) < 1000
+
+
+# --- no file at all
+
+
+def a_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(path.name)
+
+
+def endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+PLAIN = ["procrun.toml", "manifest.yml", "app.json", "Gemfile.lock", "puma.rb", "sidekiq.yml"]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_what_is_no_plain_file_is_refused_or_left_out_at_once(folder: Folder, name: str) -> None:
+    """Whoever reads it would be held up for ever, or out of memory."""
+    folder.procfile("web: bundle exec puma -C puma.rb", "worker: bundle exec sidekiq -C sidekiq.yml")
+    if name != "procrun.toml":
+        folder.write("procrun.toml", 'metadata = "manifest.yml"\n')
+    if name != "manifest.yml":
+        folder.write("manifest.yml", "")
+    for made in (a_fifo, a_socket, endless, itself, a_folder):
+        path = folder.path / name
+        made(path)
+
+        told = limited(folder, "check", "--platform", "heroku")
+
+        assert told.returncode == (2 if name in PLAIN[:3] else 0), told.stderr
+        assert "Traceback" not in told.stderr
+        assert told.returncode == 0 or re.fullmatch(rf"procrun: {re.escape(name)}: .+\n", told.stderr), told.stderr
+        path.rmdir() if made is a_folder else path.unlink()
+
+
+@pytest.mark.parametrize("option", ["-f", "-e"])
+def test_a_device_without_end_is_read_no_further_than_a_file_may_be_long(folder: Folder, option: str) -> None:
+    folder.procfile("web: true")
+
+    told = limited(folder, "check", option, "/dev/zero")
+
+    assert told.returncode == 2
+    assert told.stderr == "procrun: /dev/zero: has more than 8388608 bytes; name another file\n"

@@ -226,7 +226,7 @@ def test_a_record_that_is_kept_is_not_written_over_by_a_run_with_the_same_pid(fo
     """In containers the supervisor has the same pid each time."""
     path = folder.write("7.run", "kept")
 
-    ledger.Ledger(str(path), Loop(), "1-1", 1.0, {}, list)
+    ledger.Ledger(str(path), Loop(), "1-1", 1.0, {}, list, lambda path: None)
 
     assert path.read_text() == "kept"
     (other,) = set(folder.path.glob("7-*.run"))

@@ -148,7 +148,7 @@ def test_scale_beyond_the_descriptors_is_refused_and_starts_nothing(folder: Fold
 
 def test_clients_take_no_descriptor_that_the_run_needs(folder: Folder) -> None:
     folder.procfile("web: sleep 1000", "pair: sleep 1000 & wait; true")
-    run = start(folder, descriptors(51, 51), "-m", "web=10,pair=2")
+    run = start(folder, descriptors(55, 55), "-m", "web=10,pair=2")
     run.wait_for("started, pid", 12)
     assert folder.procrun("ps").returncode == 0
     path = str(next(folder.path.glob(".procrun/*.sock")))

@@ -20,6 +20,7 @@ import os
 import random
 import re
 import select
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Iterable
@@ -399,6 +400,20 @@ class World:
             self.note(f"{number.name} {row.pid}")
             proc.send(number, row)
 
+    def clean(self) -> None:
+        """What the run has in its folder is taken away, as by `git clean -fdx`; it is soon to be reached again."""
+        self.note("clean")
+        away = self.folder.path / f"away{len(self.log)}"
+        (self.folder.path / ".procrun").rename(away)
+        shutil.rmtree(away)
+        until(self.is_reached, "it is reached again")
+
+    def is_reached(self) -> bool:
+        try:
+            return isinstance(self.answer(Hello()), Welcome)
+        except OSError:
+            return False
+
     # Looking
 
     def members(self) -> list[Stat]:
@@ -663,6 +678,7 @@ STEPS: list[Callable[[World], None]] = [
     World.signal,
     World.deploy,
     World.by_command,
+    World.clean,
     World.rest,
 ]
 

@@ -427,7 +427,7 @@ def test_every_command_names_the_run_that_does_not_answer(folder: Folder) -> Non
     folder.procfile("web: sleep 60")
     run = folder.start()
     supervisor = supervisor_of(run)
-    until(lambda: rundir.sockets(str(folder.path)), "the socket is there")
+    until(lambda: folder.procrun("start").returncode == 2, "it is reached, and holds the lock no more")
     commands = [["ps"], ["restart", "web"], ["stop"], ["scale", "web=2"], ["start"], ["start", "web"]]
 
     with suspended(supervisor):
@@ -536,10 +536,11 @@ def test_a_command_waits_for_a_start_that_is_under_way(folder: Folder, beside: t
     until(lambda: len(rundir.sockets(str(folder.path))) == 1 + len(others), "all serve")
     with (folder.path / ".procrun/lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        hidden = socket_.rename(socket_.with_suffix(".hidden"))  # as if it were not there yet
-        asked = folder.background("restart", "web")
-        until(lambda: str(folder.path / ".procrun/lock") in opened(asked.pid), "it waits for the lock")
-        hidden.rename(socket_)
+        with suspended(supervisor):  # else it would have another socket there soon
+            hidden = socket_.rename(socket_.with_suffix(".hidden"))  # as if it were not there yet
+            asked = folder.background("restart", "web")
+            until(lambda: str(folder.path / ".procrun/lock") in opened(asked.pid), "it waits for the lock")
+            hidden.rename(socket_)
 
     output, _ = asked.communicate(timeout=30)
     assert asked.returncode == 0

@@ -16,11 +16,13 @@ from procrun.errors import ControlError
 from procrun.loop import Loop, Timer
 from procrun.messages import (
     LONGEST,
+    LONGEST_ANSWER,
     Answer,
     Attach,
     Attached,
     Done,
     Keys,
+    Lines,
     More,
     Progress,
     Raw,
@@ -90,7 +92,7 @@ class _Attachment:
         self._pid = run.pid
         self._loop = Loop()
         self._socket = connect(run.path)
-        self._rest = b""
+        self._lines = Lines(LONGEST_ANSWER)
         self._terminal = Terminal(0) if os.isatty(0) else None
         self._raw = False
         self._status = 0
@@ -133,8 +135,7 @@ class _Attachment:
             data = self._socket.recv(LONGEST)
         except ConnectionResetError:
             data = b""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
+        for line in self._lines.take(data):
             self._take(decode_answer(line))
         if not data and not self._loop.stopped:
             self._say(f"the run (pid {self._pid}) has ended")

@@ -12,7 +12,7 @@ from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON_LINES, Option
 from procrun.cli.printing import put_out
 from procrun.cli.several import hear
-from procrun.client import Run, ask, find
+from procrun.client import HELLO_TIMEOUT, Run, ask, find
 from procrun.errors import ControlError
 from procrun.jsonlines import event_as_json
 from procrun.messages import Done, Progress, Wait, Watch
@@ -24,6 +24,9 @@ from procrun.wording import step
 _UNTIL = ("ready", "exit")
 _SHORTEST = 0.001
 """Seconds that are left where none is."""
+
+_ANSWER = 1.0
+"""Seconds that the run has to say that the time is over."""
 
 
 def _until(text: str) -> str:
@@ -79,9 +82,10 @@ def wait_command(names: tuple[str, ...], until: str | None, timeout: float | Non
     """
     end = time.monotonic() + timeout if timeout is not None else None
     failed: list[str] = []
-    for run, chosen in find(root_of(where), names):
+    for run, chosen in find(root_of(where), names, min(timeout or HELLO_TIMEOUT, HELLO_TIMEOUT)):
         left = max(_SHORTEST, end - time.monotonic()) if end is not None else None
-        done = ask(run.path, Wait(chosen, "exit" if until == "exit" else "ready", left))
+        wait = Wait(chosen, "exit" if until == "exit" else "ready", left)
+        done = ask(run.path, wait, timeout=None if left is None else left + _ANSWER)
         if not isinstance(done, Done):
             raise ControlError(f"the running procrun answered something else: {type(done).__name__}")
         failed += done.failed

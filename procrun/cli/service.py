@@ -6,14 +6,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from procrun import config, findings, limits, plan, rundir
+from procrun.aside import Occasional
 from procrun.attaching import Attachments
 from procrun.backlog import Backlog
-from procrun.deploying import Deployment
+from procrun.deploying import Deployment, Reloaded
 from procrun.desk import Desk
-from procrun.errors import ConfigError
+from procrun.errors import ControlError, ProcrunError
 from procrun.link import Link
 from procrun.loop import Loop
-from procrun.messages import Attach, Logs, Reload, Talk, Wait, Watch
+from procrun.messages import Attach, Logs, Refused, Reload, Talk, Wait, Watch
 from procrun.model import Happening, Spec, Wishes
 from procrun.notice import Notice
 from procrun.process import Process
@@ -21,7 +22,7 @@ from procrun.program_watch import ProgramWatch
 from procrun.reading import Reading
 from procrun.reloading import Reloading
 from procrun.server import Server
-from procrun.sources import Sources, changed_files
+from procrun.sources import changed_files
 from procrun.supervisor import Supervisor
 from procrun.watching import Waiting, Watching
 
@@ -44,6 +45,7 @@ class Service:
         self,
         supervisor: Supervisor,
         loop: Loop,
+        aside: Occasional,
         to_front: Link,
         made: plan.Plan,
         wishes: Wishes,
@@ -52,6 +54,7 @@ class Service:
     ) -> None:
         self._supervisor = supervisor
         self._loop = loop
+        self._aside = aside
         self._plan = made
         self._wishes = wishes
         self._backlog = backlog
@@ -82,6 +85,7 @@ class Service:
             except OSError as error:
                 passed.append(f"{place}: {error.strerror}")
                 continue
+            self._supervisor.kept.add(self._server)
             if passed:
                 self._say(f"the control socket is in {place}, since not in {passed[0]}")
             return
@@ -122,11 +126,14 @@ class Service:
     def _deployment(self, chosen: list[Process], send: Send) -> Deployment:
         return Deployment(self._supervisor, self._loop, self._reload, chosen, send)
 
-    def _reload(self) -> tuple[Spec, ...]:
-        """The specs of the plan as its files are now, which is the plan from here on."""
-        now, specs = self._read_again()
-        self._adopt(now)
-        return specs
+    def _reload(self, then: Reloaded) -> None:
+        """Hand over the specs of the plan as its files are now, which is the plan from here on."""
+
+        def adopt(now: plan.Plan, specs: tuple[Spec, ...]) -> None:
+            self._adopt(now)
+            then(specs)
+
+        self._read_again(adopt, then)
 
     def _adopt(self, now: plan.Plan) -> None:
         self._plan = now
@@ -148,9 +155,9 @@ class Service:
         elif wanted:
             from procrun.onchange import OnChange
 
-            self._on_change = OnChange(self._supervisor, self._loop, self._plan, wanted, self._say)
+            self._on_change = OnChange(self._supervisor, self._loop, self._aside, self._plan, wanted, self._say)
         if not wanted:
-            self._notice = self._notice or Notice(self._supervisor, self._loop, self._say)
+            self._notice = self._notice or Notice(self._supervisor, self._loop, self._aside, self._say)
             self._notice.adopt(self._plan.sources)
         elif self._notice is not None:
             self._notice.close()
@@ -160,35 +167,73 @@ class Service:
         if happening.what == "started" and process.spec.manners.watch and process.spec.type not in self._watched:
             self._watch_files()
 
-    def _read_again(self) -> tuple[plan.Plan, tuple[Spec, ...]]:
-        """The plan as its files are now, and its specs as scaled; ports and names stay those of the command line.
+    def _read_again(
+        self, then: Callable[[plan.Plan, tuple[Spec, ...]], None], refused: Callable[[ProcrunError], None]
+    ) -> None:
+        """Hand over the plan as its files are now, and its specs as scaled, or a fault in them.
 
-        Raises ConfigError for a fault in them.
+        Ports and names stay those of the command line. A thread reads: the disk may stand still.
         """
-        _refuse_to_wait(self._wishes, self._plan.sources)
-        now, running = plan.build(self._wishes, os.environ), self._supervisor.processes
-        require_watchers(now)
-        specs = tuple(plan.as_scaled(self._plan, now, list(running)))
-        limits.make_room([spec for spec in specs if spec.name not in running])
-        return now, specs
+
+        def planned(found: plan.Plan | ProcrunError) -> None:
+            if isinstance(found, ProcrunError):
+                refused(found)
+                return
+            running = self._supervisor.processes
+            try:
+                specs = tuple(plan.as_scaled(self._plan, found, list(running)))
+                limits.make_room([spec for spec in specs if spec.name not in running])
+                then(found, specs)
+            except ProcrunError as error:
+                refused(error)
+
+        wishes = self._wishes
+        self._aside.do(lambda: _built(wishes), planned)
 
     def _begin_reload(self, request: Reload, send: Send) -> Talk:
         self.desk.choose([])  # raises where the run is ending
-        now, specs = self._read_again()
-        notes = [
-            *findings.lines(findings.unaccepted(now.sources.findings, now.sources.config)),
-            *_of_the_start(self._plan, now),
-        ]
-        reloading = Reloading(self._supervisor, specs, send, self._say)
-        if request.dry_run:
-            return reloading.rehearse(notes)
-        self._adopt(now)
-        return reloading.begin(notes)
+        gone: list[bool] = []
+
+        def begin(now: plan.Plan, specs: tuple[Spec, ...]) -> None:
+            if gone:
+                return
+            self.desk.choose([])
+            unaccepted = findings.unaccepted(now.sources.findings, now.sources.config)
+            notes = [*findings.lines(unaccepted), *_of_the_start(self._plan, now)]
+            reloading = Reloading(self._supervisor, specs, send, self._say)
+            if request.dry_run:
+                reloading.rehearse(notes)
+            else:
+                self._adopt(now)
+                reloading.begin(notes)
+
+        self._read_again(begin, lambda error: send(Refused(str(error), error.exit_status)))
+        return Talk(lambda: gone.append(True))
 
     def _changes(self) -> list[str]:
-        names = [os.path.relpath(file, self._plan.sources.root) for file in changed_files(self._plan.sources)]
-        cure = "`procrun reload` restarts what is new in it"
-        return [f"{name} has changed since the start; restart keeps the old plan, {cure}" for name in names]
+        """Lines for a restart about the plan's files; they come in a moment, unless the disk stands still."""
+        lines: list[str] = []
+        sources = self._plan.sources
+        self._aside.do(lambda: changed_files(sources), lambda now: lines.extend(_told(now, sources.root)))
+        return lines
+
+
+def _told(changed: Iterable[str], root: str) -> Iterable[str]:
+    cure = "`procrun reload` restarts what is new in it"
+    for file in changed:
+        yield f"{os.path.relpath(file, root)} has changed since the start; restart keeps the old plan, {cure}"
+
+
+def _built(wishes: Wishes) -> plan.Plan | ProcrunError:
+    """The plan as its files are now, or what is wrong with them."""
+    try:
+        made = plan.build(wishes, os.environ, again=True)
+        require_watchers(made)
+    except ProcrunError as error:
+        return error
+    except Exception as error:  # no descriptors, no memory, a library that was replaced meanwhile: the run goes on
+        return ControlError(f"the run could not do it: {error}")
+    return made
 
 
 def require_watchers(made: plan.Plan) -> None:
@@ -205,13 +250,3 @@ def _of_the_start(before: plan.Plan, now: plan.Plan) -> list[str]:
     keys = [key for key in ("log_dir", "log_size", "log_keep", "log_rotate") if getattr(then, key) != getattr(new, key)]
     keys += ["heroku.log"] * (then.heroku.log != new.heroku.log) + ["heroku.cycle"] * (before.cycle != now.cycle)
     return [f"{config.FILE}: {key} is new; it holds from the next `procrun start` on" for key in keys]
-
-
-def _refuse_to_wait(wishes: Wishes, sources: Sources) -> None:
-    """Raise ConfigError for a pipe or a terminal: to read it again may take for ever, and every deadline with it."""
-    names = ["stdin"] if wishes.procfile == "-" else []
-    for file, _ in sources.files:
-        if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file) and file != os.devnull:
-            names.append(os.path.relpath(file, sources.root))
-    if names:
-        raise ConfigError("is no plain file and is read only once; stop procrun and start it again", names[0])

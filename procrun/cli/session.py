@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from procrun import findings, limits, link, plan, proc, rundir, stderr
-from procrun.aside import patiently
+from procrun.aside import Occasional, patiently
 from procrun.cli import appearance
 from procrun.cli.faults import warn
 from procrun.cli.orders import Orders
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from procrun.cli.keyboard import Keyboard
     from procrun.cli.service import Service
     from procrun.dynos import DynoManager
+    from procrun.keeper import Keeper
     from procrun.ledger import Ledger
 
 PATIENCE = 10.0
@@ -136,6 +137,8 @@ class Session:
         self._keyboard: Keyboard | None = None
         self._dynos: dict[str, tuple[int, tuple[int, ...], int, bool, Step]] = {}
         self._ledger: Ledger | None = None
+        self._aside: Occasional | None = None
+        self._keeper: Keeper | None = None
         self._manager: DynoManager | None = None
         self._loop = Loop()
         look = appearance.look(values, (spec.name for spec in made.specs))
@@ -162,7 +165,8 @@ class Session:
         from procrun.cli.service import Service
 
         wishes, backlog, say = self._wishes, self._outputs.backlog, self._narrator.say
-        self._service = Service(self._supervisor, self._loop, self._link, self._plan, wishes, backlog, say)
+        self._aside = Occasional(self._loop)
+        self._service = Service(self._supervisor, self._loop, self._aside, self._link, self._plan, wishes, backlog, say)
         self._service.open(itertools.chain([first], places), passed)
         if self._plan.own_port:
             from procrun.cli.ownport import urls
@@ -185,6 +189,15 @@ class Session:
     def _has_terminal(self, name: str) -> bool:
         process = self._supervisor.processes.get(name)
         return process is not None and process.console.terminal
+
+    def _keep_folder(self) -> None:
+        """Have what the run needs in its folder made anew when somebody takes it away."""
+        from procrun.keeper import Keeper
+
+        self._aside = self._aside or Occasional(self._loop)
+        root, kept, say = self._plan.sources.root, self._supervisor.kept, self._narrator.say
+        self._keeper = Keeper(self._loop, self._aside, root, kept, say)
+        self._keeper.begin()
 
     def _say_what_is_left_out(self) -> None:
         if len(self._plan.types) < len(self._plan.sources.entries):
@@ -242,15 +255,20 @@ class Session:
 
         try:
             path, adopted = rundir.record_path(folder), self._supervisor.family.adopted
-            self._ledger = Ledger(path, self._loop, self._link.front, self._supervisor.since, self._dynos, adopted)
+            since, tell = self._supervisor.since, self._link.recorded
+            self._ledger = Ledger(path, self._loop, self._link.front, since, self._dynos, adopted, tell)
         except OSError:
             return  # no room, or nowhere to write: no reason not to run
-        self._link.recorded(self._ledger.path)
+        self._supervisor.kept.add(self._ledger)
 
     def run(self) -> int:
         """Serve until everything is over; the exit status."""
+        if self._supervisor.kept:
+            self._keep_folder()
         self._loop.run()
         status = self._sum_up()
+        if self._keeper is not None:
+            self._keeper.close()
         outlived = self._supervisor.family.outlived()
         if outlived:
             self._narrator.say(f"still alive: {proc.named(outlived)}")

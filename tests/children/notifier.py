@@ -1,6 +1,7 @@
 """Speaks sd_notify(3) with nothing but a socket: sends each argument (\\x20 is a blank), then lives on until TERM.
 
 `flood` sends without end; `ping SECONDS` sends WATCHDOG=1 at that distance, `ping SECONDS TIMES` so often and no more.
+`connected SECONDS` and `by-path SECONDS` do the same and say so: by the one connection, or by a new look at the path.
 """
 
 import os
@@ -38,6 +39,18 @@ if words[:1] == ["ping"]:
         notify.send(b"WATCHDOG=1")
         time.sleep(float(words[1]))
     words = []
+if words[:1] in (["connected"], ["by-path"]):
+    while True:
+        try:
+            if words[0] == "connected":
+                notify.send(b"WATCHDOG=1")
+            else:
+                notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                notify.sendto(b"WATCHDOG=1", os.environ["NOTIFY_SOCKET"])
+            say("told")
+        except OSError as error:
+            say(f"not told: {error}")
+        time.sleep(float(words[1]))
 for word in words:
     notify.send(word.encode())
 say("sent")
