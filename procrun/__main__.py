@@ -10,6 +10,7 @@ def main() -> None:
     _forget_coercion()
     gc.disable()  # what is imported is no garbage, and to look for some costs 2.5 ms; whoever stays looks again
     _open_standard_descriptors()
+    _read_all_as_utf8()
     from procrun.cli.quick import parse
 
     plain_start = parse(sys.argv[1:])
@@ -47,6 +48,12 @@ def _open_standard_descriptors() -> None:
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(handle, True)
     os.close(handle)
+
+
+def _read_all_as_utf8() -> None:
+    """In an 8-bit locale Python is begun anew in its UTF-8 mode: files are UTF-8, and children get their bytes."""
+    if sys.getfilesystemencoding() != "utf-8" and sys.executable and not sys.flags.utf8_mode:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The one place where an error becomes a line on stderr and an exit status."""
 
+import os
 from collections.abc import Callable
 
 from procrun import limits, stderr
-from procrun.errors import EXHAUSTED, ProcrunError
+from procrun.errors import EXHAUSTED, ConfigError, ProcrunError
 
 
 def told(work: Callable[[], int]) -> int:
@@ -14,6 +15,9 @@ def told(work: Callable[[], int]) -> int:
         warn(str(error))
         return error.exit_status
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not _has_folder():
+            warn("the current folder was removed; go to one that is there")
+            return ConfigError.exit_status
         if error.errno not in EXHAUSTED:
             raise
         warn(limits.why(error))  # what a supervisor leaves now is the front's to stop
@@ -21,6 +25,14 @@ def told(work: Callable[[], int]) -> int:
     except MemoryError:
         warn("out of memory")
         return 1
+
+
+def _has_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def warn(text: str) -> None:

@@ -19,8 +19,8 @@ from procrun.cli.printing import show, show_lines
 from procrun.cli.start import start
 from procrun.hints import shown, there_are
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""What a write says where there is no room, or no terminal any more."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+"""What a write says where there is no room, no terminal any more, or nothing open to be written to."""
 
 COMMANDS = {
     "start": "main",
@@ -78,7 +78,9 @@ class _Commands(click.Group):
 def run() -> int:
     """Run the command line; the exit status. A fault of usage is one line, and so is an output that takes nothing."""
     if sys.stdout is None:  # closed: `>&-`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for as long as we live
+        # Whoever prints is told so: it can be opened, and takes nothing. For as long as we live.
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 1)
+        sys.stdout = open(1, "w")  # noqa: SIM115
     try:
         status = int(procrun.main(prog_name="procrun", standalone_mode=False) or 0)
         sys.stdout.flush()
