@@ -225,7 +225,7 @@ def test_a_command_that_ignores_term_is_killed_at_its_budget_when_the_app_has_cr
 
 
 def test_a_process_that_is_not_ready_in_time_fails_with_124(folder: Folder) -> None:
-    folder.write("procrun.toml", '[process.app]\nafter = ["redis"]\n')
+    folder.write("procrun.toml", '[process.app]\nafter = ["redis"]\n[process.redis]\nprofile = "redis"\n')
     folder.write("redis-server", "#!/bin/sh\necho loading\nexec sleep 60\n").chmod(0o755)
     folder.procfile("app: exec sleep 60", "redis: ./redis-server")
 

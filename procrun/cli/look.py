@@ -23,9 +23,10 @@ from procrun.sources import Sources, read
 def check_command(strict: bool, **wishes: Any) -> int:
     """Check Procfile, environment and commands without starting anything.
 
-    Warnings (exit 0, or 1 with --strict): lines that are ignored, variables that are not set, programs that are not
-    on PATH, providers that resolve to nothing, stops that would lose jobs. Notes: stops that would cut long requests
-    or may need KILL. Faults exit 2.
+    Warnings (exit 0, or 1 with --strict): lines that are ignored, variables that are not set, commands that /bin/sh
+    cannot run, programs that are not on PATH, providers that resolve to nothing, stops that would lose jobs. Notes:
+    stops that would cut long requests or may need KILL. Faults exit 2. Each finding ends with its code; `accept` in
+    procrun.toml silences those that are meant to be so.
     """
     plan = build(Wishes(**wishes), os.environ)
     names = ", ".join(entry.name for entry in plan.sources.entries)
