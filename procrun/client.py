@@ -93,12 +93,25 @@ def find(root: str, names: Sequence[str], within: float | None = None) -> list[t
     if faults and (missing or not names):
         raise faults[0]
     if not there:
-        raise NoRunError(f"nothing runs in {root}; start it with `procrun start`")
+        raise nothing_runs(root)
     if missing:
         known = sorted({n for run in there for i in run.states for n in (i, i.rpartition(".")[0])})
         raise ControlError(f'no process "{plain(missing[0])}" here{there_are(known, missing[0])}', 2)
     meant = [(run, [name for name in names if run.holds(name)]) for run in there]
     return [(run, chosen) for run, chosen in meant if chosen or not names]
+
+
+def nothing_runs(root: str) -> NoRunError:
+    """The error where `root` has no run; it names the app above that may be meant instead."""
+    from procrun import nearby  # where nothing runs
+
+    text = f"nothing runs in {root}"
+    for folder in () if nearby.has(root) else nearby.above(root):
+        if sockets(folder) and _look(folder, HELLO_TIMEOUT)[0]:
+            return NoRunError(f"{text}; the app in {folder} runs: {nearby.go(folder)}")
+        if nearby.has(folder):
+            return NoRunError(f"{text}, nor in {folder}, where a Procfile is; {nearby.go(folder)} to start it")
+    return NoRunError(f"{text}; start it with `procrun start`")
 
 
 def ask(

@@ -49,7 +49,7 @@ def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True, agai
     env_files, loaded = _load_environment(wishes, environ, pipes)
     path = _procfile_path(wishes, loaded)
     name = path or "stdin"
-    text = _read_procfile(path, pipes) if required or path is None or os.path.exists(path) else None
+    text = _read_procfile(path, pipes, wishes.app_root) if required or path is None or os.path.exists(path) else None
     entries, findings = procfile.parse(text, name) if text is not None else ((), ())
     root = _root(wishes, path)
     types = [entry.name for entry in entries]
@@ -198,12 +198,14 @@ def _root(wishes: Wishes, path: str | None) -> str:
     return os.path.abspath(wishes.app_root or _folder_of(path or ""))
 
 
-def _read_procfile(path: str | None, pipes: Pipes) -> bytes:
+def _read_procfile(path: str | None, pipes: Pipes, app_root: str | None) -> bytes:
     try:
         return textfile.read(textfile.STDIN if path is None else path, path or "stdin", pipes)
     except FileNotFoundError:
-        hint = "make one, as in `web: python app.py`, or name one with -f"
-        raise ConfigError(f"does not exist; {hint}", path) from None
+        from procrun import nearby  # where there is none
+
+        hint = "does not exist; make one, as in `web: python app.py`, or name one with -f"
+        raise ConfigError(nearby.instead(path or "", app_root) or hint, path) from None
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", path or "stdin") from None
 

@@ -20,9 +20,9 @@ from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON_LINES, LOOK, Option
 from procrun.cli.printing import put_out
 from procrun.cli.several import hear
-from procrun.client import Run, ask, runs
+from procrun.client import Run, ask, nothing_runs, runs
 from procrun.config import load
-from procrun.errors import ConfigError, ControlError, NoRunError
+from procrun.errors import ConfigError, ControlError
 from procrun.hints import plain, there_are
 from procrun.jsonlines import lines_as_json
 from procrun.logreading import Logged
@@ -116,7 +116,7 @@ def _log_dir(root: str, there: Sequence[Run]) -> str | None:
 def _see_to(root: str, names: Sequence[str], there: Sequence[Run], files: str | None, follow: bool) -> None:
     """Raises NoRunError where there is nothing to read, ControlError for a name that neither runs nor files have."""
     if not there and (files is None or follow):
-        raise NoRunError(f"nothing runs in {root}; start it with `procrun start`")
+        raise nothing_runs(root)
     known = {known for name in _known(there, files) for known in (name, name.rpartition(".")[0] or name)}
     types = logreading.types(files) if files is not None else []
     for name in names:
