@@ -6,7 +6,7 @@ it into `accept` in procrun.toml. To add a finding, add its code to the table wh
 meaning to docs/check.md; tests/test_findings.py compares both with the code.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from procrun.hints import did_you_mean, plain, shown
 from procrun.model import Config, Finding
@@ -108,15 +108,19 @@ def unaccepted(findings: Iterable[Finding], config: Config) -> list[Finding]:
     return [finding for finding in findings if not _is_accepted(finding, config)]
 
 
-def unused_accepts(findings: Iterable[Finding], config: Config) -> Iterator[Finding]:
-    """A note for each accepted code that is not among `findings`, which are all that there are."""
+def unused_accepts(findings: Iterable[Finding], config: Config, unknown: Container[str]) -> Iterator[Finding]:
+    """A note for each accepted code that is not among `findings`, which are all that there are.
+
+    The `unknown` process types are those whose program shows only when it runs: what is found of it then is left alone.
+    """
     found = {(name, finding.code) for finding in findings for name in finding.processes or ("",)}
     for code in config.accept:
         if ("", code) not in found:
             yield _unused(code, f"{config.where}: accept", ())
     for name, process in config.processes.items():
         for code in process.accept or ():
-            if (name, code) not in found and code != "unused-accept":
+            at_run_time = name in unknown and code not in PROCESS_CODES
+            if (name, code) not in found and code != "unused-accept" and not at_run_time:
                 yield _unused(code, process.places["accept"], (name,))
 
 
@@ -151,4 +155,5 @@ def _is_accepted(finding: Finding, config: Config) -> bool:
 
 
 def _unused(code: str, where: str, processes: tuple[str, ...]) -> Finding:
-    return Finding(where, f"{code} is accepted and not found any more; remove it", "unused-accept", True, processes)
+    text = f"{code} is accepted and not found here; remove it if it is not needed any more"
+    return Finding(where, text, "unused-accept", True, processes)

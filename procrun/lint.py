@@ -15,7 +15,8 @@ def lint(plan: Plan) -> list[Finding]:
     commands = (finding for entry in plan.sources.entries for finding in _command(plan, entry))
     found = [*plan.sources.findings, *commands, *_watch(plan)]
     config = plan.sources.config
-    return unaccepted([*found, *unused_accepts(found, config)], config)
+    unknown = [name for name, manners in plan.manners.items() if not manners.profile]
+    return unaccepted([*found, *unused_accepts(found, config, unknown)], config)
 
 
 def told_at_start(plan: Plan) -> list[Finding]:

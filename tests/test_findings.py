@@ -167,10 +167,25 @@ def test_code_that_is_not_found_any_more_is_a_note(folder: Folder) -> None:
     made = folder.procrun("check", "--strict")
     assert made.returncode == 0
     assert made.stderr.splitlines()[1:] == [
-        "procrun.toml: accept: note: ignored-line is accepted and not found any more; remove it [unused-accept]",
-        "procrun.toml: process.worker.accept: note: not-on-path is accepted and not found any more; remove it "
-        "[unused-accept]",
+        "procrun.toml: accept: note: ignored-line is accepted and not found here; remove it if it is not needed "
+        "any more [unused-accept]",
+        "procrun.toml: process.worker.accept: note: not-on-path is accepted and not found here; remove it if it "
+        "is not needed any more [unused-accept]",
     ]
+
+
+def test_code_of_a_program_that_shows_only_when_it_runs_is_left_alone(folder: Folder) -> None:
+    folder.procfile("worker: true")
+    folder.write("procrun.toml", '[process.worker]\naccept = ["rq-timeout"]\n')
+    assert checked() == []
+
+
+def test_code_of_a_program_of_ones_own_is_known(folder: Folder) -> None:
+    folder.procfile("worker: true")
+    folder.write(
+        "procrun.toml", '[program.mailer]\nprograms = ["mailer"]\n[process.worker]\naccept = ["mailer-timeout"]\n'
+    )
+    assert checked() == []
 
 
 @pytest.mark.parametrize(
