@@ -1,15 +1,19 @@
 """Ports for a run beside others: where the usual ones are taken, the next block in which all are free.
 
 Of two such runs at the same instant only one gets a block: it holds abstract UNIX sockets (unix(7)) named after it.
-These are of one network namespace, as ports are, need no file, and are gone with the process.
+These are of one network namespace, as ports are, need no file, and are gone with the process. Anybody can take such a
+name: where another user has those of every block, runs of this user agree by locks in a folder of their own.
 """
 
-from collections.abc import Iterable
+import fcntl
+import os
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import proc
+from procrun import proc, rundir
 from procrun.errors import ConfigError
 from procrun.model import Spec, Wishes
+from procrun.peer import peer
 from procrun.plan import PORTS_PER_TYPE, Plan, lay_out, port_holder, taken_ports
 from procrun.sources import Sources
 
@@ -19,13 +23,32 @@ if TYPE_CHECKING:
 TRIES = 100
 """Blocks that are looked at."""
 
+Claims = list["socket.socket | int"]
+"""What holds a block until the process ends: sockets, and descriptors of locked files."""
+
 
 class Placed(NamedTuple):
     """A plan whose ports are free; `notice` says where these are not the usual ones. The block is held by `claims`."""
 
     plan: Plan
     notice: str
-    claims: "list[socket.socket]"
+    claims: Claims
+
+
+class _HeldError(Exception):
+    """Somebody else holds a block; `stranger` is True where it is no process of this user that can be recognised."""
+
+    def __init__(self, who: str, stranger: bool = False) -> None:
+        super().__init__(who)
+        self.stranger = stranger
+
+
+class _NoBlockError(Exception):
+    """None of the blocks is free; `strangers` says that some of them are held by strangers alone."""
+
+    def __init__(self, why: str, strangers: bool) -> None:
+        super().__init__(why)
+        self.strangers = strangers
 
 
 def place(sources: Sources, wishes: Wishes) -> Placed:
@@ -33,23 +56,37 @@ def place(sources: Sources, wishes: Wishes) -> Placed:
 
     Raises ConfigError where the ports of `-p` are taken, or no block is free.
     """
-    first = made = lay_out(sources, wishes)
     if wishes.port is not None:
+        made = lay_out(sources, wishes)
         taken_ports(made.specs)
         return Placed(made, "", [])
-    why = ""
+    try:
+        try:
+            return _search(sources, wishes, _claim)
+        except _NoBlockError as full:
+            if not full.strangers:
+                raise
+            return _search(sources, wishes, _claim_among_own)
+    except _NoBlockError as full:
+        raise ConfigError(f"{full}, and no block behind it is free; choose one", "-p") from None
+
+
+def _search(sources: Sources, wishes: Wishes, claim: Callable[[int], "socket.socket | int"]) -> Placed:
+    """The first block whose ports are free and that `claim` gets. Raises _NoBlockError."""
+    made = lay_out(sources, wishes)
+    why, strangers = "", False
     for _ in range(TRIES):
-        taken = _taken(made.specs)
-        claims = _claim(made.specs) if not taken else None
-        if claims is not None:
+        try:
+            claims = _claim_all(made.specs, claim)
             notice = f"{why}: the ports of this run begin at {made.base_port}; -p chooses others" if why else ""
             return Placed(made, notice, claims)
-        why = why or taken or f"another smoke run has ports from {first.base_port} on"
+        except _HeldError as held:
+            why, strangers = why or str(held), strangers or held.stranger
         try:
             made = lay_out(sources, wishes._replace(port=_next(made)))
         except ConfigError:
             break
-    raise ConfigError(f"{why}, and no block behind it is free; choose one", "-p")
+    raise _NoBlockError(why, strangers)
 
 
 def _next(made: Plan) -> int:
@@ -65,18 +102,83 @@ def _taken(specs: Iterable[Spec]) -> str:
     return ""
 
 
-def _claim(specs: Iterable[Spec]) -> "list[socket.socket] | None":
-    """Hold the hundreds in which their ports are; None where another run holds one of them."""
+def _claim_all(specs: Iterable[Spec], claim: Callable[[int], "socket.socket | int"]) -> Claims:
+    """Hold the hundreds in which their ports are. Raises _HeldError where one of the ports or hundreds is another's."""
+    specs = list(specs)
+    taken = _taken(specs)
+    if taken:
+        raise _HeldError(taken)
+    claims: Claims = []
+    try:
+        for hundred in sorted({spec.port // PORTS_PER_TYPE for spec in specs}):
+            claims.append(claim(hundred))
+    except _HeldError:
+        for each in claims:
+            _let_go(each)
+        raise
+    return claims
+
+
+def _claim(hundred: int) -> "socket.socket | int":
+    """Hold it by a name. Raises _HeldError."""
     import socket
 
-    claims: list[socket.socket] = []
-    for hundred in sorted({spec.port // PORTS_PER_TYPE for spec in specs}):
-        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    name = f"\0procrun-ports-{hundred}"
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(name)
+        claim.listen(1)  # so that others can ask the kernel whose it is
+    except OSError:
+        claim.close()
+        raise _held(name, hundred) from None
+    return claim
+
+
+def _claim_among_own(hundred: int) -> "socket.socket | int":
+    """Hold it by a name, or by a lock where a stranger has that. Raises _HeldError."""
+    try:
+        return _claim(hundred)
+    except _HeldError as held:
+        base = rundir.own_base() if held.stranger else None
+        if base is None:
+            raise
+        return _locked(os.path.join(base, f"ports-{hundred}"), held)
+
+
+def _locked(path: str, held: _HeldError) -> int:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        raise held from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise _HeldError(str(held)) from None
+    return handle
+
+
+def _held(name: str, hundred: int) -> _HeldError:
+    """Who has the name, as far as the kernel tells."""
+    import socket
+
+    first = hundred * PORTS_PER_TYPE
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.setblocking(False)
         try:
-            claim.bind(f"\0procrun-ports-{hundred}")
+            connection.connect(name)
+            uid = peer(connection).uid
         except OSError:
-            for each in (claim, *claims):
-                each.close()
-            return None
-        claims.append(claim)
-    return claims
+            return _HeldError(
+                f"another process holds the name @{name[1:]}, which keeps the ports from {first} on", True
+            )
+    if uid == os.getuid():
+        return _HeldError(f"another smoke run has ports from {first} on")
+    return _HeldError(f"a process of another user (uid {uid}) has ports from {first} on", True)
+
+
+def _let_go(claim: "socket.socket | int") -> None:
+    if isinstance(claim, int):
+        os.close(claim)
+    else:
+        claim.close()

@@ -4,7 +4,7 @@ import fcntl
 import os
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from time import monotonic, sleep
 from typing import BinaryIO, NoReturn
 from zlib import crc32
@@ -29,9 +29,13 @@ def folders(root: str) -> tuple[str, ...]:
 
     The others serve where the first is too long, cannot be written, or cannot hold sockets.
     """
+    return (os.path.join(os.path.realpath(root), NAME), *(os.path.join(base, _short(root)) for base in _bases()))
+
+
+def _short(root: str) -> str:
+    """The name of the folder for the runs in `root` where it is not beside the Procfile."""
     name = os.fsencode(os.path.realpath(root))
-    short = f"procrun-{crc32(name):08x}{crc32(name[::-1]):08x}"  # hashlib costs 3 ms
-    return (os.path.join(os.path.realpath(root), NAME), *(os.path.join(base, short) for base in _bases()))
+    return f"procrun-{crc32(name):08x}{crc32(name[::-1]):08x}"  # hashlib costs 3 ms
 
 
 def make(root: str, passed: list[str], local: bool = False) -> Iterator[str]:
@@ -42,7 +46,7 @@ def make(root: str, passed: list[str], local: bool = False) -> Iterator[str]:
     """
     none = True
     beside, *own = folders(root)
-    for folder in (*own, beside) if local else (beside, *own):
+    for folder in _and_a_new_one((*own, beside) if local else (beside, *own), root):
         reason = _make_own(folder)
         if reason:
             passed.append(f"{folder}: {reason}")
@@ -51,6 +55,11 @@ def make(root: str, passed: list[str], local: bool = False) -> Iterator[str]:
             yield folder
     if none:
         raise ConfigError(f"no folder for the control socket: {'; '.join(passed)}; make one of them writable", NAME)
+
+
+def own_base() -> str | None:
+    """A folder of this user alone that does not depend on the app, if there is one."""
+    return next((base for base in (*_bases(), *_new_base()) if not _make_base(base)), None)
 
 
 def lock(folder: str) -> BinaryIO:
@@ -173,9 +182,62 @@ def remove(path: str) -> None:
 
 
 def _bases() -> Iterator[str]:
-    """Folders of the user alone: the one of the session (XDG Base Directory Specification), one in /tmp."""
+    """Folders of the user alone: the one of the session (XDG Base Directory Specification), those in /tmp."""
     yield os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
-    yield f"/tmp/procrun-{os.getuid()}"
+    yield _in_tmp()
+    yield from _further_in_tmp()
+
+
+def _in_tmp() -> str:
+    return f"/tmp/procrun-{os.getuid()}"
+
+
+def _further_in_tmp() -> list[str]:
+    """Folders of the user alone that were made because somebody else had the usual name, in one order for everybody."""
+    prefix = f"{os.path.basename(_in_tmp())}-"
+    try:
+        found = sorted(name for name in os.listdir("/tmp") if name.startswith(prefix))
+    except OSError:
+        return []
+    return [path for path in (os.path.join("/tmp", name) for name in found) if not _not_own(path)]
+
+
+def _and_a_new_one(known: Iterable[str], root: str) -> Iterator[str]:
+    """Those that are known, then, if one is still asked for, a folder under a name that nobody can have taken."""
+    yield from known
+    for base in _new_base():
+        yield os.path.join(base, _short(root))
+
+
+def _new_base() -> Iterator[str]:
+    """A new folder in /tmp; none where the usual one, or an earlier new one, can serve, or none can be made.
+
+    Of two processes that make one at the same instant both use the first by name.
+    """
+    if not os.path.lexists(_in_tmp()) or not _not_own(_in_tmp()) or _further_in_tmp():
+        return
+    from tempfile import mkdtemp
+
+    try:
+        new = mkdtemp(prefix=f"{os.path.basename(_in_tmp())}-", dir="/tmp")
+    except OSError:
+        return  # why is told of the usual one
+    first = next(iter(_further_in_tmp()), new)
+    if first != new:
+        os.rmdir(new)
+    yield first
+
+
+def _make_base(base: str) -> str:
+    """See that it is a folder, ours, and nobody else's to write; why not, or nothing. Those in /tmp are made."""
+    try:
+        if base.startswith("/tmp/procrun-"):
+            os.makedirs(base, mode=0o700, exist_ok=True)
+    except FileExistsError:
+        pass  # no folder, as is told next
+    except OSError as error:
+        return error.strerror or str(error)
+    return _not_own(base)
 
 
 def _make_own(folder: str) -> str:
@@ -188,9 +250,7 @@ def _make_own(folder: str) -> str:
     parent = os.path.dirname(folder)
     try:
         if os.path.basename(folder) != NAME:
-            if parent.startswith("/tmp/procrun-"):
-                os.makedirs(parent, mode=0o700, exist_ok=True)
-            reason = _not_own(parent)
+            reason = _make_base(parent)
             if reason:
                 return reason
         try:
@@ -245,7 +305,7 @@ def _not_own(folder: str, root: str | None = None) -> str:
     if not stat.S_ISDIR(found.st_mode):
         return "is no folder"
     if found.st_uid not in owners:
-        return "belongs to another user"
+        return f"belongs to another user (uid {found.st_uid})"
     if found.st_mode & 0o022:
         return "others can write there"
     return ""

@@ -322,8 +322,8 @@ def test_a_runtime_directory_that_is_not_ours_alone_is_not_used(folder: Folder, 
     shutil.rmtree(rundir.folders(str(folder.path))[-1])
 
 
-@pytest.mark.parametrize("how", ["another's", "for all to write", "a link"])
-def test_a_planted_folder_in_tmp_is_not_used(folder: Folder, how: str) -> None:
+@pytest.mark.parametrize("how", ["another's", "for all to write", "a link", "a file"])
+def test_a_folder_planted_in_tmp_is_not_used_and_keeps_nobody_from_starting(folder: Folder, how: str) -> None:
     """A user namespace gives a uid that has no folder in /tmp yet (user_namespaces(7))."""
     as_root()
     uid = 1_000_000 + os.getpid()
@@ -331,24 +331,44 @@ def test_a_planted_folder_in_tmp_is_not_used(folder: Folder, how: str) -> None:
     real.mkdir(mode=0o700)
     folder.procfile("web: sleep 60")
     (folder.path / ".procrun").write_text("")
+    plant(planted, real, how)
+    program = [need("unshare"), f"--map-user={uid}"]
+    env = {"XDG_RUNTIME_DIR": str(folder.path / "missing")}
+    try:
+        run = folder.start(env=env, before=program)
+        place = run.wait_for(rf"the control socket is in ({planted}-\w+)/procrun-\w+, since not in .*; ({planted}/.*)")
+        command = [*program, PYTHON, "-m", "procrun"]
+        told = [output(folder, env, *command, verb) for verb in ("ps", "start", "stop")]
+        run.finish()
+        assert not list(real.iterdir())
+    finally:
+        planted.rmdir() if planted.is_dir() and how != "a link" else planted.unlink()
+        for further in Path("/tmp").glob(f"{planted.name}-*"):
+            shutil.rmtree(further)
+
+    reason = {"another's": f"belongs to another user (uid {NOBODY})", "for all to write": "others can write there"}
+    assert reason.get(how, "is no folder") in place[2]
+    assert re.search(r"web\.1 +(starting|up|ready) ", told[0])
+    assert "web.1 belongs to the procrun with pid" in told[1]
+
+
+def plant(planted: Path, real: Path, how: str) -> None:
+    """Put something under this name that is no folder of the user's alone."""
     if how == "a link":
         planted.symlink_to(real)
+    elif how == "a file":
+        planted.write_text("")
     else:
         planted.mkdir()
         planted.chmod(0o777 if how == "for all to write" else 0o755)
-        os.chown(planted, NOBODY if how == "another's" else 0, 0)
-    command = [need("unshare"), f"--map-user={uid}", PYTHON, "-m", "procrun", "start"]
-    env = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
-    try:
-        result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
-        assert list(real.iterdir()) == []
-    finally:
-        planted.unlink() if how == "a link" else planted.rmdir()
+    os.chown(planted, NOBODY if how == "another's" else 0, 0, follow_symlinks=False)
 
-    assert result.returncode == 2
-    reason = {"another's": "belongs to another user", "for all to write": "others can write there"}
-    assert f"{planted}/procrun-" in result.stderr
-    assert f": {reason.get(how, 'is no folder')}; make one of them writable" in result.stderr
+
+def output(folder: Folder, env: dict[str, str], *command: str) -> str:
+    result = subprocess.run(
+        command, cwd=folder.path, env={**os.environ, **env}, capture_output=True, text=True, timeout=60, check=False
+    )
+    return result.stdout + result.stderr
 
 
 # --- many at once

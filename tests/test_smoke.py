@@ -5,11 +5,13 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.harness import INT, Folder, Run, alive, child, free_base, kill_both, until
+from tests.programs import leave_out, need
 from tests.test_json import objects
 
 DEAF = "trap '' TERM INT; echo deaf; while :; do sleep 0.1; done"
@@ -411,6 +413,34 @@ def test_two_at_the_same_instant_get_ports_of_their_own(folder: Folder) -> None:
     assert len({run.wait_for(r"listening on (\d+)")[1] for run in runs}) == 3
     folder.write("go", "")
     assert [run.finish() for run in runs] == [0, 0, 0]
+
+
+def test_another_user_who_has_the_names_of_all_blocks_keeps_nobody_from_starting(folder: Folder) -> None:
+    if os.getuid() != 0:
+        leave_out("another user needs root")
+    folder.procfile("app: exec sleep 60")
+    folder.write(".env", f"PORT={(first := free_base(100))}\n")
+    hold = f"""import signal, socket
+held = [socket.socket(socket.AF_UNIX) for _ in range(101)]
+for number, each in enumerate(held, {first // 100}):
+    each.bind(f"\\0procrun-ports-{{number}}"); each.listen()
+print("held", flush=True)
+signal.pause()"""
+    other = [need("setpriv"), "--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", hold]
+    with subprocess.Popen(other, stdout=subprocess.PIPE, text=True) as stranger:
+        try:
+            assert stranger.stdout is not None and stranger.stdout.readline() == "held\n"
+            # Two at the same instant still agree.
+            runs = [
+                folder.start("--", "echo port=$PORT; until [ -e go ]; do sleep 0.05; done", verb="smoke") for _ in "ab"
+            ]
+            ports = {run.wait_for(r"port=(\d+)")[1] for run in runs}
+            folder.write("go", "")
+            assert [run.finish() for run in runs] == [0, 0]
+        finally:
+            stranger.kill()
+    assert len(ports) == 2 and str(first) in ports
+    assert any("another user (uid 65534)" in run.output or "smoke run" in run.output for run in runs)
 
 
 def test_a_port_of_p_that_is_taken_is_refused(folder: Folder) -> None:

@@ -87,7 +87,7 @@ class Service:
                 continue
             self._supervisor.kept.add(self._server)
             if passed:
-                self._say(f"the control socket is in {place}, since not in {passed[0]}")
+                self._say(f"the control socket is in {place}, since not in {'; '.join(passed)}")
             return
         self._say(f"no control socket ({'; '.join(passed)}): ps, restart and stop cannot reach this run")
 
