@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import PYTHON, until
-from tests.programs import LEFT_OUT, leave_out, need
+from tests.programs import LEFT_OUT, leave_out, need, need_right
 
 FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
 """Who writes waits, in state D, until the file system is thawed: ioctl_fsfreeze in linux/fs.h."""
@@ -20,11 +20,10 @@ FIFREEZE, FITHAW = 0xC0045877, 0xC0045878
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB."""
+    need_right("mount a file system")
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=False)
-    if mounted.returncode:
-        leave_out("a file system can be mounted by root only")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=True)
     yield folder
     subprocess.run(["umount", folder], check=True)
 
@@ -77,14 +76,13 @@ fcntl.ioctl(handle, {FITHAW}, 0)
 @pytest.fixture
 def frozen_disk(tmp_path: Path) -> Iterator[FrozenDisk]:
     """An ext4 file system in a file."""
+    need_right("mount a file system")
     image, folder = tmp_path / "image", tmp_path / "frozen"
     folder.mkdir()
     image.touch()
     os.truncate(image, 256 * 1024 * 1024)
     subprocess.run([need("mkfs.ext4"), "-q", image], check=True)
     if subprocess.run(["mount", "-o", "loop", image, folder], capture_output=True, check=False).returncode:
-        if os.geteuid() != 0:
-            leave_out("a file system can be mounted by root only")
         pytest.skip(LEFT_OUT + "this kernel has no loop device")
     disk = FrozenDisk(folder)
     with subprocess.Popen([PYTHON, "-c", THAW_ANYWAY, folder], stdout=subprocess.PIPE) as rescuer:
@@ -99,6 +97,7 @@ def frozen_disk(tmp_path: Path) -> Iterator[FrozenDisk]:
 @pytest.fixture
 def network_disk(tmp_path: Path) -> Iterator[NetworkDisk]:
     """No network: the server is its own child. A write waits until it has answered (sshfs_sync)."""
+    need_right("mount a file system by FUSE")
     seen, folder, ssh = tmp_path / "seen", tmp_path / "network", tmp_path / "ssh"
     seen.mkdir()
     folder.mkdir()

@@ -1,13 +1,23 @@
-"""Programs that some tests need and not every machine has: found, or the test is left out."""
+"""Programs and rights that some tests need and not every machine has: the test has them, or is left out."""
 
+import contextlib
+import functools
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 LEFT_OUT = "left out: "
+
+NOBODY = 65534
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 
 def need(program: str) -> str:
@@ -20,6 +30,89 @@ def need_module(module: str) -> None:
     """Asks for an importable Python module, in the same way."""
     if importlib.util.find_spec(module) is None:
         leave_out(f"Python's {module} is not installed (make test installs it)")
+
+
+def need_right(right: str) -> None:
+    """Asks for one of RIGHTS, which is tried once. Without it the test is left out, in the same way."""
+    if not _has(right):
+        leave_out(f"this user has no right to {right} here")
+
+
+def need_namespace(*options: str) -> list[str]:
+    """The command that runs what follows in namespaces of its own, made by unshare(1) with these options."""
+    command = (need("unshare"), *options)
+    if not _succeeds(*command, "true"):
+        leave_out(f"this user has no right to run `unshare {' '.join(options)}` here")
+    return list(command)
+
+
+@functools.cache
+def _succeeds(*command: str) -> bool:
+    with contextlib.suppress(OSError):  # it is not installed
+        return subprocess.run(command, cwd="/", capture_output=True, check=False).returncode == 0
+    return False
+
+
+@functools.cache
+def _has(right: str) -> bool:
+    return RIGHTS[right]()
+
+
+def _can_become_another_user() -> bool:
+    """To be root is not enough: a container may keep back CAP_SETUID, CAP_SETGID or CAP_KILL."""
+    lives = [*AS_NOBODY, "sh", "-c", "echo; exec cat"]
+    with contextlib.suppress(OSError), subprocess.Popen(lives, stdin=-1, stdout=-1, stderr=-3) as process:
+        assert process.stdout is not None
+        if process.stdout.readline():
+            os.kill(process.pid, 0)
+            return True
+    return False
+
+
+def _can_run_python_as_another_user() -> bool:
+    """The interpreter and the checkout may lie below a folder that only root can read."""
+    return _succeeds(*AS_NOBODY, sys.executable, "-c", "import procrun")
+
+
+def _can_give_files_away() -> bool:
+    with tempfile.NamedTemporaryFile() as file, contextlib.suppress(OSError):
+        os.chown(file.name, NOBODY, NOBODY)
+        return True
+    return False
+
+
+def _can_mount() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        return _succeeds("mount", "-t", "tmpfs", "none", folder) and _succeeds("umount", folder)
+
+
+def _can_mount_by_fuse() -> bool:
+    with contextlib.suppress(OSError):
+        os.close(os.open("/dev/fuse", os.O_RDWR))
+        return os.geteuid() != 0 or _has("mount a file system")
+    return False
+
+
+def _can_freeze() -> bool:
+    """A freezer is a cgroup of version 1 or 2 in a hierarchy that can be written to."""
+    with contextlib.suppress(OSError):
+        first = Path("/sys/fs/cgroup/freezer")
+        if not first.is_dir() and not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+            return False
+        os.rmdir(tempfile.mkdtemp(prefix="procrun-test-", dir=first if first.is_dir() else first.parent))
+        return True
+    return False
+
+
+RIGHTS: dict[str, Callable[[], bool]] = {
+    "become another user": _can_become_another_user,
+    "run Python as another user": _can_run_python_as_another_user,
+    "give files away": _can_give_files_away,
+    "mount a file system": _can_mount,
+    "mount a file system by FUSE": _can_mount_by_fuse,
+    "freeze processes by a cgroup": _can_freeze,
+}
+"""What each right is tried by."""
 
 
 def leave_out(reason: str) -> NoReturn:

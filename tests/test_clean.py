@@ -24,7 +24,7 @@ from procrun.tables import table
 from procrun.tame import bare
 from procrun.text import clean, clean_lines
 from tests.harness import PROCRUN, TERM, Folder, alive, kill_both
-from tests.programs import need
+from tests.programs import need_right
 from tests.test_doctor import until_written_down
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.\nprocrun: all is well\r"
@@ -343,8 +343,7 @@ def test_what_a_server_says_is_spelt_out(folder: Folder, command: tuple[str, ...
 
 def test_attached_to_another_users_run_root_sees_no_escape_sequences(folder: Folder) -> None:
     """As chunks that are harmless each, and not together."""
-    if os.getuid():
-        need("a user who is root")
+    need_right("give files away")
 
     def said(request: messages.Request) -> list[object]:
         if isinstance(request, messages.Hello):

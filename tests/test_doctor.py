@@ -14,10 +14,9 @@ import pexpect
 import pytest
 
 from procrun import proc
-from tests.harness import PROCRUN, PYTHON, TERM, Folder, Run, alive, child, free_base, kill_both, until
-from tests.programs import leave_out, need
+from tests.harness import PROCRUN, TERM, Folder, Run, alive, child, free_base, kill_both, until
+from tests.programs import AS_NOBODY, NOBODY, need, need_namespace, need_right
 
-NOBODY = 65534
 SLEEP = "echo ready; exec sleep 600"
 NOT_ALIVE = "1-1"
 """Names no process that lives: pid 1 did not start in the first tick."""
@@ -51,9 +50,7 @@ def found(folder: Folder, *arguments: str) -> Any:
 
 def isolated(folder: Folder, script: str) -> "subprocess.CompletedProcess[str]":
     """What `script` says in a pid namespace, as in a container that was entered: its session began outside."""
-    enter = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    if os.getuid() != 0 or subprocess.run([*enter, "true"], check=False).returncode:
-        leave_out("a pid namespace needs root")
+    enter = need_namespace("--pid", "--fork", "--kill-child", "--mount-proc")
     command = [*enter, "timeout", "60", "sh", "-c", script]
     return subprocess.run(command, cwd=folder.path, capture_output=True, text=True, check=True)
 
@@ -383,8 +380,7 @@ def test_a_procrun_that_a_dead_one_had_started_is_named_and_lives(folder: Folder
 def test_root_believes_no_record_that_another_could_have_planted(
     folder: Folder, bystander: "subprocess.Popen[bytes]", how: str
 ) -> None:
-    if os.getuid() != 0:
-        leave_out("giving files away needs root")
+    need_right("give files away")
     path = plant(folder, f"dyno web.1 {proc.identity(bystander.pid)} 0 0 0 15 10.0")
     if how == "the record":
         os.chown(path, NOBODY, NOBODY)
@@ -412,8 +408,7 @@ def test_a_record_that_others_may_write_is_not_believed(folder: Folder, bystande
 @pytest.mark.parametrize("run", ["recorded", "unknown"])
 def test_a_mark_on_another_users_process_proves_nothing_to_root(tmp_path: Path, program: str, run: str) -> None:
     """Anybody can give any mark to a process of their own, and to a set-uid program, which is root's in /proc."""
-    if os.getuid() != 0:
-        leave_out("becoming another user needs root")
+    need_right("become another user")
     with tempfile.TemporaryDirectory() as name:
         folder = Folder(Path(name))
         folder.path.chmod(0o755)
@@ -423,7 +418,7 @@ def test_a_mark_on_another_users_process_proves_nothing_to_root(tmp_path: Path, 
         sleep.chmod(0o4755 if program == "set-uid" else 0o755)
         mark = f"{NOT_ALIVE if run == 'recorded' else '2-2'}:web.1"
         enemy = subprocess.Popen(
-            ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "./sleep", "600"],
+            [*AS_NOBODY, "./sleep", "600"],
             cwd=folder.path, env={"PROCRUN_DYNO": mark, "PATH": os.environ["PATH"]}, start_new_session=True,
         )  # fmt: skip
         until(lambda: proc.command_line(enemy.pid) == "./sleep 600", "it runs")
@@ -444,14 +439,13 @@ def test_a_mark_on_another_users_process_proves_nothing_to_root(tmp_path: Path, 
 
 def test_another_users_mark_cannot_hide_what_root_left(folder: Folder) -> None:
     """It names a living process as the run, and what descends from a living run is spared."""
-    if os.getuid() != 0:
-        leave_out("becoming another user needs root")
+    need_right("become another user")
     run = killed(folder, f"web: {SLEEP}")
     pid = told(run, r"started, pid (\d+)")
     row = proc.stat(pid)
     assert row is not None
     enemy = subprocess.Popen(
-        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "sleep", "601"],
+        [*AS_NOBODY, "sleep", "601"],
         cwd="/", env={"PROCRUN_DYNO": f"{proc.identity(row.ppid)}:web.1", "PATH": os.environ["PATH"]},
     )  # fmt: skip
     until(lambda: proc.command_line(enemy.pid) == "sleep 601", "it runs")
@@ -465,20 +459,17 @@ def test_another_users_mark_cannot_hide_what_root_left(folder: Folder) -> None:
 
 def test_another_users_process_is_named_and_left(folder: Folder, bystander: "subprocess.Popen[bytes]") -> None:
     """What `sudo` had started: its session is ours to see, and not ours to signal."""
-    if os.getuid() != 0:
-        leave_out("becoming another user needs root")
+    need_right("run Python as another user")
+    need_right("give files away")
     path = plant(folder, f"dyno web.1 {proc.identity(bystander.pid)} 0 0 0 15 10.0", owner=NOBODY)
     os.chown(path.parent, NOBODY, NOBODY)
-    as_nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    if subprocess.run([*as_nobody, PYTHON, "-c", "import procrun"], cwd="/", capture_output=True).returncode:
-        leave_out("this Python is root's alone")
     for parent in list(folder.path.parents)[:-2]:
         if not parent.stat().st_mode & 1:
             parent.chmod(parent.stat().st_mode | 0o011)
     folder.path.chmod(0o755)
 
     result = subprocess.run(
-        [*as_nobody, *PROCRUN, "doctor", "--clean", "-d", str(folder.path)],
+        [*AS_NOBODY, *PROCRUN, "doctor", "--clean", "-d", str(folder.path)],
         cwd=folder.path, capture_output=True, text=True, check=False, env={**os.environ, "HOME": "/"},
     )  # fmt: skip
 
@@ -489,11 +480,10 @@ def test_another_users_process_is_named_and_left(folder: Folder, bystander: "sub
 
 def test_a_run_in_another_container_is_judged_by_its_lock(folder: Folder) -> None:
     """Its pids mean other processes here."""
-    if os.getuid() != 0 or subprocess.run(["unshare", "--pid", "--fork", "true"], check=False).returncode:
-        leave_out("a pid namespace needs root")
+    container = need_namespace("--pid", "--fork", "--kill-child", "--mount-proc")
     folder.procfile(f"web: {SLEEP}", "other: true")
     inside = subprocess.Popen(
-        ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *PROCRUN, "start", "web"],
+        [*container, *PROCRUN, "start", "web"],
         cwd=folder.path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -15,7 +15,7 @@ from procrun import hindsight, ledger, proc, rundir
 from procrun.ledger import Record
 from procrun.loop import Loop
 from tests.harness import INT, TERM, Folder, Run, alive, child, kill_both, until
-from tests.programs import leave_out
+from tests.programs import need_right
 
 IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 
@@ -240,13 +240,10 @@ def test_a_record_that_is_kept_is_not_written_over_by_a_run_with_the_same_pid(fo
 @pytest.fixture
 def small_disk(folder: Folder) -> Iterator[Path]:
     """A file system of a few pages, with the folder .procrun on it."""
-    if os.getuid() != 0:
-        leave_out("mounting needs root")
+    need_right("mount a file system")
     place = folder.path / ".procrun"
     place.mkdir(mode=0o700)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "none", str(place)], check=False)
-    if mounted.returncode != 0:
-        leave_out("no file system can be mounted here")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "none", str(place)], check=True)
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 

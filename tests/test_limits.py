@@ -15,7 +15,7 @@ import pytest
 
 from procrun.loop import Loop
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, Run, alive, until
-from tests.programs import leave_out, need
+from tests.programs import need, need_namespace, need_right
 from tests.test_events import clients
 
 LEFT_WITH = "procrun: no file descriptor is left"
@@ -242,8 +242,7 @@ def processes(count: int) -> list[str]:
 
     Whoever runs these tests at the same time has another.
     """
-    if os.geteuid() != 0:
-        leave_out("a user of its own for a limit of processes takes root")
+    need_right("become another user")
     user = str(100_000 + os.getpid())
     names = ["--reuid", user, "--regid", user, "--clear-groups"]
     # The interpreter and the test's folder may be root's own to read.
@@ -278,11 +277,10 @@ def test_what_there_is_no_process_for_ends_the_run_and_all_else_is_stopped(folde
 
 def test_without_memory_for_a_process_one_line_says_so(folder: Folder) -> None:
     """In a pid namespace whose init has ended fork(2) fails with ENOMEM."""
-    if os.geteuid() != 0:
-        leave_out("a pid namespace takes root")
+    container = need_namespace("--pid")
     folder.procfile("web: sleep 1000")
 
-    run = start(folder, [need("unshare"), "--pid", "/bin/sh", "-c", '/bin/true; exec "$@"', "sh"])
+    run = start(folder, [*container, "/bin/sh", "-c", '/bin/true; exec "$@"', "sh"])
 
     assert run.finish() == 2
     assert run.output == "procrun: the supervisor: cannot be started: no memory is left (ENOMEM)\n"
@@ -314,12 +312,9 @@ def test_environment_that_is_too_long_is_named(folder: Folder, variables: str, r
 
 @contextlib.contextmanager
 def small_disk(path: Path, options: str) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        leave_out("a disk of its own takes root")
+    need_right("mount a file system")
     path.mkdir()
-    mount = [need("mount"), "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        leave_out("no file system can be mounted here")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], check=True)
     try:
         yield path
     finally:
@@ -403,10 +398,9 @@ def frozen_by_signal(pids: list[int]) -> Callable[[], None]:
 
 def frozen_by_cgroup(pids: list[int]) -> Callable[[], None]:
     """The freezer, of version 1 or 2, is what a suspend does to processes."""
-    first, second = Path("/sys/fs/cgroup/freezer"), Path("/sys/fs/cgroup/cgroup.controllers")
-    if os.geteuid() != 0 or not (first.is_dir() or second.exists()):
-        leave_out("no freezer here, or no right to it")
-    home = (first if first.is_dir() else second.parent) / f"procrun-test-{os.getpid()}"
+    need_right("freeze processes by a cgroup")
+    first = Path("/sys/fs/cgroup/freezer")
+    home = (first if first.is_dir() else first.parent) / f"procrun-test-{os.getpid()}"
     state, cold, warm = ("freezer.state", "FROZEN", "THAWED") if first.is_dir() else ("cgroup.freeze", "1", "0")
     home.mkdir()
     before = Path(f"/proc/{pids[0]}/cgroup").read_text()

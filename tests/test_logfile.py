@@ -17,7 +17,7 @@ from procrun.logfile import LogFiles, PlantedError, Rotation
 from procrun.logreading import read
 from tests.disks import small_disk
 from tests.harness import PYTHON, TERM, Folder
-from tests.programs import leave_out
+from tests.programs import need_right
 
 __all__ = ["small_disk"]
 
@@ -253,8 +253,7 @@ def plant(path: Path, target: Path, what: str) -> str:
         case "pipe":
             os.mkfifo(path)
             return "No such device or address"
-    if os.getuid() != 0:
-        leave_out("giving files away needs root")
+    need_right("give files away")
     path.write_text("")
     path.chmod(0o666)
     os.chown(path, 65534, 65534)

@@ -13,7 +13,7 @@ from procrun.model import Manners, Wishes
 from procrun.plan import build
 from procrun.quota import share
 from tests.harness import PYTHON, TERM, Folder, until
-from tests.programs import leave_out, need
+from tests.programs import AS_NOBODY, need_right
 
 MIB = 2**20
 
@@ -123,9 +123,8 @@ def test_what_forks_share_is_counted_once(held_by: Mapping[str, int]) -> None:
 
 def test_another_users_process_is_asked_for_what_anybody_may_see() -> None:
     reading = f"from procrun import proc; print(proc.held({os.getpid()}))"
-    if os.geteuid() != 0:
-        leave_out("only root can become somebody else")
-    run = [need("setpriv"), "--reuid", "65534", "--clear-groups", PYTHON, "-c", reading]
+    need_right("run Python as another user")
+    run = [*AS_NOBODY, PYTHON, "-c", reading]
     seen = subprocess.run(run, capture_output=True, text=True, check=True).stdout
 
     assert int(seen) > MIB

@@ -17,9 +17,8 @@ import pytest
 from procrun import proc, rundir
 from tests.disks import sftp_server
 from tests.harness import PYTHON, TERM, Folder, Run, alive, child, opened, until
-from tests.programs import leave_out, need
+from tests.programs import NOBODY, need, need_namespace, need_right
 
-NOBODY = 65534
 HURRIED = "from procrun import client, rundir; client.HELLO_TIMEOUT = rundir.LOCK_TIMEOUT = 1; "
 """What makes a client wait one second where it would wait 5 or 10."""
 
@@ -30,11 +29,6 @@ def _runtime_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="run") as base:
         monkeypatch.setenv("XDG_RUNTIME_DIR", base)
         yield
-
-
-def as_root() -> None:
-    if os.getuid() != 0:
-        leave_out("mounts and other users need root")
 
 
 def supervisor_of(run: Run) -> int:
@@ -200,7 +194,7 @@ def test_a_path_of_200_characters_gets_a_short_one(folder: Folder) -> None:
 
 def test_a_file_system_without_sockets_has_the_socket_elsewhere(folder: Folder) -> None:
     """sshfs, as people have their code on: mknod(2) of a socket is EPERM there."""
-    as_root()
+    need_right("mount a file system by FUSE")
     program, server = need("sshfs"), sftp_server()
     there, here = folder.path / "there", folder.path / "here"
     there.mkdir()
@@ -224,7 +218,7 @@ def test_a_file_system_without_sockets_has_the_socket_elsewhere(folder: Folder) 
 
 @pytest.mark.parametrize("before", ["never used", "used before"])
 def test_a_read_only_file_system_has_the_socket_elsewhere(folder: Folder, before: str) -> None:
-    as_root()
+    need_right("mount a file system")
     with mounted(folder.path, "-t", "tmpfs", "none"):
         folder.procfile("web: sleep 60")
         if before == "used before":
@@ -259,11 +253,11 @@ def test_a_folder_one_may_not_write_to_has_the_socket_elsewhere(folder: Folder) 
 
 
 def test_without_any_folder_nothing_is_started(folder: Folder) -> None:
-    as_root()
+    apart = need_namespace("--mount")
     folder.procfile("web: sleep 60")
     # A mount namespace of its own, in which nothing can be written.
     script = 'mount --bind / /; mount -o remount,bind,ro /; exec "$@"'
-    command = [need("unshare"), "--mount", "sh", "-euc", script, "-", PYTHON, "-m", "procrun", "start"]
+    command = [*apart, "sh", "-euc", script, "-", PYTHON, "-m", "procrun", "start"]
 
     result = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode == 2
@@ -281,7 +275,7 @@ def test_without_any_folder_nothing_is_started(folder: Folder) -> None:
 
 
 def test_a_socket_that_another_user_planted_is_not_talked_to(folder: Folder) -> None:
-    as_root()
+    need_right("give files away")
     folder.procfile("web: sleep 60")
     home = folder.path / ".procrun"
     home.mkdir(mode=0o700)
@@ -300,7 +294,7 @@ def test_a_socket_that_another_user_planted_is_not_talked_to(folder: Folder) -> 
 
 @pytest.mark.parametrize("how", ["another's", "for all to write", "missing", "a link"])
 def test_a_runtime_directory_that_is_not_ours_alone_is_not_used(folder: Folder, how: str) -> None:
-    as_root()
+    need_right("give files away")
     folder.procfile("web: sleep 60")
     (folder.path / ".procrun").write_text("")
     xdg, real = folder.path / "xdg", folder.path / "real"
@@ -325,14 +319,14 @@ def test_a_runtime_directory_that_is_not_ours_alone_is_not_used(folder: Folder, 
 @pytest.mark.parametrize("how", ["another's", "for all to write", "a link", "a file"])
 def test_a_folder_planted_in_tmp_is_not_used_and_keeps_nobody_from_starting(folder: Folder, how: str) -> None:
     """A user namespace gives a uid that has no folder in /tmp yet (user_namespaces(7))."""
-    as_root()
+    need_right("give files away")
     uid = 1_000_000 + os.getpid()
+    program = need_namespace(f"--map-user={uid}")
     planted, real = Path(f"/tmp/procrun-{uid}"), folder.path / "real"
     real.mkdir(mode=0o700)
     folder.procfile("web: sleep 60")
     (folder.path / ".procrun").write_text("")
     plant(planted, real, how)
-    program = [need("unshare"), f"--map-user={uid}"]
     env = {"XDG_RUNTIME_DIR": str(folder.path / "missing")}
     try:
         run = folder.start(env=env, before=program)

@@ -10,7 +10,7 @@ import pytest
 
 from procrun import proc
 from tests.harness import A_SECOND, PATIENCE, PROCRUN, PROGRAMS, PYTHON, TERM, Folder, alive, child, kill_both, until
-from tests.programs import leave_out, need
+from tests.programs import need, need_namespace, need_right
 
 POLITE = child("polite.py", "0", "0")
 STUBBORN = child("stubborn.py", "notes")
@@ -125,8 +125,7 @@ def test_without_pidfds_a_pid_that_was_given_to_another_process_is_not_signalled
 
 @refused
 def test_without_pidfds_another_users_process_is_named_and_not_waited_for(folder: Folder, error: str) -> None:
-    if os.geteuid() != 0:
-        leave_out("becoming another user needs root")
+    need_right("become another user")
     folder.procfile("web: setpriv --reuid 65534 sh -c 'echo other $$; exec sleep 600'; true")
     before = [need("setpriv"), "--bounding-set", "-kill", "--inh-caps", "-kill"]
     run = folder.start("-t", "60", before=[*before, *without_pidfds(error)])
@@ -144,14 +143,6 @@ def test_without_pidfds_another_users_process_is_named_and_not_waited_for(folder
     assert len(re.findall(rf"pid {other} \(sleep 600\) is another user's", run.output)) == 1
 
 
-def unshared(*options: str) -> list[str]:
-    """What runs a command in other namespaces."""
-    command = [need("unshare"), *options]
-    if subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
-        leave_out("making a namespace needs root")
-    return command
-
-
 NO_PROC = ["sh", "-c", 'umount -l /proc && exec "$@"', "sh"]
 
 
@@ -159,7 +150,7 @@ NO_PROC = ["sh", "-c", 'umount -l /proc && exec "$@"', "sh"]
 def test_without_proc_it_is_one_line_and_nothing_is_started(folder: Folder, verb: str) -> None:
     folder.procfile("web: touch started")
 
-    result = inside(folder, [*unshared("--mount"), *NO_PROC], verb)
+    result = inside(folder, [*need_namespace("--mount"), *NO_PROC], verb)
 
     assert (result.returncode, result.stdout) == (2, "")
     assert re.fullmatch(r"procrun: /proc: no proc file system is mounted.*`mount -t proc proc /proc`\n", result.stderr)
@@ -171,7 +162,7 @@ def test_without_proc_it_is_one_line_and_nothing_is_started(folder: Folder, verb
 def test_the_proc_of_another_pid_namespace_is_one_line_and_nothing_is_started(folder: Folder, verb: str) -> None:
     folder.procfile("web: touch started")
 
-    result = inside(folder, unshared("--pid", "--fork"), verb)
+    result = inside(folder, need_namespace("--pid", "--fork"), verb)
 
     assert (result.returncode, result.stdout) == (2, "")
     there = r"this process has pid 1 here and is \d+ there"
@@ -187,13 +178,13 @@ MOUNT_ITS_PROC = 'nsenter --target "$0" --pid mount -t proc proc /proc && exec "
 
 def test_the_proc_of_a_namespace_that_this_one_is_not_in_is_refused_too(folder: Folder) -> None:
     folder.procfile("web: touch started")
-    beside = unshared("--pid", "--fork", "--kill-child", "--mount-proc")
+    beside = need_namespace("--pid", "--fork", "--kill-child", "--mount-proc")
     with subprocess.Popen([*beside, "sh", "-c", "echo; exec sleep 600"], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
         (init,) = Path(f"/proc/{other.pid}/task/{other.pid}/children").read_text().split()
 
-        result = inside(folder, [*unshared("--mount"), "sh", "-c", MOUNT_ITS_PROC, init], "start")
+        result = inside(folder, [*need_namespace("--mount"), "sh", "-c", MOUNT_ITS_PROC, init], "start")
         other.kill()
 
     assert (result.returncode, result.stdout) == (2, "")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import INT, Folder, Run, alive, child, free_base, kill_both, until
-from tests.programs import leave_out, need
+from tests.programs import AS_NOBODY, need_right
 from tests.test_json import objects
 
 DEAF = "trap '' TERM INT; echo deaf; while :; do sleep 0.1; done"
@@ -416,8 +416,7 @@ def test_two_at_the_same_instant_get_ports_of_their_own(folder: Folder) -> None:
 
 
 def test_another_user_who_has_the_names_of_all_blocks_keeps_nobody_from_starting(folder: Folder) -> None:
-    if os.getuid() != 0:
-        leave_out("another user needs root")
+    need_right("become another user")
     folder.procfile("app: exec sleep 60")
     folder.write(".env", f"PORT={(first := free_base(100))}\n")
     hold = f"""import signal, socket
@@ -426,7 +425,7 @@ for number, each in enumerate(held, {first // 100}):
     each.bind(f"\\0procrun-ports-{{number}}"); each.listen()
 print("held", flush=True)
 signal.pause()"""
-    other = [need("setpriv"), "--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", hold]
+    other = [*AS_NOBODY, "/usr/bin/python3", "-c", hold]
     with subprocess.Popen(other, stdout=subprocess.PIPE, text=True) as stranger:
         try:
             assert stranger.stdout is not None and stranger.stdout.readline() == "held\n"

@@ -22,7 +22,7 @@ from procrun.conversation import Conversation
 from procrun.loop import Loop
 from procrun.messages import Answer, Progress, Request, Talk
 from tests.harness import PYTHON, TERM, Folder, Run, until
-from tests.programs import leave_out, need
+from tests.programs import AS_NOBODY, need, need_right
 
 PS, HELLO = b'{"type":"ps"}\n', b'{"type":"hello"}\n'
 RESTART = b'{"type":"restart","names":[]}\n'
@@ -445,12 +445,11 @@ def test_bytes_that_are_no_text_do_not_end_the_answer(folder: Folder) -> None:
 
 
 def test_another_user_cannot_connect(folder: Folder) -> None:
-    if os.getuid() != 0:
-        leave_out("becoming another user needs root")
+    need_right("become another user")
     run, path = started(folder)
     for above in path.parents[:4]:
         above.chmod(0o755)  # so that the socket's own mode is what keeps them out
-    other = [need("setpriv"), "--reuid", "65534", "--clear-groups", need("nc"), "-N", "-U", str(path)]
+    other = [*AS_NOBODY, need("nc"), "-N", "-U", str(path)]
 
     result = subprocess.run(other, input=b'{"type":"stop","names":[]}\n', capture_output=True, timeout=30, check=False)
 
@@ -462,14 +461,13 @@ def test_another_user_cannot_connect(folder: Folder) -> None:
 
 def test_another_user_who_can_connect_is_hung_up_on(folder: Folder) -> None:
     """Where modes let them in, their uid does not (unix(7), SO_PEERCRED)."""
-    if os.getuid() != 0:
-        leave_out("becoming another user needs root")
+    need_right("become another user")
     run, path = started(folder)
     path.chmod(0o666)
     for above in path.parents:
         if not above.stat().st_mode & 0o001 and Path(tempfile.gettempdir()) in above.parents:
             above.chmod(0o755)
-    other = [need("setpriv"), "--reuid", "65534", "--clear-groups", need("nc"), "-N", "-v", "-U", str(path)]
+    other = [*AS_NOBODY, need("nc"), "-N", "-v", "-U", str(path)]
 
     for request in (PS, b'{"type":"stop","names":[]}\n'):
         result = subprocess.run(other, input=request, capture_output=True, timeout=30, check=False)

@@ -16,7 +16,8 @@ from procrun.client import SilentError
 from procrun.errors import ControlError
 from procrun.messages import Refused, Welcome, encode
 from tests.harness import PYTHON, Folder
-from tests.test_rundir import HURRIED, NOBODY, as_root
+from tests.programs import NOBODY, need_right
+from tests.test_rundir import HURRIED
 
 Answer = Callable[[socket.socket, bytes], None]
 
@@ -160,7 +161,7 @@ def test_a_name_of_a_process_that_is_not_its_owners_gives_no_advice(folder: Fold
 
 
 def test_root_is_not_advised_to_kill_a_process_of_its_own_for_another_users_socket(folder: Folder) -> None:
-    as_root()
+    need_right("give files away")
     for path in (folder.path, folder.path / ".procrun"):
         path.mkdir(exist_ok=True, mode=0o700)
         os.chown(path, NOBODY, NOBODY)

@@ -23,7 +23,7 @@ from procrun.loop import Loop
 from procrun.model import Step
 from tests.apps.bed import APP, Bed
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, alive, child, running, until
-from tests.programs import leave_out
+from tests.programs import need_right
 
 LINE = re.compile(rb"\d\d:\d\d:\d\d \S+ +\| .*\n")
 MISSING = re.compile(rb"procrun +\| ([\d,]+) bytes? \(([\d,]+) lines?\) of output could not be shown here\n")
@@ -282,10 +282,10 @@ def peak_memory(pid: int) -> int:
 @pytest.fixture
 def disk(folder: Folder) -> Iterator[Path]:
     """A disk of 64 KiB."""
+    need_right("mount a file system")
     path = folder.path / "disk"
     path.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", path]).returncode != 0:
-        leave_out("a small disk cannot be mounted (needs root)")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", path], check=True)
     yield path
     subprocess.run(["umount", "-l", path], check=True)
 

@@ -12,7 +12,7 @@ import pytest
 from procrun import proc
 from procrun.volley import Volley
 from tests.harness import PYTHON, TERM, Folder, Run, alive, child, free_base, until
-from tests.programs import leave_out, need
+from tests.programs import need, need_right
 
 ESCAPES = child("escapes.py")
 
@@ -36,11 +36,6 @@ class Generation:
             except BlockingIOError:
                 return False
         return True
-
-
-def _as_root() -> None:
-    if os.geteuid() != 0:
-        leave_out("limits on another user's processes need root")
 
 
 def _restart_one_of_two(folder: Folder, way: str, budget: str = "0.5") -> Run:
@@ -83,7 +78,7 @@ def test_what_is_deaf_to_term_ends_at_the_budget_and_is_named(folder: Folder, wa
 
 @pytest.mark.parametrize("way", ["bomb", "bomb-sessions"])
 def test_a_fork_bomb_that_is_held_to_a_limit_ends(folder: Folder, way: str) -> None:
-    _as_root()
+    need_right("become another user")
     run = _restart_one_of_two(folder, way)
 
     assert re.search(r"has to be killed: pid \d+ \(.*\), pid \d+ \(.*\), pid \d+ \(.*\) and \d+ more", run.output)
@@ -163,7 +158,7 @@ def test_what_ends_while_it_is_named_is_said_to_have_ended() -> None:
 @pytest.mark.parametrize("killed", [False, True])
 def test_another_users_process_is_named_once_and_not_waited_for(folder: Folder, killed: bool) -> None:
     """As with `sudo`; here root without CAP_KILL (capabilities(7)), which is the same to a process of nobody's."""
-    _as_root()
+    need_right("become another user")
     folder.procfile("web: setpriv --reuid 65534 sh -c 'echo other $$; exec sleep 600'; true", "worker: sleep 600")
     run = folder.start("-t", "60", before=[need("setpriv"), "--bounding-set", "-kill", "--inh-caps", "-kill"])
     other = int(run.wait_for(r"other (\d+)")[1])
