@@ -109,7 +109,7 @@ def patiences(profile: Profile) -> list[tuple[Patience, tuple[Step, ...]]]:
 def test_variant_changes_fields_that_are_there_and_says_when(profile: Profile) -> None:
     for variant in profile.variants:
         assert set(variant.changes) <= set(Profile._fields)
-        assert variant.word or variant.options or variant.variable or variant.line
+        assert variant.word or variant.options or variant.variable or variant.line or variant.setting or variant.code
         assert bool(variant.variable or variant.options) == bool(variant.value)
         re.compile(variant.value)
         re.compile(variant.line)
