@@ -240,6 +240,18 @@ def _make_base(base: str) -> str:
     return _not_own(base)
 
 
+def own_bases(make: bool = False) -> Iterator[str]:
+    """Those of these folders that are there, ours, and nobody else's to write; with `make` the one in /tmp is made."""
+    for base in _bases():
+        if make and base.startswith("/tmp/procrun-"):
+            try:
+                os.makedirs(base, mode=0o700, exist_ok=True)
+            except OSError:
+                continue
+        if not _not_own(base):
+            yield base
+
+
 def _make_own(folder: str) -> str:
     """See that the folder is there, ours, and nobody else's to write; why not, or nothing.
 

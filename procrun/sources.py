@@ -22,7 +22,7 @@ Stamp = tuple[int, int, int]
 class Sources(NamedTuple):
     """What was read: the app's folder, its entries and its environment, and the files with their state then.
 
-    `formation` is that of `app.json`, written as for `-c`.
+    `formation` is that of `app.json`, written as for `-c`; `named` is the folder by the path as its user named it.
     """
 
     root: str
@@ -33,6 +33,7 @@ class Sources(NamedTuple):
     findings: tuple[Finding, ...]
     files: tuple[tuple[str, Stamp | None], ...]
     formation: str | None = None
+    named: str = ""
 
 
 def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True, again: bool = False) -> Sources:
@@ -74,11 +75,17 @@ def read(wishes: Wishes, environ: Mapping[str, str], required: bool = True, agai
         findings=(*findings, *loaded.findings),
         files=tuple((os.path.abspath(file), _stamp(file)) for file in files if file is not None),
         formation=formation,
+        named=_named(wishes.app_root or _folder_of(path or ""), environ),
     )
 
 
 def folder(wishes: Wishes, environ: Mapping[str, str]) -> str:
-    """The app's folder, for who talks to what runs there: faults that its files have by now do not matter.
+    """The app's folder, for who talks to what runs there."""
+    return places(wishes, environ)[0]
+
+
+def places(wishes: Wishes, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The app's folder, and the same by the path as its user named it. Faults in its files by now do not matter.
 
     An environment file is looked at only for PROCFILE, and only where that can take no time: never a pipe.
     """
@@ -90,7 +97,8 @@ def folder(wishes: Wishes, environ: Mapping[str, str]) -> str:
                 given |= environment.load([file], {}, "", required=False, pipes=Pipes.REFUSED).variables
             except ConfigError:
                 pass
-    return _root(wishes, _procfile_path(wishes, Environment(given, ())))
+    path = _procfile_path(wishes, Environment(given, ()))
+    return _root(wishes, path), _named(wishes.app_root or _folder_of(path or ""), environ)
 
 
 def changed_files(sources: Sources) -> dict[str, Stamp | None]:
@@ -196,6 +204,21 @@ def _procfile_path(wishes: Wishes, loaded: Environment) -> str | None:
 def _root(wishes: Wishes, path: str | None) -> str:
     """Where the processes run: `-d`, else the Procfile's folder."""
     return os.path.abspath(wishes.app_root or _folder_of(path or ""))
+
+
+def _named(place: str, environ: Mapping[str, str]) -> str:
+    """The absolute path with the links in it that its user went by: the shell keeps that of the current folder in PWD.
+
+    It is believed where it leads to the current folder, as pwd(1) does.
+    """
+    here = environ.get("PWD", "")
+    try:
+        if os.path.isabs(place) or not os.path.isabs(here) or not os.path.samefile(here, "."):
+            return os.path.abspath(place)
+    except (OSError, ValueError):
+        return os.path.abspath(place)
+    named = os.path.normpath(os.path.join(here, place))
+    return named if os.path.realpath(named) == os.path.realpath(place) else os.path.abspath(place)
 
 
 def _read_procfile(path: str | None, pipes: Pipes, app_root: str | None) -> bytes:

@@ -15,14 +15,19 @@ from procrun.errors import ConfigError
 from procrun.hints import shown
 from procrun.messages import Reload, Request, Restart, Scale, Stop
 from procrun.model import Wishes
-from procrun.sources import folder
+from procrun.sources import places
 
 _names = click.argument("names", nargs=-1, metavar="[NAME]…", shell_complete=process_names)
 
 
 def root_of(where: dict[str, Any]) -> str:
-    """The folder whose runs are meant: that of the Procfile."""
-    return folder(Wishes(**where), os.environ)
+    """The folder whose runs are meant: that of the Procfile, or of the release that a link to it led to before."""
+    root, named = places(Wishes(**where), os.environ)
+    if named == os.path.realpath(root):
+        return root
+    from procrun.cli.elsewhere import followed  # where the path has a symbolic link in it
+
+    return followed(root, named)
 
 
 @click.command("restart")

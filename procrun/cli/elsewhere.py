@@ -1,9 +1,10 @@
 """Other runs in the folder: what a `start` may not start twice, and what it starts over there."""
 
+import os
 import time
 from collections.abc import Callable
 
-from procrun import hindsight, proc, stderr
+from procrun import hindsight, linked, proc, rundir, stderr
 from procrun.cli.follow import follow
 from procrun.client import Run, runs
 from procrun.errors import ConfigError
@@ -22,7 +23,9 @@ def take_part(plan: Plan, wishes: Wishes, as_json: bool, wait: bool) -> Callable
     when; ControlError where a run does not say what it has.
     """
     wanted = {spec.name for spec in plan.specs}
-    there = runs(plan.sources.root)
+    moved = _moved_away(plan.sources.named)
+    places = {run.path: f"in {place}" for place, run in moved}
+    there = [*runs(plan.sources.root), *(run for _, run in moved)]
     _look_back(plan.sources.root, wanted)
     overlapping = [(run, sorted(wanted & set(run.states))) for run in there]
     overlapping = [(run, names) for run, names in overlapping if names]
@@ -31,16 +34,44 @@ def take_part(plan: Plan, wishes: Wishes, as_json: bool, wait: bool) -> Callable
     for run, names in overlapping:
         running = [name for name in names if run.states[name] not in _DOWN]
         if running or not wishes.names or len(overlapping) > 1:
-            raise ConfigError(_taken(run, running or names))
+            raise ConfigError(_taken(run, running or names, places.get(run.path, "here")))
     run, names = overlapping[0]
     if set(names) != wanted:
-        raise ConfigError(_taken(run, names))
+        raise ConfigError(_taken(run, names, places.get(run.path, "here")))
     return lambda: _start(run, names, as_json, wait)
 
 
-def rejoin(root: str, names: tuple[str, ...], as_json: bool, wait: bool) -> int | None:
+def followed(root: str, named: str) -> str:
+    """The folder of the run that is meant by `named`: `root`, to which it leads, or where it led when the run started.
+
+    The latter, where nothing runs in `root`, is told.
+    """
+    there = _moved_away(named)
+    if not there or (rundir.sockets(root) and runs(root)):
+        return root
+    place, run = there[-1]
+    stderr.tell(
+        f"the procrun with pid {run.pid} was started in {place}, where {named} led then; "
+        f"it leads to {os.path.realpath(named)} now"
+    )
+    return place
+
+
+def _moved_away(named: str) -> list[tuple[str, Run]]:
+    """The living runs that were started by the path `named` when it led elsewhere, with their folders, oldest first."""
+    found = []
+    for pointer in linked.pointers(named):
+        alive = [run for run in runs(pointer.root) if os.path.basename(run.path) == f"{pointer.pid}.sock"]
+        found += [(pointer.root, run) for run in alive]
+        row = proc.stat(pointer.pid)
+        if not alive and (row is None or not row.alive):
+            rundir.remove(pointer.path)
+    return sorted(found, key=lambda each: each[1].since)
+
+
+def rejoin(root: str, named: str, names: tuple[str, ...], as_json: bool, wait: bool) -> int | None:
     """Start these names in the one run that has them all and where they are down; None where there is none such."""
-    for run in runs(root):
+    for run in [*runs(root), *(run for _, run in _moved_away(named))]:
         states = [state for name in names for i, state in run.states.items() if name in (i, i.rpartition(".")[0])]
         if all(run.holds(name) for name in names) and set(states) <= _DOWN:
             return _start(run, list(names), as_json, wait)
@@ -69,10 +100,10 @@ def _start(run: Run, names: list[str], as_json: bool, wait: bool) -> int:
     return follow(run, Start(names, wait), as_json)
 
 
-def _taken(run: Run, names: list[str]) -> str:
+def _taken(run: Run, names: list[str], where: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.since))
     verb = "belongs" if len(names) == 1 else "belong"
     return (
-        f"{', '.join(names)} {verb} to the procrun with pid {run.pid}, which runs here since {since}; "
+        f"{', '.join(names)} {verb} to the procrun with pid {run.pid}, which runs {where} since {since}; "
         "`procrun restart NAME` restarts there, `procrun stop NAME` stops"
     )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from procrun import findings, limits, link, plan, proc, rundir, stderr
+from procrun import findings, limits, link, linked, plan, proc, rundir, stderr
 from procrun.aside import Occasional, patiently
 from procrun.cli import appearance
 from procrun.cli.faults import warn
@@ -22,7 +22,7 @@ from procrun.loop import Loop
 from procrun.model import Exit, Happening, Step, Wishes
 from procrun.narrator import Narrator
 from procrun.process import Process
-from procrun.sources import folder, folders_of_files
+from procrun.sources import folders_of_files, places
 from procrun.startup import Startup
 from procrun.stopping import ENDING_NAMES, ending_step
 from procrun.supervisor import TIMED_OUT, Supervisor, Verdict
@@ -62,7 +62,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
     first = next(folders)
     with rundir.lock(first):
         join = None
-        if rundir.traces(made.sources.root):
+        if rundir.traces(made.sources.root) or linked.pointers(made.sources.named):
             from procrun.cli.elsewhere import take_part
 
             join = take_part(made, wishes, values["as_json"], values["wait"])
@@ -101,12 +101,12 @@ def tell_findings(made: plan.Plan) -> dict[str, str]:
 
 def _rejoined(wishes: Wishes, as_json: bool, wait: bool) -> int | None:
     """`start NAME` of what a run here has, and somebody stopped: it is started there, whatever the files say now."""
-    root = folder(wishes, os.environ)
-    if not rundir.sockets(root):
+    root, named = places(wishes, os.environ)
+    if not rundir.sockets(root) and not linked.pointers(named):
         return None
     from procrun.cli.elsewhere import rejoin
 
-    return rejoin(root, wishes.names, as_json, wait)
+    return rejoin(root, named, wishes.names, as_json, wait)
 
 
 def _files(made: plan.Plan) -> int:
@@ -137,6 +137,7 @@ class Session:
         self._keyboard: Keyboard | None = None
         self._dynos: dict[str, tuple[int, tuple[int, ...], int, bool, Step]] = {}
         self._ledger: Ledger | None = None
+        self._pointers: list[str] = []
         self._aside: Occasional | None = None
         self._keeper: Keeper | None = None
         self._manager: DynoManager | None = None
@@ -168,6 +169,7 @@ class Session:
         self._aside = Occasional(self._loop)
         self._service = Service(self._supervisor, self._loop, self._aside, self._link, self._plan, wishes, backlog, say)
         self._service.open(itertools.chain([first], places), passed)
+        self._pointers = linked.leave(self._plan.sources.named, self._plan.sources.root)
         if self._plan.own_port:
             from procrun.cli.ownport import urls
 
@@ -274,6 +276,8 @@ class Session:
             self._narrator.say(f"still alive: {proc.named(outlived)}")
         if self._service is not None:
             self._service.close()
+        for pointer in self._pointers:
+            rundir.remove(pointer)
         if self._outputs.workflow is not None:
             self._outputs.workflow.close()
         orphaned = self._orders.orphaned
