@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 LOOK_AGAIN_AFTER = 0.1
 """Seconds until the front looks again for what it must stop, where it had no descriptor to look with."""
 
+LOOK_FOR_STRANGERS = 0.5
+"""Seconds between two looks at who has come to the front, where others than the supervisor were below it at the start.
+
+A process whose parent was somebody else's child comes without a signal. So long a newcomer may be unknown.
+"""
+
 
 def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     """Fork: the child runs `supervise` and exits with its status, this process becomes the front.
@@ -73,6 +79,8 @@ def _others() -> list[Stat]:
 class _Front:
     def __init__(self, supervisor: int, news: int, others: list[Stat], life: int) -> None:
         self._supervisor = supervisor
+        self._known = {supervisor}
+        self._expect_strangers = bool(others) or os.getpid() == 1
         self._news = news
         self._rest = ""
         self._status = 0
@@ -105,6 +113,8 @@ class _Front:
         self._loop.read(self._news, self._hear)
         self._loop.after(0, self._reap)  # it may have ended before SIGCHLD had its handler
         self._listen()
+        if self._expect_strangers:
+            self._look_for_strangers()
         try:
             while not self._loop.stopped:
                 self._serve()
@@ -220,7 +230,32 @@ class _Front:
         signal.signal(signal.SIGTSTP, before)
         self._pass_on(signal.SIGCONT)
 
+    def _look_for_strangers(self) -> None:
+        self._note_strangers()
+        if self._supervisor:
+            self._loop.after(LOOK_FOR_STRANGERS, self._look_for_strangers)
+
+    def _note_strangers(self) -> None:
+        """Note who has come to the front while the supervisor lives: its own orphans come to it, a subreaper itself.
+
+        It is looked at last: who was here while it lived had come before its end.
+        """
+        if not self._supervisor:
+            return
+        try:
+            here = proc.children()
+            new = [row for row in map(proc.stat, here - self._known) if row is not None]
+            supervisor = proc.stat(self._supervisor)
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            return
+        if supervisor is not None and supervisor.alive:
+            self._known = here | {self._supervisor}
+            self._rescue.spare(new)
+
     def _reap(self) -> None:
+        self._note_strangers()
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)

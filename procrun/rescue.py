@@ -47,7 +47,7 @@ class _Stop:
 class Rescue:
     """Works on the descendants of this process, without those of the sessions `spared`; `over` is called at the end.
 
-    `strangers` were below this process before it had started anything: they and their children are left alone.
+    `strangers` were below this process before it had started anything: they and what they start are left alone.
     Another user's process (`sudo …`) is named, unless that was `told` before, and not waited for.
     """
 
@@ -74,7 +74,8 @@ class Rescue:
         self._found: dict[tuple[int, int], Dyno] = {}
         self._stops: dict[Dyno, _Stop] = {}
         self._spared = set(spared)
-        self._strangers = {(row.pid, row.started) for row in strangers}
+        self._strangers: set[tuple[int, int]] = set()
+        self.spare(strangers)
         self._read: set[int] = set()
         self._rank = 0
         self._doubt: Timer | None = None
@@ -89,6 +90,10 @@ class Rescue:
         self._signalled.pop(dyno.name, None)
         self._spared.discard(dyno.leader)
         self._family.born(dyno.name, dyno.leader)
+
+    def spare(self, strangers: Iterable[Stat]) -> None:
+        """Leave these alone, too, with what they start."""
+        self._strangers |= {(row.pid, row.started) for row in strangers}
 
     def signalled(self, name: str, when: float) -> None:
         """A signal that ends it was sent at `when` (monotonic clock): its budget runs from the first one."""
@@ -207,6 +212,7 @@ class Rescue:
         for row in self._volley.reachable(self._family.everybody()):
             if row.sid in self._spared or row.ppid in spared or (row.pid, row.started) in self._strangers:
                 spared.add(row.pid)
+                self.spare([row])  # its parent may have gone by the next look
             else:
                 left.setdefault(self._dyno(row), []).append(row)
         return left

@@ -209,6 +209,43 @@ def test_what_a_script_had_started_before_it_became_procrun_is_left_alone_by_the
     assert str(stranger) not in run.output.partition("stopping web.1")[2]
 
 
+def test_what_such_a_script_starts_later_is_left_alone_by_the_front(folder: Folder) -> None:
+    """It comes to the front as an orphan in a session of its own, and no signal tells of that."""
+    folder.procfile("web: echo ready; sleep 600", "worker: echo ready; sleep 600")
+    folder.write("deep", "echo deep $$; exec sleep 600")
+    folder.write("parent", "until [ -e go ]; do sleep 0.05; done; (setsid sh deep &); exec sleep 600")
+    folder.write("script", 'sh parent & echo parent $!; exec "$@"')
+    run = folder.start(before=["sh", "script"])
+    parent = int(run.wait_for(r"parent (\d+)")[1])
+    run.wait_for("ready", count=2)
+    others = [parent]
+    try:
+        [pid] = set(children(run.pid)) - {parent}
+        folder.write("go", "")
+        stranger = int(run.wait_for(r"deep (\d+)")[1])
+        others.append(stranger)
+        until(lambda: stranger in children(run.pid), "it has come to the front")
+        slept = sleeps(run.pid)
+        until(lambda: sleeps(run.pid) > slept + 2, "the front has looked")
+        os.kill(pid, KILL)
+
+        assert run.popen.wait(30) == 128 + KILL
+        assert alive(stranger)
+        assert alive(parent)
+    finally:
+        for other in others:
+            os.kill(other, KILL)
+    run.finish()
+    assert "stopping web.1" in run.output
+    assert "of no instance" not in run.output
+
+
+def sleeps(pid: int) -> int:
+    """How often it has gone to sleep."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[0])
+
+
 def test_without_a_front_the_supervisor_stops_what_is_no_instances(folder: Folder) -> None:
     need("redis-server")
     # No web process: one is looked at until it listens, and what is seen then is known to be its own.
