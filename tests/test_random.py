@@ -79,6 +79,8 @@ COMMANDS = {
     "long": f"{WRITER} long",
     "silent": "sleep 1000",
     "shell": "trap '' TERM; while :; do sleep 0.1; done",
+    "mainless": child("mainless.py"),
+    "threads": child("mainless.py", "deaf"),
 }
 STORE, USER = "store", "user"
 """A store, before which nothing is started and behind which nothing is stopped, and who says that it needs it."""
@@ -96,7 +98,11 @@ class Talk:
     def __init__(self, path: Path, data: bytes) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(str(path))
+        try:
+            self.socket.connect(str(path))
+        except OSError:
+            self.socket.close()
+            raise
         self.answers: list[Answer] = []
         self._rest = b""
         self._ended = False
@@ -146,6 +152,7 @@ class World:
         self.folder, self.rng = folder, rng
         self.platform = rng.choice(["local", "local", "server"])
         self.types = [*rng.sample(sorted(COMMANDS), 4), STORE, USER]
+        self.refused = rng.choice(["", "", "ENOSYS", "EPERM"])
         self.lasting = {type_ for type_ in self.types if rng.random() < 0.5}
         self.talks: list[Talk] = []
         self.connections: list[Talk] = []
@@ -179,9 +186,10 @@ class World:
 
     def _start(self) -> Run:
         counts = {type_: 1 if type_ == STORE else self.rng.randint(0, 2) for type_ in self.types}
-        self.note(f"{self.platform} {counts}")
+        self.note(f"{self.platform} {counts}{self.refused and f', pidfds refused with {self.refused}'}")
         formation = ",".join(f"{type_}={count}" for type_, count in counts.items())
-        run = self.folder.start("-c", formation, "-p", str(free_base(1000)))
+        before = [PYTHON, str(PROGRAMS / "no_pidfds.py"), self.refused] if self.refused else []
+        run = self.folder.start("-c", formation, "-p", str(free_base(100 * len(self.types))), before=before)
         run.wait_for("started")
         until(lambda: list(self.folder.path.glob(".procrun/*.sock")), "the control socket is there")  # it listens then
         self.path = next(self.folder.path.glob(".procrun/*.sock"))
