@@ -34,9 +34,16 @@ ignored (POSIX, 2.9.3.1 "Asynchronous Lists", for a shell without job control); 
 has. When the trap passes the signal on and the shell ends at once, the children must not be told once more: see
 `holding`.
 
-**A wrapper that signals more than its child** (`dumb-init`, `timeout`, `tini -g`: see `forwarders`) catches TERM only
-to send it to a whole process group, which kills a celery pool as surely as we would. These wrappers end when their
-child has ended, so they are passed over, and told only when they have no child left.
+**A hasty wrapper** costs its child its work when it is told (see `forwarders`). `dumb-init`, `timeout` and `tini -g`
+catch TERM only to send it to a whole process group, which kills a celery pool as surely as we would; `su` sends KILL
+two seconds later; `script` takes the terminal away. These wrappers end when their child has ended, so they are passed
+over, and told only when they have no child left. So is a honcho or a foreman that runs one process; with several it
+would send those that are left a second TERM when the first has ended, and it is told, as it would be by hand.
+
+**A session leader with a terminal** takes it along when it dies, and the kernel sends HUP to the foreground process
+group (setsid(2), exit(2)): the worker below `sh -c` in `script`, or in an instance with `pty = true`. So one that would
+die is passed over in the same way, where somebody below it catches the signal. It goes on with its line then, as a
+shell does whose child was told alone.
 
 **A signal that is blocked counts as caught**: `tini` and others take their signals by sigwait(3) and have no handler.
 
@@ -72,7 +79,10 @@ class Facts(Protocol):
         """Whether it is a shell, whose handlers are traps."""
 
     def steps_aside(self, row: Stat) -> bool:
-        """Whether it is a wrapper that ends with its child and passes signals on to more than its child."""
+        """Whether it is a wrapper that ends with its child, and at TERM in a way that costs its child its work."""
+
+    def is_runner(self, row: Stat) -> bool:
+        """Whether it is a Procfile runner that sends TERM to whole process groups, and ends with its first child."""
 
     def is_unmoved(self, shell: Stat) -> bool:
         """Whether this shell goes on waiting when a child of its is stopped."""
@@ -125,7 +135,7 @@ def audience(number: int, rows: Sequence[Stat], told: Mapping[Key, bool], facts:
         if answers is None:
             bearing = facts.bearing(row, number)
             answers = bearing is Bearing.CATCHES
-            aside = bool(children) and facts.steps_aside(row)
+            aside = bool(children) and _is_passed_over(number, row, bearing, family, facts)
             if bearing is Bearing.IGNORES or aside:
                 deferred |= aside
                 walk += children
@@ -156,6 +166,23 @@ def _heirs(number: int, row: Stat, family: "_Family", told: Mapping[Key, bool], 
             foreground = not facts.in_background(child, row)
             heirs += [Heir(call.row, foreground) for call in calls if call.answers and call.row.pgid == row.pgid]
     return tuple(heirs)
+
+
+def _is_passed_over(number: int, row: Stat, bearing: Bearing, family: "_Family", facts: Facts) -> bool:
+    """Whether the children of `row` are told in its place, for what it would cost them if it were told."""
+    if facts.steps_aside(row) or (len(family.children(row)) == 1 and facts.is_runner(row)):
+        return True
+    return bearing is Bearing.DIES and _cuts(number, row, family, facts)
+
+
+def _cuts(number: int, row: Stat, family: "_Family", facts: Facts) -> bool:
+    """Whether the death of `row` is a HUP for somebody below it who would finish its work.
+
+    The end of a session leader with a terminal is one for the processes in the foreground.
+    """
+    if row.pid != row.sid or row.terminal == 0:
+        return False
+    return any(facts.bearing(each, number) is Bearing.CATCHES for each in family.tree(row)[1:])
 
 
 def tops(rows: Sequence[Stat]) -> list[Stat]:

@@ -320,6 +320,8 @@ class Stat(NamedTuple):
     flags: int
     started: int
     cpu: int
+    terminal: int = 0
+    """The number of its controlling terminal; 0 where it has none."""
 
     @property
     def alive(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from procrun import proc
 from procrun.audience import Bearing
-from procrun.forwarders import GROUPS, MULTICALL, SHELLS, UNMOVED
+from procrun.forwarders import HASTY, MULTICALL, RUNNERS, SHELLS, UNMOVED
 from procrun.model import Stat
 
 _INTERRUPTS = (1 << signal.SIGINT - 1) | (1 << signal.SIGQUIT - 1)
@@ -36,7 +36,10 @@ class Observed:
         return self._program(row) in SHELLS
 
     def steps_aside(self, row: Stat) -> bool:
-        return self._program(row) in GROUPS
+        return self._program(row) in HASTY
+
+    def is_runner(self, row: Stat) -> bool:
+        return proc.name(row.pid) in RUNNERS
 
     def is_unmoved(self, shell: Stat) -> bool:
         return self._program(shell) in UNMOVED

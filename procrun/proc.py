@@ -85,6 +85,7 @@ def stat(pid: int) -> Stat | None:
         flags=int(shown[6]),
         started=int(fields[19]),
         cpu=int(fields[11]) + int(fields[12]),
+        terminal=int(fields[4]),
     )
 
 

@@ -22,7 +22,10 @@ class Node(NamedTuple):
     bearing: Bearing = DIES
     shell: bool = False
     wrapper: bool = False
+    runner: bool = False
     background: bool = False
+    terminal: bool = False
+    """Whether it leads a session with a terminal."""
     reads: str = ""
     """Whose output is its stdin, by name."""
 
@@ -35,8 +38,9 @@ class Tree:
         self.pids = {name: pid for pid, name in enumerate(self.nodes, 100)}
 
     def row(self, name: str) -> Stat:
-        parent = self.nodes[name].parent
-        return Stat(self.pids[name], "S", self.pids.get(parent, PROCRUN), 100, 100, 0, 5, 0)
+        node, pid = self.nodes[name], self.pids[name]
+        sid = pid if node.terminal else 100
+        return Stat(pid, "S", self.pids.get(node.parent, PROCRUN), 100, sid, 0, 5, 0, terminal=int(node.terminal))
 
     def node(self, row: Stat) -> Node:
         return self.nodes[next(name for name, pid in self.pids.items() if pid == row.pid)]
@@ -50,6 +54,9 @@ class Tree:
 
     def steps_aside(self, row: Stat) -> bool:
         return self.node(row).wrapper
+
+    def is_runner(self, row: Stat) -> bool:
+        return self.node(row).runner
 
     def is_unmoved(self, shell: Stat) -> bool:
         return True
@@ -92,6 +99,24 @@ TREES = {
     ),
     "an orphan is told": (Tree(Node("a", bearing=CATCHES), Node("orphan", bearing=CATCHES)), "a orphan"),
     "and answers for those below": (Tree(Node("orphan", bearing=CATCHES), Node("b", "orphan")), "orphan …"),
+    "a runner of one process is passed over": (
+        Tree(Node("honcho", bearing=CATCHES, runner=True), Node("a", "honcho", CATCHES)),
+        "a …",
+    ),
+    "a runner of two answers for them": (
+        Tree(Node("honcho", bearing=CATCHES, runner=True), Node("a", "honcho", CATCHES), Node("b", "honcho", CATCHES)),
+        "honcho …",
+    ),
+    "one that takes the terminal along is passed over": (
+        Tree(Node("sh", terminal=True), Node("a", "sh", CATCHES), Node("b", "sh")),
+        "a b …",
+    ),
+    "and told when it has no child left": (Tree(Node("sh", terminal=True)), "sh"),
+    "and at once where nobody below it would finish": (Tree(Node("sh", terminal=True), Node("a", "sh")), "sh a"),
+    "one with a terminal that catches is told": (
+        Tree(Node("a", bearing=CATCHES, terminal=True), Node("b", "a", CATCHES)),
+        "a …",
+    ),
     "a reader waits for its writer": (
         Tree(Node("sh"), Node("worker", "sh", CATCHES), Node("tee", "sh", reads="worker")),
         "sh worker …",
