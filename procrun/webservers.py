@@ -162,6 +162,18 @@ HYPERCORN = Profile(
     ),
     ready="connect",
     term_to_all="hypercorn's workers take a TERM of their own and its main one for two, which cut requests in flight",
+    variants=(
+        Variant(  # run, source (run.py): it terminates the others when the first has ended; 1 of 1 request cut
+            {
+                "at_term": (
+                    "TERM cuts requests in flight: the first of hypercorn's workers that has ended ends the others; "
+                    "run it with one worker, and several instances of it"
+                ),
+            },
+            options=("-w", "--workers"),
+            value=r"[2-9]|[1-9]\d+",
+        ),
+    ),
     dist="hypercorn",
     source="run, 0.18.0; with several workers TERM cuts requests whoever it is sent to",
 )
