@@ -118,6 +118,7 @@ WRITERS = {
     "keys.py": "passes keys on to the supervisor",
     "link.py": "talks between front and supervisor, and writes into the record",
     "logfile.py": "writes log files; procrun's own lines come cleaned from Outlet.say",
+    "rundir.py": "writes the .gitignore of its folder",
 }
 """Every module that writes to a descriptor, prints, or asks, and why no foreign text goes to a terminal by it."""
 
