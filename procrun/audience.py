@@ -36,16 +36,19 @@ has. When the trap passes the signal on and the shell ends at once, the children
 
 **A hasty wrapper** costs its child its work when it is told (see `forwarders`). `dumb-init`, `timeout` and `tini -g`
 catch TERM only to send it to a whole process group, which kills a celery pool as surely as we would; `su` sends KILL
-two seconds later; `script` takes the terminal away. These wrappers end when their child has ended, so they are passed
-over, and told only when they have no child left. So is a honcho or a foreman that runs one process; with several it
-would send those that are left a second TERM when the first has ended, and it is told, as it would be by hand.
+two seconds later; `script` takes the terminal away; `unshare --fork` tells its child nothing. These wrappers end when
+their child has ended, so they are passed over, and told only when they have no child left. So is a honcho or a foreman
+that runs one process; with several it would send those that are left a second TERM when the first has ended, and it is
+told, as it would be by hand.
 
 **A session leader with a terminal** takes it along when it dies, and the kernel sends HUP to the foreground process
 group (setsid(2), exit(2)): the worker below `sh -c` in `script`, or in an instance with `pty = true`. So one that would
 die is passed over in the same way, where somebody below it catches the signal. It goes on with its line then, as a
 shell does whose child was told alone.
 
-**A signal that is blocked counts as caught**: `tini` and others take their signals by sigwait(3) and have no handler.
+**A program may take a signal without a handler**, by sigwait(3) as `tini` does, or from a descriptor as `catatonit`
+does (signalfd(2)): it catches the signal as well. One that has it blocked for another reason (`unshare --fork`, a child
+of a program with threads) does not, and is treated like one that dies of it: it may do so later.
 
 The rule holds for TERM, INT, QUIT and HUP, each with the dispositions for that signal. KILL, STOP and CONT go to
 everything. On platform heroku every process is told, as a dyno's manager does it.
@@ -62,7 +65,7 @@ Key = tuple[int, int]
 
 
 class Bearing(Enum):
-    """What a signal does to a process; `CATCHES` where it is handled, or blocked to be waited for."""
+    """What a signal does to a process: it has a handler, it ignores it, or the default action ends it."""
 
     CATCHES = "catches"
     IGNORES = "ignores"
@@ -74,6 +77,9 @@ class Facts(Protocol):
 
     def bearing(self, row: Stat, number: int) -> Bearing:
         """What signal `number` does to it."""
+
+    def awaits(self, row: Stat, number: int) -> bool:
+        """Whether it takes signal `number` without a handler: by sigwait(3), or from a descriptor (signalfd(2))."""
 
     def is_shell(self, row: Stat) -> bool:
         """Whether it is a shell, whose handlers are traps."""
@@ -122,8 +128,8 @@ class Audience(NamedTuple):
 def audience(number: int, rows: Sequence[Stat], told: Mapping[Key, bool], facts: Facts) -> Audience:
     """Who of `rows` is to be sent signal `number` now.
 
-    `rows` are the living processes of one instance. `told` are those that were sent it before,
-    each with whether it answers for those below.
+    `rows` are the living processes of one instance. `told` are those that were sent it before, each with whether it
+    answers for those below.
     """
     family = _Family(rows)
     calls: list[Call] = []
@@ -131,25 +137,36 @@ def audience(number: int, rows: Sequence[Stat], told: Mapping[Key, bool], facts:
     deferred = False
     for row in walk:  # grows while it is walked
         children = family.children(row)
-        answers = told.get(key(row))
-        if answers is None:
-            bearing = facts.bearing(row, number)
-            answers = bearing is Bearing.CATCHES
-            aside = bool(children) and _is_passed_over(number, row, bearing, family, facts)
-            if bearing is Bearing.IGNORES or aside:
-                deferred |= aside
-                walk += children
-                continue
-            if facts.is_fed(row, family.beside(row)):
-                deferred = True
-            else:
-                calls.append(Call(row, answers, _heirs(number, row, family, told, facts) if answers else ()))
+        before = told.get(key(row))
+        if before is not None:
+            walk += () if before else children
+            continue
+        bearing = _bearing(row, number, bool(children), facts)
+        aside = bool(children) and _is_passed_over(number, row, bearing, family, facts)
+        if bearing is Bearing.IGNORES or aside:
+            deferred |= aside
+            walk += children
+            continue
+        answers = bearing is Bearing.CATCHES
+        if facts.is_fed(row, family.beside(row)):
+            deferred = True
+        else:
+            calls.append(Call(row, answers, _heirs(number, row, family, told, facts) if answers else ()))
         walk += _addressed(row, answers, children, facts)
     return Audience(calls, deferred or len(walk) < len(rows))
 
 
+def _bearing(row: Stat, number: int, is_parent: bool, facts: Facts) -> Bearing:
+    """What the signal does to it; who has no handler may wait for the signal, which matters for a parent alone."""
+    bearing = facts.bearing(row, number)
+    return Bearing.CATCHES if bearing is Bearing.DIES and is_parent and facts.awaits(row, number) else bearing
+
+
 def _addressed(row: Stat, answers: bool, children: Sequence[Stat], facts: Facts) -> Sequence[Stat]:
-    """The children that are told themselves, beside this parent: all of one that dies, a shell's foreground ones."""
+    """The children that are told themselves, beside this parent: all of one that dies, a shell's foreground ones.
+
+    What a shell starts when it was told belongs to its trap, and is left to it.
+    """
     if not answers or not children:
         return children
     if not facts.is_shell(row):

@@ -17,22 +17,31 @@ MULTICALL = frozenset(("busybox", "toybox", "coreutils"))
 
 HASTY = frozenset(
     (
-        "dumb-init",  # run 1.2.5: TERM to the process group (session) of its child; `-c` to the child alone
-        "timeout",  # run coreutils 9.1: TERM to its own process group; `--foreground` to the child alone
-        "tini",  # run 0.19: TERM to its child; `-g` to the child's process group
-        "docker-init",  # the same program, as `docker run --init` has it
-        "catatonit",  # run 0.1.7: TERM to its child alone
-        "script",  # run util-linux 2.38: ends at TERM at once, and its terminal with it, which is a HUP for its child
-        "su",  # run util-linux 2.38: TERM to its child, and KILL 2 s later
+        # To more than its child
+        "dumb-init",  # run 1.2.5: to the session of its child; with -c to the child alone
+        "timeout",  # run coreutils 9.1: to its child and to its own process group; with --foreground to the child alone
+        "tini",  # run 0.19: to its child; with -g to the child's process group
+        "docker-init",  # tini, as `docker run --init` has it
+        "catatonit",  # run 0.1.7: to its child; docs: -g as tini
+        "pnpm",  # run 11: to the process group of the script
+        "parallel",  # run 20221122: to the process group of each job, and again after 0.2 s, KILL after 0.4 s
+        # To its child, whose end it is soon after
+        "script",  # run util-linux 2.38: ends at once or in 2 s, and its terminal with it, which is a HUP for its child
+        "su",  # run util-linux 2.38: KILL after 2.0 s
         "runuser",  # the same, where it has a shell run a command
+        # To nobody
+        "unshare",  # run util-linux 2.38, with --fork: has TERM blocked while its child runs
     )
 )
-"""Wrappers that end at TERM in a way that costs their child its work, or may; all of them end when it has ended."""
+"""Wrappers whom TERM reaches in a way that costs their child its work, or may: whom they send it to, and what follows.
+
+All of them end when their child has ended.
+"""
 
 RUNNERS = frozenset(
     (
-        "honcho",  # run 2.0.0: TERM to the process group of each child
-        "foreman",  # run 0.87.2: the same, as its children lead groups of their own
+        "honcho",  # run 2.0.0: TERM to the process group of each child, KILL after 5 s
+        "foreman",  # run 0.87.2: TERM to each child alone, KILL after 5 s
     )
 )
 """Procfile runners, by the names of their processes: when the first child has ended, TERM goes to all the others."""

@@ -49,6 +49,13 @@ class _Held(NamedTuple):
     foreground: bool
 
 
+class Settled(NamedTuple):
+    """Those that their shell has told, and those in front of a shell that lives, which nobody has told."""
+
+    told: list[Stat]
+    foreground: list[Stat]
+
+
 class Hold:
     """Those that stand still; `send` sends a signal to a process, and is False where that has gone."""
 
@@ -80,12 +87,12 @@ class Hold:
         self._told[key(shell)] = now
         return True
 
-    def settle(self) -> list[Stat]:
-        """Let go of those whose case is clear; those that were told by their shell.
+    def settle(self) -> Settled:
+        """Let go of those whose case is clear.
 
         An orphan that was not told stays as it is: who tells it now continues it.
         """
-        told = []
+        told, foreground = [], []
         for each, held in list(self._held.items()):
             waits, ended = bool(proc.masks(held.row.pid).pending & _SENT), not proc.lives(held.shell)
             if waits:
@@ -94,7 +101,9 @@ class Hold:
                 del self._held[each]
                 if waits or not ended:
                     self._send(signal.SIGCONT, held.row)
-        return told
+                if held.foreground and not waits and not ended:
+                    foreground.append(held.row)
+        return Settled(told, foreground)
 
     def end(self) -> None:
         """Let go of all."""
@@ -105,9 +114,18 @@ class Hold:
         self._told.clear()
 
     def _is_late(self, held: _Held) -> bool:
-        """Whether its shell has had the time to tell it."""
-        since = self._told.get(key(held.shell))
-        return since is not None and monotonic() - since >= (IN_THE_WAY if held.foreground else PATIENCE)
+        """Whether its shell has had the time to tell it: for one in front, has taken the signal and rests again."""
+        told = self._told.get(key(held.shell))
+        if told is None:
+            return False
+        since = monotonic() - told
+        return since >= PATIENCE or (held.foreground and since >= IN_THE_WAY and _rests(held.shell))
+
+
+def _rests(row: Stat) -> bool:
+    """Whether it sleeps, with no signal to take."""
+    now = proc.stat(row.pid)
+    return not proc.masks(row.pid).pending and now is not None and now.state == "S"
 
 
 def _stands_still(row: Stat) -> bool:

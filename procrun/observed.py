@@ -30,13 +30,16 @@ class Observed:
         masks, bit = self._mask(row), 1 << number - 1
         if masks.ignored & bit:
             return Bearing.IGNORES
-        return Bearing.CATCHES if (masks.caught | masks.blocked) & bit else Bearing.DIES
+        return Bearing.CATCHES if masks.caught & bit else Bearing.DIES
+
+    def awaits(self, row: Stat, number: int) -> bool:
+        return bool(proc.awaited(row.pid) >> number - 1 & 1)
 
     def is_shell(self, row: Stat) -> bool:
         return self._program(row) in SHELLS
 
     def steps_aside(self, row: Stat) -> bool:
-        return self._program(row) in HASTY
+        return self._program(row) in HASTY or proc.name(row.pid) in HASTY
 
     def is_runner(self, row: Stat) -> bool:
         return proc.name(row.pid) in RUNNERS

@@ -470,24 +470,35 @@ def listeners(pids: Iterable[int], among: Iterable[Listener]) -> list[Listener]:
 class Masks(NamedTuple):
     """What a process does with each signal, bit n-1 for signal n.
 
-    `blocked` is what its first thread has blocked, `pending` are signals that were sent and not taken yet.
+    `pending` are those that were sent and not taken yet.
     """
 
     caught: int = 0
     ignored: int = 0
-    blocked: int = 0
     pending: int = 0
 
 
-_MASKS = (b"SigCgt:", b"SigIgn:", b"SigBlk:", b"SigPnd:", b"ShdPnd:")
+_MASKS = (b"SigCgt:", b"SigIgn:", b"SigPnd:", b"ShdPnd:")
 
 
 def masks(pid: int) -> Masks:
     """The signal masks of `pid` (/proc/PID/status, proc(5)); all empty when it is gone."""
     rows = (line.split() for line in _read(f"/proc/{pid}/status").splitlines())
     found = {row[0]: int(row[1], 16) for row in rows if row and row[0] in _MASKS}
-    caught, ignored, blocked, own, shared = (found.get(name, 0) for name in _MASKS)
-    return Masks(caught, ignored, blocked, own | shared)
+    caught, ignored, own, shared = (found.get(name, 0) for name in _MASKS)
+    return Masks(caught, ignored, own | shared)
+
+
+def awaited(pid: int) -> int:
+    """The signals that `pid` reads from a descriptor (signalfd(2)) as a mask; all of them while it is in sigwait(3)."""
+    if b"sigtimedwait" in _read(f"/proc/{pid}/wchan"):
+        return -1
+    found = 0
+    for fd in _names(f"/proc/{pid}/fd"):
+        if _link(pid, f"fd/{fd}") == "anon_inode:[signalfd]":
+            for line in _read(f"/proc/{pid}/fdinfo/{fd}").splitlines():
+                found |= int(line.split()[1], 16) if line.startswith(b"sigmask:") else 0
+    return found
 
 
 def catches(pid: int, number: int) -> bool:
@@ -508,12 +519,7 @@ def opened(pid: int, fd: int) -> str:
 def written(pid: int) -> frozenset[str]:
     """The pipes that `pid` can write to, as `pipe:[INODE]`; empty when it is gone or not ours to see."""
     folder, found = f"/proc/{pid}/fd", set()
-    try:
-        names = os.listdir(folder)
-    except OSError as error:
-        _refuse_to_guess(error)
-        return frozenset()
-    for fd in names:
+    for fd in _names(folder):
         try:
             if os.lstat(f"{folder}/{fd}").st_mode & stat_.S_IWUSR:  # how it was opened, proc(5)
                 found.add(os.readlink(f"{folder}/{fd}"))
@@ -593,17 +599,21 @@ def _descriptors(pid: int) -> set[str]:
 def _links(folder: str) -> set[str]:
     """Where the links of a folder lead; empty when it is gone or another user's. One link may go while it is read."""
     found: set[str] = set()
-    try:
-        names = os.listdir(folder)
-    except OSError as error:
-        _refuse_to_guess(error)
-        return found
-    for name in names:
+    for name in _names(folder):
         try:
             found.add(os.readlink(f"{folder}/{name}"))
         except OSError:
             continue
     return found
+
+
+def _names(folder: str) -> list[str]:
+    """What is in a folder; nothing when it is gone or another user's."""
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        _refuse_to_guess(error)
+        return []
 
 
 def _read(path: str) -> bytes:

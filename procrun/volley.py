@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import floor
 from time import monotonic
 
@@ -111,27 +111,34 @@ class Volley:
         main = main_process(number, leader, everybody, preferred)
         for row in everybody:
             if row.pid == (main.pid if main is not None else leader):
-                self._ask(number, row)
+                self._send(number, row)
+                if number in ENDING:
+                    self._send(signal.SIGCONT, row)
 
     def _tell(self, number: int, rows: Sequence[Stat], to_all: bool) -> int:
         """How many were told. Where it turns out that somebody may not be, others are told in their place."""
         refused = len(self.refused)
-        self._told |= dict.fromkeys(map(key, self._hold.settle()), True)
-        hits = 0
-        for row, answers, heirs in self._calls(number, rows, to_all):
-            if key(row) in self._told or row in self._hold or (heirs and not self._hold.is_ready(row, heirs)):
-                continue
-            if self._ask(number, row):
-                self._told[key(row)] = answers
-                hits += 1
+        settled = self._hold.settle()
+        self._told |= dict.fromkeys(map(key, settled.told), True)
+        hits = sum(self._ask(number, call) for call in [Call(row, True) for row in settled.foreground])
+        hits += sum(self._ask(number, call) for call in self._due(self._calls(number, rows, to_all)))
         for row in rows:
             if row.state == "T" and key(row) not in self._told and row not in self._hold:
                 self._send(signal.SIGCONT, row)
         return hits + (self._tell(number, self.ours(rows), to_all) if len(self.refused) > refused else 0)
 
+    def _due(self, calls: Iterable[Call]) -> Iterator[Call]:
+        """Those of `calls` that are told now. Who is below a shell is not told before it."""
+        later: set[int] = set()
+        for call in calls:
+            if call.row.ppid in later or (call.heirs and not self._hold.is_ready(call.row, call.heirs)):
+                later.add(call.row.pid)
+            elif call.row not in self._hold:
+                yield call
+
     def _calls(self, number: int, rows: Sequence[Stat], to_all: bool) -> list[Call]:
         if to_all:
-            return [Call(row, False) for row in rows]
+            return [Call(row, False) for row in rows if key(row) not in self._told]
         return audience(number, rows, self._told, Observed()).calls
 
     def _at_all(self, number: int, rows: Sequence[Stat]) -> None:
@@ -141,12 +148,13 @@ class Volley:
             for row in rows:
                 self._send(number, row)
 
-    def _ask(self, number: int, row: Stat) -> bool:
-        """Send it one signal; behind one that ends it CONT, as a process that is stopped cannot obey."""
-        hit = self._send(number, row)
-        if hit and number in ENDING:
-            self._send(signal.SIGCONT, row)
-        return hit
+    def _ask(self, number: int, call: Call) -> bool:
+        """Send it a signal that ends it, and CONT, as a process that is stopped cannot obey; False when it is gone."""
+        if not self._send(number, call.row):
+            return False
+        self._told[key(call.row)] = call.answers
+        self._send(signal.SIGCONT, call.row)
+        return True
 
     def _send(self, number: int, row: Stat) -> bool:
         try:

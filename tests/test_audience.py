@@ -26,6 +26,7 @@ class Node(NamedTuple):
     background: bool = False
     terminal: bool = False
     """Whether it leads a session with a terminal."""
+    awaits: bool = False
     reads: str = ""
     """Whose output is its stdin, by name."""
 
@@ -48,6 +49,10 @@ class Tree:
     def bearing(self, row: Stat, number: int) -> Bearing:
         assert number == signal.SIGTERM
         return self.node(row).bearing
+
+    def awaits(self, row: Stat, number: int) -> bool:
+        assert any(node.parent == self.node(row).name for node in self.nodes.values()), "asked only of parents"
+        return self.node(row).awaits
 
     def is_shell(self, row: Stat) -> bool:
         return self.node(row).shell
@@ -151,6 +156,10 @@ TREES = {
         ),
         "sh b …",
     ),
+    "who takes it without a handler catches it": (
+        Tree(Node("tini", awaits=True), Node("a", "tini", CATCHES)),
+        "tini …",
+    ),
     "a shell without a trap dies, and all below it are told": (
         Tree(Node("sh", shell=True), Node("a", "sh", CATCHES, background=True), Node("b", "sh", CATCHES)),
         "sh a b",
@@ -199,6 +208,12 @@ def test_who_ignores_it_now_and_was_told_before_still_answers() -> None:
     tree = Tree(Node("a", bearing=IGNORES), Node("b", "a", CATCHES))
 
     assert tree.names({"a": True}) == "…"
+
+
+def test_what_a_trap_has_started_is_left_to_its_shell() -> None:
+    tree = Tree(Node("sh", bearing=CATCHES, shell=True), Node("rm", "sh"))
+
+    assert tree.names({"sh": True}) == "…"
 
 
 def test_what_one_that_dies_has_started_since_is_told() -> None:
