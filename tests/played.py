@@ -1,5 +1,7 @@
 """The cases of tests/apps/cases.py under procrun: those of a file side by side, once for each platform."""
 
+import re
+import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -10,6 +12,7 @@ import pytest
 from tests.apps import trial
 from tests.apps.bed import Store
 from tests.apps.cases import Case
+from tests.apps.loads import Place
 from tests.apps.trial import Trial
 from tests.harness import PROCRUN, free_port
 from tests.programs import leave_out
@@ -38,6 +41,8 @@ def played(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, case: Case, platform: str
 ) -> Trial:
     """How `case` went on `platform`; the first who asks has all of the file's cases that are wanted on it played."""
+    if not trial.allowed(case):
+        pytest.skip("only root may play it")
     if program := trial.missing(case):
         leave_out(f"{program} is not installed (make test names the line)")
     key = (request.node.path.name, platform)
@@ -52,7 +57,7 @@ def _wanted(request: pytest.FixtureRequest, platform: str) -> Iterator[Case]:
         callspec = getattr(item, "callspec", None)
         if callspec is not None and item.path == request.node.path and callspec.params.get("platform") == platform:
             case = callspec.params["case"]
-            if not trial.missing(case):
+            if trial.allowed(case) and not trial.missing(case):
                 yield case
 
 
@@ -71,9 +76,15 @@ def _one(case: Case, platform: str, folder: Path, url: str) -> Trial:
     budget = PLENTY if case.budget is None else case.budget
     command = [*PROCRUN, "start", "--platform", platform, *(["-t", f"{budget:g}"] if platform != "server" else [])]
     with trial.made(case, folder, url, free_port()) as place:
-        return trial.play(
-            case, place, command, budget + SERVER_LIMIT, case.said if wanted(case, platform) == LOST else ""
-        )
+        said = case.said if wanted(case, platform) == LOST and not _checked(case, platform, place) else ""
+        return trial.play(case, place, command, budget + SERVER_LIMIT, said)
+
+
+def _checked(case: Case, platform: str, place: Place) -> bool:
+    """Whether `procrun check` says it: what costs no more than a request is not said at a start."""
+    command = [*PROCRUN, "check", "--platform", platform]
+    check = subprocess.run(command, cwd=place.folder, env=place.env, capture_output=True, text=True, check=False)
+    return re.search(case.said, check.stderr) is not None
 
 
 def wanted(case: Case, platform: str) -> str:
@@ -84,7 +95,7 @@ def wanted(case: Case, platform: str) -> str:
 def expect(case: Case, platform: str, played: Trial) -> None:
     """The work has become what was wanted, and what is queued behind it still is.
 
-    Where it is lost, `played` has waited until procrun had said so.
+    Where it is lost, `played` has seen procrun say so beforehand.
     """
     done, again, lost = played.outcome
     again -= case.queued

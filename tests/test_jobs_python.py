@@ -8,8 +8,7 @@ from tests.played import BOTH, PATIENT, expect, named, on_a_dyno, played
 
 __all__ = ["played"]
 
-LATER = ["dramatiq-gevent", "huey", "django-q2"]
-CASES = [case for case in QUEUES if case.name not in LATER]
+CASES = QUEUES
 pytestmark = PATIENT
 
 

@@ -8,8 +8,7 @@ from tests.played import BOTH, PATIENT, expect, named, on_a_dyno, played
 
 __all__ = ["played"]
 
-LATER = ["sidekiq, a job with a child", "sidekiq -t 25 in a pipe", "BullMQ behind nodemon"]
-CASES = [case for case in (*RUBY, *NODE) if case.name not in LATER]
+CASES = (*RUBY, *NODE)
 pytestmark = PATIENT
 
 

@@ -8,8 +8,7 @@ from tests.played import BOTH, PATIENT, expect, named, on_a_dyno, played
 
 __all__ = ["played"]
 
-LATER = ["gunicorn, a request with a child", "hypercorn", "hypercorn -w 2", "daphne", "waitress"]
-CASES = [case for case in SERVERS if case.name not in LATER]
+CASES = SERVERS
 pytestmark = PATIENT
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,8 +73,9 @@ Rows = dict[str, dict[str, Cell]]
 def measure(runners: Sequence[Runner], child: Child) -> Report:
     """Every form under every runner, those of one form side by side."""
     taking_part = [runner for runner in runners if runner.name in (PROCRUN, *PEERS)]
-    missing = {case.name: program for case in CASES if (program := trial.missing(case))}
-    rows = _rows(taking_part, [case for case in CASES if case.name not in missing])
+    allowed = [case for case in CASES if trial.allowed(case)]
+    missing = {case.name: program for case in allowed if (program := trial.missing(case))}
+    rows = _rows(taking_part, [case for case in allowed if case.name not in missing])
     _keep(taking_part, rows)
     broken = {f"{name}, {runner}": cell.fault for name, row in rows.items() for runner, cell in row.items()}
     broken |= {name: f"{program} is not installed" for name, program in missing.items()}
@@ -89,7 +91,8 @@ def _rows(runners: Sequence[Runner], cases: Sequence[Case]) -> Rows:
     with tempfile.TemporaryDirectory(prefix="procrun-bench-") as folder:
         store = Store(Path(folder), databases=len(cases) * at_once)
         path = os.pathsep.join([_ours(runners, Path(folder)), trial.PATH])
-        with closing(store), ProcessPoolExecutor(at_once, initializer=proctree.become_subreaper) as pool:
+        fresh = get_context("spawn")  # forked, all of them would hold the same ports
+        with closing(store), ProcessPoolExecutor(at_once, fresh, proctree.become_subreaper) as pool:
             store.open()
             turns = list(_turns(runners, cases, store, path))
             for turn, cell in zip(turns, pool.map(_played, turns), strict=True):
@@ -143,16 +146,20 @@ def _clear() -> None:
 
 def _goal(rows: Rows) -> Goal:
     """In no row is less done, or less kept, than under another runner."""
-    worse = [name for name, row in rows.items() if any(_worse(row[PROCRUN], other) for other in row.values())]
+    flights = {case.name: case.jobs for case in CASES}
+    worse = [
+        name for name, row in rows.items() if any(_worse(row[PROCRUN], other, flights[name]) for other in row.values())
+    ]
     return Goal(
         "no work is lost that another runner keeps", ", ".join(worse) or f"in none of {len(rows)} forms", not worse
     )
 
 
-def _worse(ours: Cell, other: Cell) -> bool:
+def _worse(ours: Cell, other: Cell, flight: int) -> bool:
+    """Of `flight` jobs; those that were queued behind them and have not begun are nobody's loss."""
     if ours.outcome is None or other.outcome is None:
         return False
-    return ours.outcome.lost > other.outcome.lost or ours.outcome.done < other.outcome.done
+    return ours.outcome.lost > other.outcome.lost or ours.outcome.done < min(other.outcome.done, flight)
 
 
 def _keep(runners: Sequence[Runner], rows: Rows) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import redis
 
-from tests.apps.cases import Case
+from tests.apps.cases import ROOT, Case
 from tests.apps.loads import APPS, LOADS, Outcome, Place
 from tests.apps.stores import Postgres
 
@@ -44,9 +44,14 @@ class Trial(NamedTuple):
 
 
 def missing(case: Case) -> str:
-    """A program that the case needs and this machine does not have; empty if it has all of them."""
+    """What the case needs and this machine does not have, by its name; empty if it has all of it."""
     needed = (*LOADS[case.load].needs, *case.needs)
-    return next((program for program in needed if shutil.which(program, path=PATH) is None), "")
+    return next((program for program in needed if program != ROOT and shutil.which(program, path=PATH) is None), "")
+
+
+def allowed(case: Case) -> bool:
+    """Whether who runs the tests may play it."""
+    return ROOT not in case.needs or os.geteuid() == 0
 
 
 @contextmanager
