@@ -48,7 +48,7 @@ def _readme() -> None:
     chosen = {case.name for case in (*PARENTS, *WRAPPERS)}
     rows = [[f"`{row['entry']}`", *(row[name] for name in runners)] for row in result["rows"] if row["name"] in chosen]
     losing = [sum("lost" in row[name] for row in result["rows"]) for name in runners]
-    total = f"**all {len(result['rows'])} forms of the table in docs/workers.md: work is lost in**"
+    total = f"**forms in which work is lost, of all {len(result['rows'])}**"
     _print(["entry", *_titles(result)], [*rows, [total, *map(str, losing)]])
 
 
