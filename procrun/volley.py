@@ -128,12 +128,13 @@ class Volley:
         return hits + (self._tell(number, self.ours(rows), to_all) if len(self.refused) > refused else 0)
 
     def _due(self, calls: Iterable[Call]) -> Iterator[Call]:
-        """Those of `calls` that are told now. Who is below a shell is not told before it."""
+        """Those of `calls` that are told now. Nobody is told before a parent that is to be told."""
         later: set[int] = set()
         for call in calls:
-            if call.row.ppid in later or (call.heirs and not self._hold.is_ready(call.row, call.heirs)):
+            held = call.row in self._hold or call.row.ppid in later
+            if held or (call.heirs and not self._hold.is_ready(call.row, call.heirs)):
                 later.add(call.row.pid)
-            elif call.row not in self._hold:
+            else:
                 yield call
 
     def _calls(self, number: int, rows: Sequence[Stat], to_all: bool) -> list[Call]:

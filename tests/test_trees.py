@@ -28,6 +28,9 @@ SAVES = ("0.1", "0.2", "0.3")
 SOON = 10.0
 """Seconds within which an orphan is told: 0.1 at leisure (the doctor needs more), and this on a busy machine."""
 
+LARGEST_PID = 2**22
+"""proc_sys_kernel(5). A sender beyond that was seen now and then, of a TERM that came twice at the same instant."""
+
 CATCH = {"works", "relays", "spreads", "stays"}
 SHELLS = {
     "front": "trap 'echo trapped' TERM; CHILD; :",
@@ -70,27 +73,38 @@ class Event(NamedTuple):
     pids: tuple[int, ...]
 
 
-def grow(chance: random.Random, name: str, depth: int, ends: bool, above: tuple[str, ...] = ()) -> Node:
-    """A tree of this depth below processes of the kinds `above`; without `ends` some of it never end by themselves."""
-    place, saves = chance.choice(("plain", "plain", "group", "session")), chance.choice(SAVES)
-    if above[-1:] == ("spreads",):
-        place = "plain"  # where it is told
-    shell = chance.choice(("dash", "bash"))
-    if depth == 1:
-        kind = "works" if ends else chance.choice(("works", "stays", "deaf"))
-        return Node(name, kind, place, saves, (), shell)
-    kind = chance.choice(("dies", "ignores", "works", "relays", "spreads", *SHELLS))
-    if above[-1:] and above[-1] in PASSES_ON:
-        kind = OTHERWISE.get(kind, kind)
-    if above[-1:] and above[-1] in SHELLS and kind == "spreads":
-        kind = "relays"  # it would kill the reader of its own output, and its shell
-    if "spreads" in above and kind == "pipe":
-        kind = "plain"  # the reader would be killed
-    many = 1 if kind in SHELLS else chance.choice((1, 2))
-    below = tuple(grow(chance, f"{name}{number}", depth - 1, ends, (*above, kind)) for number in range(many))
-    if kind == "spreads" and place == "plain" and above[-1:] != ("spreads",):
-        place = "group"  # and nobody else is told
-    return Node(name, kind, place, saves, below, shell)
+def grow(chance: random.Random, name: str, depth: int, ends: bool, above: tuple[Node, ...] = ()) -> Node:
+    """A tree of this depth below the processes `above`; without `ends` some of it never end by themselves."""
+    kinds = ("dies", "ignores", "works", "relays", "spreads", *SHELLS) if depth > 1 else ("works", "stays", "deaf")
+    kind = chance.choice(kinds if depth > 1 or not ends else ("works",))
+    place = chance.choice(("plain", "plain", "group", "session"))
+    node = _sensible(Node(name, kind, place, chance.choice(SAVES), (), chance.choice(("dash", "bash"))), above)
+    many = 0 if depth == 1 else 1 if node.kind in SHELLS else chance.choice((1, 2))
+    children = (grow(chance, f"{name}{number}", depth - 1, ends, (*above, node)) for number in range(many))
+    return node._replace(children=tuple(children))
+
+
+def _sensible(node: Node, above: tuple[Node, ...]) -> Node:
+    """The same, or another one where it could not be told, or would cut its own work, whoever stops it."""
+    parent = above[-1].kind if above else ""
+    if parent in SHELLS:
+        node = node._replace(place="plain")  # a shell starts it
+    if parent == "spreads":
+        node = node._replace(place="plain")  # it hears of nothing elsewhere
+    elif node.kind == "spreads":
+        node = (
+            node._replace(kind="relays")
+            if parent in SHELLS
+            else node._replace(place=node.place.replace("plain", "group"))
+        )
+    if parent in PASSES_ON:
+        node = node._replace(kind=OTHERWISE.get(node.kind, node.kind))
+    if node.kind == "pipe" and "spreads" in {each.kind for each in above}:
+        node = node._replace(kind="plain")  # its reader would die before it
+    own = [each.place for each in (*above[1:], node) if each.place != "plain"]
+    if node.kind == "relay" and own[-1:] == ["group"]:
+        node = node._replace(kind="waits")  # nobody can be held in that group (procrun.holding)
+    return node
 
 
 def words(node: Node, log: str) -> list[str]:
@@ -123,7 +137,8 @@ class Forest:
 
     def events(self) -> list[Event]:
         found = re.findall(r"(?m)^(\d+) (\w+) (\w+)((?: \d+)*)$", self._log.read_text())
-        return [Event(int(at) / 1e9, name, what, tuple(map(int, rest.split()))) for at, name, what, rest in found]
+        events = [Event(int(at) / 1e9, name, what, tuple(map(int, rest.split()))) for at, name, what, rest in found]
+        return [event for event in events if all(pid <= LARGEST_PID for pid in event.pids)]
 
     def grown(self) -> None:
         """Wait until all are there."""
