@@ -11,10 +11,10 @@ MARK = "PROCRUN_DYNO"
 """Set in every dyno's environment to `RUN:INSTANCE`, so that what has left its session can be told apart."""
 
 FRESH = 0.01
-"""Seconds for which one look at /proc serves: stopping 300 instances looks a few times, not 300.
+"""Seconds for which one look at /proc serves: stopping 300 instances looks a few times, not 300."""
 
-A look that took longer serves for as long as it took, so that 1,000 instances do not spend their stop in looking.
-"""
+SERVES = 4
+"""A look serves for so many times as long as it took: what is done with 1,000 instances is not spent in looking."""
 
 GIVE_UP = 2.0
 """Seconds that a process has to show its environment, which waits for a dead disk with it, or for a busy machine."""
@@ -156,7 +156,7 @@ class Family:
             elif proc.is_ending(row) or 0 < proc.held_up_for(row.pid) < GIVE_UP:
                 self.certain = False  # before it could be asked whose it is
         self._taken = monotonic()
-        self.fresh = max(FRESH, self._taken - now)
+        self.fresh = max(FRESH, SERVES * (self._taken - now))
 
     def _arrivals(self, known: set[int]) -> Iterator[Stat]:
         """Children that are not among `known`, until there are no new ones, or too many of them one after the other."""

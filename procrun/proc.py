@@ -10,7 +10,7 @@ import signal
 import stat as stat_
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -200,37 +200,33 @@ def descendants(root: int, table: Mapping[int, Stat]) -> list[Stat]:
     return [row for row in found if row.alive]
 
 
-def send(number: int, row: Stat) -> bool:
+def send(number: int, row: Stat, *behind: int) -> bool:
     """Signal exactly the process of `row`, never another one that got its pid since; False when it is gone.
 
-    Where there are no pidfds the start time is checked right before the signal. Raises PermissionError for another
-    user's process (`sudo …`).
+    The signals `behind` follow the first; that it has ended of the first is no fault. Where there are no pidfds the
+    start time is checked right before the signal. Raises PermissionError for another user's process (`sudo …`).
     """
     if pidfds.refusal():
-        return _send_to_pid(number, row)
+        return _send_all((number, *behind), row, lambda each: os.kill(row.pid, each))
     try:
         handle = os.pidfd_open(row.pid)
     except ProcessLookupError:
         return False
     try:
-        if not is_same(row):
-            return False
-        signal.pidfd_send_signal(handle, number)
-    except ProcessLookupError:
-        return False
+        return _send_all((number, *behind), row, lambda each: signal.pidfd_send_signal(handle, each))
     finally:
         os.close(handle)
-    return True
 
 
-def _send_to_pid(number: int, row: Stat) -> bool:
+def _send_all(numbers: Iterable[int], row: Stat, send_one: Callable[[int], None]) -> bool:
+    sent = False
     try:
-        if not is_same(row):
-            return False
-        os.kill(row.pid, number)
+        for number in numbers if is_same(row) else ():
+            send_one(number)
+            sent = True
     except ProcessLookupError:
-        return False
-    return True
+        pass
+    return sent
 
 
 def is_same(row: Stat) -> bool:

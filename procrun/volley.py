@@ -19,8 +19,11 @@ HARMLESS = frozenset({signal.SIGCONT, signal.SIGCHLD, signal.SIGURG, signal.SIGW
 EVERYBODYS = frozenset({signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT})
 """Signals that go to everything of an instance, whatever it is."""
 
-LOOKS = 5
-"""A stop may spend one part in so many of its time in looking for orphans."""
+LOOK_AGAIN = 0.05
+"""Seconds between two looks for orphans."""
+
+LOOKS = 2
+"""The same, in so many times what a look serves for where that is more: a stop is not spent in looking."""
 
 
 class Volley:
@@ -94,7 +97,7 @@ class Volley:
 
         All stops look at the same moments, so that one look serves them all.
         """
-        every = LOOKS * fresh
+        every = max(LOOK_AGAIN, LOOKS * fresh)
         return monotonic() + LOOK_EVERY if self._hold else (floor(monotonic() / every) + 1) * every
 
     def presume(self, number: int, rows: Iterable[Stat], to_all: bool = False) -> None:
@@ -111,9 +114,7 @@ class Volley:
         main = main_process(number, leader, everybody, preferred)
         for row in everybody:
             if row.pid == (main.pid if main is not None else leader):
-                self._send(number, row)
-                if number in ENDING:
-                    self._send(signal.SIGCONT, row)
+                self._send(number, row, *([signal.SIGCONT] if number in ENDING else []))
 
     def _tell(self, number: int, rows: Sequence[Stat], to_all: bool) -> int:
         """How many were told. Where it turns out that somebody may not be, others are told in their place."""
@@ -151,15 +152,14 @@ class Volley:
 
     def _ask(self, number: int, call: Call) -> bool:
         """Send it a signal that ends it, and CONT, as a process that is stopped cannot obey; False when it is gone."""
-        if not self._send(number, call.row):
-            return False
-        self._told[key(call.row)] = call.answers
-        self._send(signal.SIGCONT, call.row)
-        return True
+        hit = self._send(number, call.row, signal.SIGCONT)
+        if hit:
+            self._told[key(call.row)] = call.answers
+        return hit
 
-    def _send(self, number: int, row: Stat) -> bool:
+    def _send(self, number: int, row: Stat, *behind: int) -> bool:
         try:
-            return proc.send(number, row)
+            return proc.send(number, row, *behind)
         except PermissionError:
             self.leave(row)
             self._on_refusal(row)
