@@ -47,8 +47,18 @@ die is passed over in the same way, where somebody below it catches the signal. 
 shell does whose child was told alone.
 
 **A program may take a signal without a handler**, by sigwait(3) as `tini` does, or from a descriptor as `catatonit`
-does (signalfd(2)): it catches the signal as well. One that has it blocked for another reason (`unshare --fork`, a child
-of a program with threads) does not, and is treated like one that dies of it: it may do so later.
+does (signalfd(2)): it catches the signal as well.
+
+**A parent that blocks the signal** may be about to set its handler: dramatiq blocks TERM while it starts its processes,
+which take jobs before their parent has let TERM through (measured: a child that was told beside it was told twice, and
+gave its jobs back). So it answers for those below for a moment (`volley.BLOCKED_FOR`). When it still blocks the signal
+then, it was started so, as a child of a program with threads may be, and its children are told.
+
+**A program that catches the signal and tells its children nothing** looks like one that passes it on and waits for
+them: the kernel shows nobody who has sent a signal to whom. A late TERM to those below, two seconds before KILL, was
+tried. It saves what a worker can finish in those two seconds where its parent said nothing. Where the parent did pass
+the signal on, it is a second one, and costs a worker of rq, dramatiq or celery the job that it was still to finish. A
+parent that catches TERM and has children was most often written to pass it on, so nobody is told late.
 
 The rule holds for TERM, INT, QUIT and HUP, each with the dispositions for that signal. KILL, STOP and CONT go to
 everything. On platform heroku every process is told, as a dyno's manager does it.
@@ -70,6 +80,8 @@ class Bearing(Enum):
     CATCHES = "catches"
     IGNORES = "ignores"
     DIES = "dies"
+    BLOCKS = "blocks"
+    """It would die of it, and does not take it now."""
 
 
 class Facts(Protocol):
@@ -110,12 +122,13 @@ class Heir(NamedTuple):
 class Call(NamedTuple):
     """Somebody who is to be told; `answers` says that nobody below is told meanwhile.
 
-    A shell that answers has `heirs`, who may be told by its trap.
+    A shell that answers has `heirs`, who may be told by its trap. One that `blocks` the signal answers for a moment.
     """
 
     row: Stat
     answers: bool
     heirs: tuple[Heir, ...] = ()
+    blocks: bool = False
 
 
 class Audience(NamedTuple):
@@ -147,11 +160,12 @@ def audience(number: int, rows: Sequence[Stat], told: Mapping[Key, bool], facts:
             deferred |= aside
             walk += children
             continue
-        answers = bearing is Bearing.CATCHES
+        blocks = bearing is Bearing.BLOCKS
+        answers = blocks or bearing is Bearing.CATCHES
         if facts.is_fed(row, family.beside(row)):
             deferred = True
         else:
-            calls.append(Call(row, answers, _heirs(number, row, family, told, facts) if answers else ()))
+            calls.append(Call(row, answers, _heirs(number, row, family, told, facts) if answers else (), blocks))
         walk += _addressed(row, answers, children, facts)
     return Audience(calls, deferred or len(walk) < len(rows))
 
@@ -159,7 +173,10 @@ def audience(number: int, rows: Sequence[Stat], told: Mapping[Key, bool], facts:
 def _bearing(row: Stat, number: int, is_parent: bool, facts: Facts) -> Bearing:
     """What the signal does to it; who has no handler may wait for the signal, which matters for a parent alone."""
     bearing = facts.bearing(row, number)
-    return Bearing.CATCHES if bearing is Bearing.DIES and is_parent and facts.awaits(row, number) else bearing
+    if not is_parent:
+        return Bearing.DIES if bearing is Bearing.BLOCKS else bearing
+    has_none = bearing in (Bearing.DIES, Bearing.BLOCKS)
+    return Bearing.CATCHES if has_none and facts.awaits(row, number) else bearing
 
 
 def _addressed(row: Stat, answers: bool, children: Sequence[Stat], facts: Facts) -> Sequence[Stat]:
@@ -189,7 +206,7 @@ def _is_passed_over(number: int, row: Stat, bearing: Bearing, family: "_Family",
     """Whether the children of `row` are told in its place, for what it would cost them if it were told."""
     if facts.steps_aside(row) or (len(family.children(row)) == 1 and facts.is_runner(row)):
         return True
-    return bearing is Bearing.DIES and _cuts(number, row, family, facts)
+    return bearing in (Bearing.DIES, Bearing.BLOCKS) and _cuts(number, row, family, facts)
 
 
 def _cuts(number: int, row: Stat, family: "_Family", facts: Facts) -> bool:

@@ -30,7 +30,9 @@ class Observed:
         masks, bit = self._mask(row), 1 << number - 1
         if masks.ignored & bit:
             return Bearing.IGNORES
-        return Bearing.CATCHES if masks.caught & bit else Bearing.DIES
+        if masks.caught & bit:
+            return Bearing.CATCHES
+        return Bearing.BLOCKS if masks.blocked & bit else Bearing.DIES
 
     def awaits(self, row: Stat, number: int) -> bool:
         return bool(proc.awaited(row.pid) >> number - 1 & 1)

@@ -27,7 +27,9 @@ _VARIABLES_OF_PORTS = ("RABBITMQ_NODE_PORT", "UVICORN_PORT", "FLASK_RUN_PORT", "
 _OPTIONS_IN = ("NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "JAVA_OPTS", "MAVEN_OPTS")
 
 _NUMBER = r"(?:(?<![\w.])|(?<=\s-[a-zA-Z]))(\d{2,5})(?![\w.])"
-_PATH = r"(?:unix:(?://)?|--?[\w-]*sock\w*[=\s]+)([^\s'\"]+)|(\S+\.sock)\b"
+_PATH = r"(?:unix:(?://)?|(?<!\S)--?[\w-]*sock\w*[=\s]+)([^\s'\"]+)|(?<!\S)(\S+\.sock)\b"
+_LONGEST = 10_000
+"""Characters of a command that are read: the patterns look on from each place, and a longer one names no port there."""
 
 
 class OwnPorts(NamedTuple):
@@ -43,7 +45,8 @@ def of_command(command: str, variables: Mapping[str, str], usual: int) -> OwnPor
 
     A number that the command names counts wherever it stands, as only one that is listened on means anything.
     """
-    said = " ".join([command, *(variables.get(name, "") for name in _OPTIONS_IN)])
+    command = command[:_LONGEST]
+    said = " ".join([command, *(variables.get(name, "")[:_LONGEST] for name in _OPTIONS_IN)])
     debuggers = {found for pattern in _OPTIONS_OF_DEBUGGERS for found in re.findall(pattern, said)}
     debuggers |= {variables[name] for name in _VARIABLES_OF_DEBUGGERS if name in variables}
     for pattern in _OPTIONS_OF_DEBUGGERS:

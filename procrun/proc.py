@@ -466,23 +466,24 @@ def listeners(pids: Iterable[int], among: Iterable[Listener]) -> list[Listener]:
 class Masks(NamedTuple):
     """What a process does with each signal, bit n-1 for signal n.
 
-    `pending` are those that were sent and not taken yet.
+    `pending` are those that were sent and not taken yet; `blocked` those that its main thread does not take now.
     """
 
     caught: int = 0
     ignored: int = 0
     pending: int = 0
+    blocked: int = 0
 
 
-_MASKS = (b"SigCgt:", b"SigIgn:", b"SigPnd:", b"ShdPnd:")
+_MASKS = (b"SigCgt:", b"SigIgn:", b"SigPnd:", b"ShdPnd:", b"SigBlk:")
 
 
 def masks(pid: int) -> Masks:
     """The signal masks of `pid` (/proc/PID/status, proc(5)); all empty when it is gone."""
     rows = (line.split() for line in _read(f"/proc/{pid}/status").splitlines())
     found = {row[0]: int(row[1], 16) for row in rows if row and row[0] in _MASKS}
-    caught, ignored, own, shared = (found.get(name, 0) for name in _MASKS)
-    return Masks(caught, ignored, own | shared)
+    caught, ignored, own, shared, blocked = (found.get(name, 0) for name in _MASKS)
+    return Masks(caught, ignored, own | shared, blocked)
 
 
 def awaited(pid: int) -> int:

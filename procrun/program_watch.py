@@ -4,7 +4,7 @@ An instance is looked at when it runs, when it is ready and when its stop begins
 once, unless the command said it already.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from procrun import findings
@@ -23,6 +23,10 @@ LOOK_AGAIN = (1.0, 4.0, 10.0)
 
 A script, a package manager or an interpreter may need that long until the program's own command line is there.
 """
+
+
+LOOK_IN_STOP = (0.2,)
+"""Seconds after a signal at which an unknown instance is looked at: most have ended by then, at no cost to the stop."""
 
 
 class ProgramWatch:
@@ -47,17 +51,17 @@ class ProgramWatch:
                 self._look_later(process)
             case "running" | "ready" | "reloaded":
                 self._look(process)
-            case "signal" | "timeout" if process.program is None:
-                self._look(process)
+            case "signal" | "timeout":
+                self._look_later(process, LOOK_IN_STOP)
 
-    def _look_later(self, process: Process) -> None:
+    def _look_later(self, process: Process, when: Sequence[float] = LOOK_AGAIN) -> None:
         life = process.started
 
         def again() -> None:
             if process.pid and process.started == life and process.program is None:
                 self._look(process)
 
-        for seconds in LOOK_AGAIN:
+        for seconds in when:
             self._loop.after(seconds, again)
 
     def _look(self, process: Process) -> None:

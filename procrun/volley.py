@@ -7,7 +7,7 @@ from math import floor
 from time import monotonic
 
 from procrun import proc
-from procrun.audience import Call, Key, audience, key, tops
+from procrun.audience import Bearing, Call, Key, audience, key, tops
 from procrun.holding import LOOK_EVERY, Hold
 from procrun.model import Stat
 from procrun.observed import Observed
@@ -26,6 +26,10 @@ LOOKS = 2
 """The same, in so many times what a look serves for where that is more: a stop is not spent in looking."""
 
 
+BLOCKED_FOR = 1.0
+"""Seconds for which a parent that blocks the signal answers for its children (`audience`)."""
+
+
 class Volley:
     """Remembers who was told to end in the present step of a stop, so that nobody is told twice.
 
@@ -39,6 +43,7 @@ class Volley:
         self.refused: set[Key] = set()
         """Those that are left out."""
         self._told: dict[Key, bool] = {}
+        self._blocking: dict[Key, float] = {}
         self._hold = Hold(self._send)
 
     def ours(self, rows: Iterable[Stat]) -> list[Stat]:
@@ -56,6 +61,7 @@ class Volley:
     def next_step(self) -> None:
         """Another signal is due: everybody may be told again."""
         self._told.clear()
+        self._blocking.clear()
         self._hold.end()
 
     def fire(self, number: int, leader: int, rows: Iterable[Stat], to_all: bool = False, preferred: int = 0) -> int:
@@ -86,11 +92,25 @@ class Volley:
             return False
         if number not in ENDING:
             return False
+        if not to_all:
+            self._release(everybody, number)
         self._tell(number, tops(everybody) if to_all else everybody, to_all)
         if to_all:
             return False
         left = audience(number, self.ours(everybody), self._told, Observed())
-        return left.waits or bool(left.calls)  # who is held
+        return left.waits or bool(left.calls or self._blocking)  # calls: who is held
+
+    def _release(self, rows: Sequence[Stat], number: int) -> None:
+        """Those that still block the signal answer for nobody any more; who has a handler by now goes on answering."""
+        facts, now = Observed(), monotonic()
+        there = {key(row): row for row in rows}
+        for name, since in list(self._blocking.items()):
+            row = there.get(name)
+            blocks = row is not None and facts.bearing(row, number) is Bearing.BLOCKS
+            if blocks and now < since + BLOCKED_FOR:
+                continue
+            del self._blocking[name]
+            self._told[name] = not blocks
 
     def next_look(self, fresh: float) -> float:
         """When to look `again` (monotonic clock); `fresh` are the seconds that a look at all processes serves.
@@ -155,6 +175,8 @@ class Volley:
         hit = self._send(number, call.row, signal.SIGCONT)
         if hit:
             self._told[key(call.row)] = call.answers
+            if call.blocks:
+                self._blocking[key(call.row)] = monotonic()
         return hit
 
     def _send(self, number: int, row: Stat, *behind: int) -> bool:

@@ -10,7 +10,7 @@ from procrun.audience import Audience, Bearing, Key, audience, key
 from procrun.model import Stat
 from procrun.volley import main_process
 
-CATCHES, IGNORES, DIES = Bearing.CATCHES, Bearing.IGNORES, Bearing.DIES
+CATCHES, IGNORES, DIES, BLOCKS = Bearing.CATCHES, Bearing.IGNORES, Bearing.DIES, Bearing.BLOCKS
 PROCRUN = 1
 
 
@@ -41,7 +41,8 @@ class Tree:
     def row(self, name: str) -> Stat:
         node, pid = self.nodes[name], self.pids[name]
         sid = pid if node.terminal else 100
-        return Stat(pid, "S", self.pids.get(node.parent, PROCRUN), 100, sid, 0, 5, 0, terminal=int(node.terminal))
+        parent = self.pids.get(node.parent, PROCRUN)
+        return Stat(pid, "S", parent, 100, sid, 0, 5, 0, terminal=int(node.terminal))
 
     def node(self, row: Stat) -> Node:
         return self.nodes[next(name for name, pid in self.pids.items() if pid == row.pid)]
@@ -75,8 +76,10 @@ class Tree:
 
     def told(self, before: dict[str, bool] | None = None) -> Audience:
         """Who is told now, where those `before` were told, each with whether it answers for those below."""
-        known: dict[Key, bool] = {(self.pids[name], 5): answers for name, answers in (before or {}).items()}
-        return audience(signal.SIGTERM, [self.row(name) for name in self.nodes], known, self)
+        return audience(signal.SIGTERM, [self.row(name) for name in self.nodes], self._known(before), self)
+
+    def _known(self, before: dict[str, bool] | None) -> dict[Key, bool]:
+        return {key(self.row(name)): answers for name, answers in (before or {}).items()}
 
     def names(self, before: dict[str, bool] | None = None) -> str:
         """The names of those who are told now, and `…` where others may be told later."""
@@ -159,6 +162,15 @@ TREES = {
     "who takes it without a handler catches it": (
         Tree(Node("tini", awaits=True), Node("a", "tini", CATCHES)),
         "tini …",
+    ),
+    "a parent that blocks it may be about to catch it": (
+        Tree(Node("dramatiq", bearing=BLOCKS), Node("a", "dramatiq", CATCHES)),
+        "dramatiq …",
+    ),
+    "who blocks it and has no child is told": (Tree(Node("a", bearing=BLOCKS)), "a"),
+    "who blocks it and takes the terminal along is passed over": (
+        Tree(Node("sh", bearing=BLOCKS, terminal=True), Node("a", "sh", CATCHES)),
+        "a …",
     ),
     "a shell without a trap dies, and all below it are told": (
         Tree(Node("sh", shell=True), Node("a", "sh", CATCHES, background=True), Node("b", "sh", CATCHES)),

@@ -195,6 +195,46 @@ child.wait()
     assert len(asked(run, "a")) == 1
 
 
+STARTER = """
+import signal, subprocess, sys, time
+ENDING = [signal.SIGTERM]
+signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+line = "import signal,os,sys; signal.pthread_sigmask(signal.SIG_UNBLOCK,[15]); os.execv(sys.argv[1], sys.argv[1:])"
+worker = subprocess.Popen([sys.executable, "-c", line, *sys.argv[1:]])
+"""
+
+
+def test_a_parent_that_is_about_to_catch_it_is_asked_alone(folder: Folder) -> None:
+    """dramatiq takes jobs while it still blocks TERM."""
+    more = """
+while signal.SIGTERM not in signal.sigpending():
+    time.sleep(0.02)
+signal.signal(signal.SIGTERM, lambda *_: worker.terminate())
+signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+worker.wait()
+"""
+    folder.write("worker.py", STARTER + more)
+    folder.procfile(f"w: {PYTHON} worker.py {SAVER} a")
+    run = folder.start("-t", "20")
+
+    supervisor = stop(run, "a")
+
+    assert len(asked(run, "a")) == 1
+    assert asked(run, "a")[0][1] != supervisor
+    assert "a saved" in run.output
+
+
+def test_below_a_parent_that_goes_on_blocking_it_a_worker_is_asked(folder: Folder) -> None:
+    folder.write("worker.py", STARTER + "worker.wait()\n")
+    folder.procfile(f"w: {PYTHON} worker.py {SAVER} a")
+    run = folder.start("-t", "20")
+
+    supervisor = stop(run, "a")
+
+    assert asked(run, "a") == [("TERM", supervisor)]
+    assert "a saved" in run.output
+
+
 WRAPPERS = [
     "dumb-init CHILD",
     "dumb-init -c CHILD",
