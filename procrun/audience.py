@@ -22,10 +22,11 @@ parent.
 The hard cases
 --------------
 **A reader waits for its writers.** In `worker 2>&1 | tee log` a `tee` that dies at once takes the worker with it: the
-first line that the worker prints while it saves is answered by SIGPIPE (measured: nothing was saved). So whoever has
-as its stdin a pipe that another process of the instance can write is told only when no such writer is left. By then
-most readers have seen the end of their input and have ended by themselves, with every line written. An ancestor does
-not count as a writer: a parent that feeds its child is no pipeline, and it may be waiting for that very child.
+first line that the worker prints while it saves is answered by SIGPIPE (measured: nothing was saved). So whoever has as
+its stdin a pipe that another process of the instance can write is told only when no such writer is left. By then most
+readers have seen the end of their input and are ending by themselves, with every line written; one that TERM would kill
+is given a moment for that (`volley.READS_ON`). An ancestor does not count as a writer: a parent that feeds its child is
+no pipeline, and it may be waiting for that very child.
 
 **A shell with a trap** catches the signal, but it can only act on it while it has no foreground child: dash and bash
 run the trap when that child has ended. So a shell answers for its background children alone, and its foreground child
@@ -132,10 +133,14 @@ class Call(NamedTuple):
 
 
 class Audience(NamedTuple):
-    """`calls` are to be told now, parents before children. `waits`: others are alive who may have to be told later."""
+    """`calls` are to be told now, parents before children. `waits`: others are alive who may have to be told later.
+
+    `readers` are those of the others who wait for their writers.
+    """
 
     calls: list[Call]
     waits: bool
+    readers: list[Key]
 
 
 def audience(number: int, rows: Sequence[Stat], told: Mapping[Key, bool], facts: Facts) -> Audience:
@@ -146,6 +151,7 @@ def audience(number: int, rows: Sequence[Stat], told: Mapping[Key, bool], facts:
     """
     family = _Family(rows)
     calls: list[Call] = []
+    readers: list[Key] = []
     walk = tops(rows)
     deferred = False
     for row in walk:  # grows while it is walked
@@ -163,11 +169,11 @@ def audience(number: int, rows: Sequence[Stat], told: Mapping[Key, bool], facts:
         blocks = bearing is Bearing.BLOCKS
         answers = blocks or bearing is Bearing.CATCHES
         if facts.is_fed(row, family.beside(row)):
-            deferred = True
+            readers.append(key(row))
         else:
             calls.append(Call(row, answers, _heirs(number, row, family, told, facts) if answers else (), blocks))
         walk += _addressed(row, answers, children, facts)
-    return Audience(calls, deferred or len(walk) < len(rows))
+    return Audience(calls, deferred or bool(readers) or len(walk) < len(rows), readers)
 
 
 def _bearing(row: Stat, number: int, is_parent: bool, facts: Facts) -> Bearing:

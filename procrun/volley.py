@@ -30,6 +30,10 @@ BLOCKED_FOR = 1.0
 """Seconds for which a parent that blocks the signal answers for its children (`audience`)."""
 
 
+READS_ON = 0.5
+"""Seconds in which a reader that TERM would kill may write what it has read, once its last writer is gone."""
+
+
 class Volley:
     """Remembers who was told to end in the present step of a stop, so that nobody is told twice.
 
@@ -44,6 +48,8 @@ class Volley:
         """Those that are left out."""
         self._told: dict[Key, bool] = {}
         self._blocking: dict[Key, float] = {}
+        self._readers: dict[Key, float] = {}
+        """Those that waited for their writers, each with when it was last seen to (monotonic clock)."""
         self._hold = Hold(self._send)
 
     def ours(self, rows: Iterable[Stat]) -> list[Stat]:
@@ -62,6 +68,7 @@ class Volley:
         """Another signal is due: everybody may be told again."""
         self._told.clear()
         self._blocking.clear()
+        self._readers.clear()
         self._hold.end()
 
     def fire(self, number: int, leader: int, rows: Iterable[Stat], to_all: bool = False, preferred: int = 0) -> int:
@@ -152,16 +159,21 @@ class Volley:
         """Those of `calls` that are told now. Nobody is told before a parent that is to be told."""
         later: set[int] = set()
         for call in calls:
-            held = call.row in self._hold or call.row.ppid in later
+            held = call.row in self._hold or call.row.ppid in later or self._reads_on(call)
             if held or (call.heirs and not self._hold.is_ready(call.row, call.heirs)):
                 later.add(call.row.pid)
             else:
                 yield call
 
+    def _reads_on(self, call: Call) -> bool:
+        return not call.answers and monotonic() < self._readers.get(key(call.row), -READS_ON) + READS_ON
+
     def _calls(self, number: int, rows: Sequence[Stat], to_all: bool) -> list[Call]:
         if to_all:
             return [Call(row, False) for row in rows if key(row) not in self._told]
-        return audience(number, rows, self._told, Observed()).calls
+        found = audience(number, rows, self._told, Observed())
+        self._readers |= dict.fromkeys(found.readers, monotonic())
+        return found.calls
 
     def _at_all(self, number: int, rows: Sequence[Stat]) -> None:
         if self._groups:

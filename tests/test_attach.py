@@ -129,17 +129,25 @@ def test_input_that_is_no_terminal_is_sent_and_the_answer_shown(folder: Folder) 
     run.finish(INT)
 
 
-@pytest.mark.parametrize("ends", ["<&-", "<&- >&- 2>&-"])
-def test_closed_standard_descriptors_are_no_fault(folder: Folder, ends: str) -> None:
+CLOSED = [
+    ("attach web", "<&-", 0),
+    ("attach web", "<&- >&- 2>&-", 0),
+    ("logs -n 1", "<&-", 0),
+    ("logs -n 1", ">&- 2>&-", 1),
+]
+"""A closed output is a failure for who prints anything; there is nobody to tell it to."""
+
+
+@pytest.mark.parametrize(("command", "ends", "status"), CLOSED)
+def test_closed_standard_descriptors_leave_no_traceback(folder: Folder, command: str, ends: str, status: int) -> None:
     folder.procfile("web: echo hello; sleep 1000")
     run = folder.start()
     run.wait_for("hello")
 
-    for command in ("attach web", "logs -n 1"):
-        shell = ["sh", "-c", f"exec {' '.join(PROCRUN)} {command} {ends}"]
-        result = subprocess.run(shell, cwd=folder.path, capture_output=True, text=True, timeout=30, check=False)
+    shell = ["sh", "-c", f"exec {' '.join(PROCRUN)} {command} {ends}"]
+    result = subprocess.run(shell, cwd=folder.path, capture_output=True, text=True, timeout=30, check=False)
 
-        assert (result.returncode, result.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (status, "")
     run.finish(INT)
 
 

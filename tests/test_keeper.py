@@ -93,7 +93,7 @@ def test_a_start_that_comes_just_behind_the_removal_is_refused(folder: Folder, r
     subprocess.run(["git", "init", "-q"], cwd=folder.path, check=True)
     subprocess.run(["git", "add", "Procfile"], cwd=folder.path, check=True)
     for _ in range(3):
-        line = f"git clean -q -fdx && {' '.join(PROCRUN)} start"
+        line = f"until git clean -q -fdx; do :; done; {' '.join(PROCRUN)} start"  # the run makes it anew meanwhile
         again = subprocess.run(line, shell=True, cwd=folder.path, capture_output=True, text=True, check=False)
 
         assert again.returncode == 2, again.stderr

@@ -132,7 +132,7 @@ def test_every_reader_of_a_worker_lives_until_the_worker_has_ended(folder: Folde
     stop(run, "a")
 
     assert len(asked(run, "a")) == 1, run.output
-    assert "a saved" in (folder.path / "log").read_text()
+    assert "a saved" in (folder.path / "log").read_text(), run.output
 
 
 def test_a_reader_that_does_not_end_with_its_input_is_asked_when_its_writer_is_gone(folder: Folder) -> None:

@@ -141,11 +141,12 @@ def assert_well(folder: Folder, run: Run) -> None:
 def test_a_thousand_idle_connections_do_not_lock_the_owner_out(folder: Folder) -> None:
     run, path = started(folder)
     supervisor = int(path.stem)
+    at_rest(supervisor)
     few = open_descriptors(supervisor)
     with descriptors(0, 2000), ExitStack() as stack:
         idle = [stack.enter_context(connected(path)) for _ in range(1000)]
         assert folder.procrun("ps").returncode == 0
-        assert open_descriptors(supervisor) <= few + 64
+        until(lambda: open_descriptors(supervisor) <= few + 64, "no more than 64 are served")
         assert idle[0].recv(1) == b""  # the first that came was hung up on
         idle[-1].sendall(HELLO)  # the last may still ask
         assert json.loads(rest_of(idle[-1]))["type"] == "welcome"
