@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from shlex import join
+from signal import SIGINT, SIGTERM, Signals
 from typing import Any, NamedTuple
 
 from procrun.managers import MANAGERS
-from procrun.profile import Profile
+from procrun.profile import Ending, Profile, Reach
 from procrun.settings import number, operands, option
 from procrun.textfile import text
 
@@ -28,6 +29,7 @@ class Child(NamedTuple):
     variables: Mapping[str, str] = {}
     seconds: float | None = None
     said_by: str = ""
+    ending: Ending = Ending()
 
 
 class Children(NamedTuple):
@@ -76,7 +78,7 @@ def _first(asked: _Asked, names: Iterable[str | None]) -> tuple[str, str]:
 
 _PROCFILE_OPTIONS = (
     "-f --procfile -e --env -p --port -t --timeout -c --concurrency -m --formation -d --root --app-root -l --platform "
-    "-x --except -q --quiet"
+    "-x --except -q --quiet -i --stop-signals"
 )
 
 
@@ -93,7 +95,29 @@ def _procfile(asked: _Asked) -> Iterator[Child]:
     alone = os.path.basename(asked.words[0]) == "honcho" and len(wanted) == 1
     for name, line in wanted:
         seconds = inf if alone or _is_on_a_server(asked) else None
-        yield Child(line, places[name], folder, seconds=seconds)
+        ending = Ending() if alone else _runners_ending(asked, name)
+        yield Child(line, places[name], folder, seconds=seconds, ending=ending)
+
+
+_TO_GROUPS = frozenset(("honcho", "overmind", "hivemind", "goreman", "forego"))
+"""Those that signal the whole process group of each process.
+
+Run: honcho 2.0.0, which procrun passes over where it runs one process. Source: the others (process.go, proc_posix.go).
+"""
+
+_BY_INT = frozenset(("overmind", "hivemind"))
+"""Those that end their processes by INT (source: procfile.go, process.go)."""
+
+
+def _runners_ending(asked: _Asked, name: str) -> Ending:
+    runner = os.path.basename(asked.words[0])
+    ending = Ending(SIGINT if runner in _BY_INT else SIGTERM, reach=Reach.GROUP if runner in _TO_GROUPS else Reach.ONE)
+    if runner != "overmind":
+        return ending
+    given = option(asked.words[1:], ("-i", "--stop-signals")) or asked.variables.get("OVERMIND_STOP_SIGNALS", "")
+    named = re.search(rf"(?:^|,)\s*{re.escape(name)}=(\w+)", given)
+    number = _signal(named[1]) if named is not None else None
+    return ending._replace(signal=number or SIGINT, set_by=f"--stop-signals {name}={{signal}}")
 
 
 def _is_on_a_server(asked: _Asked) -> bool:
@@ -134,7 +158,10 @@ def _supervisord(asked: _Asked) -> Iterator[Child]:
         line = re.sub(r"%\(ENV_(\w+)\)s", lambda found: asked.variables.get(found[1], ""), command)
         line = line.replace("%(here)s", os.path.dirname(os.path.join(asked.folder, file))).replace("%%", "%")
         variables = {name: "".join(values) for name, *values in pairs}
-        yield Child(line, f"{file}: {section}", keys.get("directory") or "", variables, seconds, said_by)
+        reach = Reach.GROUP if _is_true(keys, "stopasgroup") else Reach.ONE
+        number_ = _signal(keys.get("stopsignal") or "") or SIGTERM
+        ending = Ending(number_, "stopsignal = {signal}", reach, "stopasgroup")
+        yield Child(line, f"{file}: {section}", keys.get("directory") or "", variables, seconds, said_by, ending)
 
 
 def _circusd(asked: _Asked) -> Iterator[Child]:
@@ -145,7 +172,21 @@ def _circusd(asked: _Asked) -> Iterator[Child]:
             continue
         seconds = number(keys.get("graceful_timeout") or "")
         said_by = f"graceful_timeout {seconds:g}" if seconds is not None else ""
-        yield Child(command, f"{file}: {section}", keys.get("working_dir") or "", {}, seconds, said_by)
+        reach = Reach.TREE if _is_true(keys, "stop_children") else Reach.ONE
+        number_ = _signal(keys.get("stop_signal") or "") or SIGTERM
+        ending = Ending(number_, "stop_signal = {signal}", reach, "stop_children")
+        yield Child(command, f"{file}: {section}", keys.get("working_dir") or "", {}, seconds, said_by, ending)
+
+
+def _is_true(keys: Mapping[str, str], key: str) -> bool:
+    return (keys.get(key) or "").strip().lower() in ("true", "yes", "on", "1")
+
+
+def _signal(word: str) -> int | None:
+    """`TERM`, `SIGTERM` or `15` as a number; None for a word that is no signal."""
+    word = word.strip().upper().removeprefix("SIG")
+    named = Signals.__members__.get(f"SIG{word}")
+    return int(named) if named is not None else int(word) if word.isdigit() else None
 
 
 # --- pm2-runtime
@@ -219,6 +260,10 @@ def _braces(content: str, index: int) -> tuple[int, int]:
     return start, end
 
 
+_PM2S = Ending(SIGINT, "PM2_KILL_SIGNAL={signal}", Reach.TREE)
+"""Run, 7.0.4; its own variable is from its documentation."""
+
+
 def _apps(apps: Iterable[Mapping[str, Any]], file: str) -> Iterator[Child]:
     for app in apps:
         script = str(app.get("script") or "")
@@ -231,9 +276,8 @@ def _apps(apps: Iterable[Mapping[str, Any]], file: str) -> Iterator[Child]:
         seconds = number(str(app.get("kill_timeout") or ""))
         said_by = f"kill_timeout {seconds:g}" if seconds is not None else ""
         where = f"{file}: {app.get('name') or script}" if file else ""
-        yield Child(
-            line, where, str(app.get("cwd") or ""), {}, seconds / 1000 if seconds is not None else None, said_by
-        )
+        seconds = seconds / 1000 if seconds is not None else None
+        yield Child(line, where, str(app.get("cwd") or ""), {}, seconds, said_by, _PM2S)
 
 
 # --- scripts by name
@@ -245,8 +289,9 @@ _CONCURRENTLY = (
 
 
 def _concurrently(asked: _Asked) -> Iterator[Child]:
+    ending = Ending(reach=Reach.TREE)  # run, 9.2.5
     for line in operands(asked.words[1:], _CONCURRENTLY.split()):
-        yield Child(re.sub(r"^(npm|yarn|pnpm|bun):(\S+)", r"\1 run \2", line), "")
+        yield Child(re.sub(r"^(npm|yarn|pnpm|bun):(\S+)", r"\1 run \2", line), "", ending=ending)
 
 
 def _all_scripts(asked: _Asked) -> Iterator[Child]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from procrun import children, compound, grammar, textfile, wrappers
 from procrun.compound import Case, Choice, Group, Part
 from procrun.grammar import ASSIGNMENT, Command, Token, UnclearError
-from procrun.profile import Patience
+from procrun.profile import Ending, Patience
 
 _DEEPEST = 8
 _ASIDE = frozenset(
@@ -37,6 +37,7 @@ class Around(NamedTuple):
     """What stands around a program and lets it live for only so long after TERM: a wrapper or a manager.
 
     `words`, `variables` and `folder` are where its `deadline` is looked for; `seconds` is it where it is known already.
+    `ending` is how it ends the program when it gets TERM.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Around(NamedTuple):
     deadline: Patience
     seconds: float | None = None
     said_by: str = ""
+    ending: Ending = Ending()
 
 
 class Program(NamedTuple):
@@ -291,9 +293,11 @@ class _Reader:
             words = list(behind.words)
         return []
 
-    def _surround(self, words: Sequence[str], deadline: Patience, seconds: float | None = None, said: str = "") -> None:
+    def _surround(self, words: Sequence[str], deadline: Patience, child: children.Child | None = None) -> None:
         name, variables = os.path.basename(words[0]), {**self._variables, **self._given}
-        around = Around(name, tuple(words), variables, self._folder, deadline, seconds, said)
+        around = Around(name, tuple(words), variables, self._folder, deadline)
+        if child is not None:
+            around = around._replace(seconds=child.seconds, said_by=child.said_by, ending=child.ending)
         self._around = (*self._around, around)
 
     def _inside(self, words: list[str], depth: int) -> list[Program] | None:
@@ -367,7 +371,7 @@ class _Reader:
             reader._given |= child.variables
             reader._variables |= child.variables
             if run.manager is not None and run.manager.deadline is not None:
-                reader._surround(words, run.manager.deadline, child.seconds, child.said_by)
+                reader._surround(words, run.manager.deadline, child)
             try:
                 found += reader.line(child.line, depth + 1)
             except UnclearError:

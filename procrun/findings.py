@@ -77,6 +77,8 @@ PROGRAM_CODES = {
     "deadly-signal": "a configured signal kills the program and its work",
     "term": "TERM alone is not the signal at which the program finishes its work",
     "dyno-term": "on heroku TERM reaches the program's children too, which die of it",
+    "manager-signal": "what runs the program ends it by a signal at which it does not finish its work",
+    "manager-reach": "what runs the program signals its children too, which die of it",
 }
 """The same, of known programs: `timeout` is `sidekiq-timeout` for Sidekiq."""
 

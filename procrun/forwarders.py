@@ -25,6 +25,7 @@ HASTY = frozenset(
         "catatonit",  # run 0.1.7: to its child; docs: -g as tini
         "pnpm",  # run 11: to the process group of the script
         "parallel",  # run 20221122: to the process group of each job, and again after 0.2 s, KILL after 0.4 s
+        "entr",  # run 5.3: with -r to the process group of its child; without it to nobody
         # To its child, whose end it is soon after
         "script",  # run util-linux 2.38: ends at once or in 2 s, and its terminal with it, which is a HUP for its child
         "su",  # run util-linux 2.38: KILL after 2.0 s
@@ -35,7 +36,7 @@ HASTY = frozenset(
 )
 """Wrappers whom TERM reaches in a way that costs their child its work, or may: whom they send it to, and what follows.
 
-All of them end when their child has ended.
+All of them end when their child has ended, or are told then.
 """
 
 RUNNERS = frozenset(

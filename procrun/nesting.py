@@ -11,7 +11,7 @@ from procrun.manners import recognised, with_program
 from procrun.model import Entry, Finding, ProcessConfig, Step
 from procrun.patience import DEFAULT, Wait, deadline, looked_at, managers_deadline, patience, stop_sequence
 from procrun.plan import Plan
-from procrun.profile import Patience, Profile
+from procrun.profile import Ending, Patience, Profile, Reach
 from procrun.profiles import covers, named
 from procrun.recognition import Recognised, installed_version
 from procrun.room import Case, Room, Work, end_of, room_of
@@ -102,6 +102,10 @@ def _kills(case: Case, known: Recognised, number: int) -> str:
 
 def _at_term(case: Case, known: Recognised) -> Iterator[Finding]:
     profile, place = known.profile, f"{known.profile.name}, in {known.where}: " if known.where else ""
+    given = [*_by_its_manager(case, known)]
+    yield from given
+    if given or not _is_as_term(profile, _ending(known)[1].signal):
+        return
     signals = [step.signal for step in case.steps]
     good = profile.stop[0].signal
     if SIGTERM not in signals:
@@ -116,6 +120,50 @@ def _at_term(case: Case, known: Recognised) -> Iterator[Finding]:
         yield _finding(case, profile, "dyno-term", place + text, case.where)
 
 
+# --- how a manager ends what it runs
+
+
+def _ending(known: Recognised) -> tuple[str, Ending]:
+    """The manager next to the program that ends it otherwise than by one TERM to it, and how."""
+    special = [(each.name, each.ending) for each in known.around if each.ending[::2] != Ending()[::2]]
+    return special[-1] if special else ("", Ending())
+
+
+def _by_its_manager(case: Case, known: Recognised) -> Iterator[Finding]:
+    """Its manager ends it by a signal at which it does not finish its work, or tells its children as well."""
+    (manager, ending), profile, name = _ending(known), known.profile, _name(known)
+    if ending.signal == SIGKILL or _is_bad(profile, ending.signal) or _kills(case, known, ending.signal):
+        loses = profile.patience.loses if profile.patience else "its work is lost"
+        text = f"{manager} ends {name} by {signal_name(ending.signal)}, and {loses}"
+        good = ending.set_by.format(signal=signal_name(profile.stop[0].signal))
+        cure = f"use {good}" if good else f"run {profile.name} without {manager}"
+        yield _finding(case, profile, "manager-signal", f"{text}; {cure}", case.where)
+    elif case.plan.platform != "heroku" and ending.signal == SIGTERM and _is_reached(profile, ending.reach):
+        cure = f"run {profile.name} without {ending.reach_set_by or manager}"
+        text = f"{manager} sends TERM to {name} and {ending.reach.value}: {profile.term_to_all}; or {cure}"
+        yield _finding(case, profile, "manager-reach", text, case.where)
+
+
+def _is_as_term(profile: Profile, number: int) -> bool:
+    """Whether it does the same at this signal as at TERM."""
+    kept = profile.patience
+    return number == SIGTERM or (kept is not None and kept.signal == SIGTERM and number in kept.also)
+
+
+def _is_bad(profile: Profile, number: int) -> bool:
+    """Whether TERM is bad for it, and this signal is neither as TERM nor the good one."""
+    kept = profile.patience
+    good = (profile.stop[0].signal, *((kept.signal, *kept.also) if kept is not None else ()))
+    return profile.at_term != "" and number not in good and not _is_as_term(profile, number)
+
+
+def _is_reached(profile: Profile, reach: Reach) -> bool:
+    """Whether a TERM that reaches so far costs it its work."""
+    if reach is Reach.ONE or (reach is Reach.GROUP and profile.apart):
+        return False
+    return profile.term_to_all != ""
+
+
 # --- time-outs
 
 
@@ -124,6 +172,8 @@ def _impatient(case: Case, known: Recognised) -> Iterator[Finding]:
     kept, wait = known.profile.patience, patience(known, case.plan.sources.root)
     if kept is None or wait is None:
         return
+    if _ending(known)[1].signal != SIGTERM:
+        kept = kept._replace(signal=SIGTERM)  # for its manager, which sends it what is good for it
     room = room_of(case, kept)
     if room is None:
         better = format_sequence(_own_sequence(case, known))

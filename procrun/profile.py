@@ -5,6 +5,7 @@ procrun.toml makes another.
 """
 
 from collections.abc import Mapping
+from enum import Enum
 from signal import SIGKILL, SIGQUIT, SIGTERM
 from typing import Any, NamedTuple
 
@@ -97,6 +98,27 @@ class Variant(NamedTuple):
     code: Code | None = None
 
 
+class Reach(Enum):
+    """Which processes get the signal by which a program is ended: the program itself, its group, all below it."""
+
+    ONE = "nobody else"
+    GROUP = "its whole process group"
+    TREE = "everything below it"
+
+
+class Ending(NamedTuple):
+    """How a manager ends a program when it gets TERM itself: by which signal, and how far that reaches.
+
+    `set_by` is the setting of the signal, with {signal} for its name; `reach_set_by` the one that makes it reach so
+    far. Both are empty where there is none.
+    """
+
+    signal: int = SIGTERM
+    set_by: str = ""
+    reach: Reach = Reach.ONE
+    reach_set_by: str = ""
+
+
 class Profile(NamedTuple):
     """A known program.
 
@@ -107,7 +129,8 @@ class Profile(NamedTuple):
     serve: a protocol to ask on its port (redis, postgres, memcached, connect) or its title; `ready_line` a line it logs
     then. `busy_title` matches the title with the groups version, busy, slots and quiet. `deadly` are signals that end
     it with all its work in flight.
-    `at_term` is what TERM alone costs, and the cure; `term_to_all` what TERM to every process does.
+    `at_term` is what TERM alone costs, and the cure; `term_to_all` what TERM to every process does, also one to its
+    process group unless what it starts is `apart`, in groups of its own.
     A `manager` runs others, passes TERM on to them and kills what is left of them after its `deadline`.
     A store starts after the stores whose profiles `after` names, and stops before them. `port` is the one that it
     listens on unless one of its `port_options` says otherwise; 0 where that is unknown. `gem`, `dist` and `npm` are the
@@ -134,6 +157,7 @@ class Profile(NamedTuple):
     deadly: tuple[Versions, ...] = ()
     at_term: str = ""
     term_to_all: str = ""
+    apart: bool = False
     manager: bool = False
     deadline: Patience | None = None
     after: tuple[str, ...] = ()

@@ -87,6 +87,7 @@ RQ = Profile(
         cure="give its jobs a job_timeout of {seconds} s at most",
     ),
     ready_line=r"Listening on ",
+    apart=True,  # run: its job's child has a process group of its own
     term_to_all=(  # source (handle_job_failure): a job with retries left is enqueued again
         "rq's job runs in a child that dies of a TERM of its own: it is marked failed and not run again; enqueue it "
         "with retry=Retry(max=1), and it is"

@@ -118,9 +118,59 @@ CASES = {
     ),
     "honcho": Case(
         "honcho start -f inner",
-        "honcho kills what it runs 5 s after TERM (its default), and celery, in inner: a, waits without end for its",
+        "honcho kills what it runs 5 s after TERM (its default), and rq, in inner: a, needs 183 s: it waits 180 s",
+        0,
+        files={"inner": "a: rq worker\nb: true\n"},
+    ),
+    # What runs it has a signal of its own for it, or signals more than the program itself.
+    "supervisord, its signal": Case(
+        "supervisord -n",
+        f"supervisord ends sidekiq, in supervisord.conf: program:a, by QUIT, and {JOBS}; use stopsignal = TERM",
         1,
+        files={"supervisord.conf": "[program:a]\ncommand=sidekiq -t 2\nstopsignal=QUIT\n"},
+    ),
+    "supervisord, KILL": Case(
+        "supervisord -n",
+        f"supervisord ends sidekiq, in supervisord.conf: program:a, by KILL, and {JOBS}; use stopsignal = TERM",
+        1,
+        files={"supervisord.conf": "[program:a]\ncommand=sidekiq -t 2\nstopsignal=KILL\n"},
+    ),
+    "supervisord, its group": Case(
+        "supervisord -n",
+        "supervisord sends TERM to celery, in supervisord.conf: program:a, and its whole process group: celery's pool "
+        "dies of a TERM of its own and loses every task in flight; set task_acks_late and task_reject_on_worker_lost, "
+        "and they run again; or run celery without stopasgroup",
+        0,
+        files={"supervisord.conf": "[program:a]\ncommand=celery -A a worker\nstopasgroup=true\n"},
+    ),
+    "circusd, its signal": Case(
+        "circusd circus.ini",
+        f"circusd ends sidekiq, in circus.ini: watcher:a, by HUP, and {JOBS}; use stop_signal = TERM",
+        0,
+        files={"circus.ini": "[watcher:a]\ncmd=sidekiq -t 2\nstop_signal=SIGHUP\n"},
+    ),
+    "overmind, its signal": Case(
+        "overmind start -f inner -i a=QUIT,b=KILL",
+        f"overmind ends sidekiq, in inner: a, by QUIT, and {JOBS}; use --stop-signals a=TERM",
+        0,
+        files={"inner": "a: sidekiq -t 2\n"},
+    ),
+    "overmind, INT": Case(
+        "overmind start -f inner",
+        "overmind ends resque, in inner: a, by INT, and the job in flight is lost; use --stop-signals a=QUIT",
+        0,
+        files={"inner": "a: rake resque:work\n"},
+    ),
+    "honcho, its groups": Case(
+        "honcho start -f inner",
+        "honcho sends TERM to celery, in inner: a, and its whole process group: celery's pool dies",
+        0,
         files={"inner": "a: celery -A a worker\nb: true\n"},
+    ),
+    "concurrently": Case(
+        "concurrently 'celery -A a worker' 'node web.js'",
+        "concurrently sends TERM to celery and everything below it: celery's pool dies",
+        0,
     ),
     "supervisord": Case(
         "supervisord -n",
@@ -220,6 +270,7 @@ def cured(case: Case, cure: str) -> Case | None:
     for pattern, old, new in (
         (r"use -t (\d+) for sidekiq", r"-t \d+", "-t {}"),
         (r"set stopwaitsecs = (\d+)", r"secs=\d+", "secs={}"),
+        (r"use stopsignal = (\w+)", r"signal=\w+", "signal={}"),
     ):
         if found := re.search(pattern, cure):
             texts = {name: re.sub(old, new.format(found[1]), text) for name, text in done.files.items()}
@@ -273,6 +324,11 @@ FINE = {
     "Cloud 66's own": Case("sidekiq", "", 0, sequence="tstp, 120, term, 30, kill"),
     "INT does as well": Case("sidekiq", "", 0, sequence="int, 30, kill"),
     "QUIT after enough": Case("sidekiq", "", 0, sequence="term, 28, quit, 5, kill"),
+    "resque by QUIT": Case(
+        "supervisord", "", 0, files={"supervisord.conf": "[program:a]\ncommand=resque work\nstopsignal=QUIT\n"}
+    ),
+    "resque by overmind's QUIT": Case("overmind s -i a=QUIT -f inner", "", 0, files={"inner": "a: resque work\n"}),
+    "sidekiq by overmind's INT": Case("overmind s -f inner", "", 0, files={"inner": "a: sidekiq -t 1\n"}),
     "total that is enough": Case("sidekiq", "", 0, platform="server", top="total_budget = 38\n"),
 }
 
@@ -345,6 +401,23 @@ def test_celerys_pool_of_threads_is_no_loss_on_a_dyno(folder: Folder) -> None:
         finding.text for finding in findings(folder, Case("celery -A a worker -P threads", "", 0, platform="heroku"))
     ]
     assert all("dyno's every process" not in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("command", "inner"),
+    [
+        ("overmind start -f inner", "a: celery -A a worker\nb: true\n"),  # INT, which the pool ignores
+        ("foreman start -f inner", "a: celery -A a worker\nb: true\n"),
+        ("honcho start -f inner", "a: celery -A a worker\n"),  # passed over
+        ("honcho start -f inner", "a: rq worker\nb: true\n"),  # its job is in a group of its own
+    ],
+)
+def test_no_manager_is_blamed_for_telling_a_pool_that_it_does_not_tell(
+    folder: Folder, command: str, inner: str
+) -> None:
+    codes = [finding.code for finding in findings(folder, Case(command, "", 0, files={"inner": inner}))]
+    assert codes
+    assert not any("manager" in code for code in codes)
 
 
 @pytest.mark.parametrize(("version", "soft"), [("5.4.0", False), ("5.5.1", True), ("", True)])
