@@ -42,6 +42,13 @@ their child has ended, so they are passed over, and told only when they have no 
 that runs one process; with several it would send those that are left a second TERM when the first has ended, and it is
 told, as it would be by hand.
 
+**`concurrently`** sends TERM to every process below it, and its process is called `node`. A command line can tell
+them apart, and it may block, so no stop reads one: whoever looks for known programs in a running instance has read it
+before, in a thread, and says which processes are passed over (`Profile.passed_over`). A stop in the first quarter of a
+second, and the front where the supervisor has died, do not know it and tell concurrently itself. With `-k` it ends all
+of its programs when the first has ended, whoever told that one: passed over it would tell those that are left a second
+time. So it is told, and `check` says what that costs a celery pool, as of a honcho with several processes.
+
 **A session leader with a terminal** takes it along when it dies, and the kernel sends HUP to the foreground process
 group (setsid(2), exit(2)): the worker below `sh -c` in `script`, or in an instance with `pty = true`. So one that would
 die is passed over in the same way, where somebody below it catches the signal. It goes on with its line then, as a

@@ -11,7 +11,7 @@ from shlex import join
 from signal import SIGINT, SIGTERM, Signals
 from typing import Any, NamedTuple
 
-from procrun.managers import MANAGERS
+from procrun.managers import KILLS_OTHERS, MANAGERS
 from procrun.profile import Ending, Profile, Reach
 from procrun.settings import number, operands, option
 from procrun.textfile import text
@@ -289,7 +289,9 @@ _CONCURRENTLY = (
 
 
 def _concurrently(asked: _Asked) -> Iterator[Child]:
-    ending = Ending(reach=Reach.TREE)  # run, 9.2.5
+    """Run, 9.2.5: TERM goes to every process below it; it is passed over where it waits for all of its programs."""
+    kills_others = next((word for word in asked.words[1:] if word in KILLS_OTHERS), "")
+    ending = Ending(reach=Reach.TREE, reach_set_by=kills_others) if kills_others else Ending()
     for line in operands(asked.words[1:], _CONCURRENTLY.split()):
         yield Child(re.sub(r"^(npm|yarn|pnpm|bun):(\S+)", r"\1 run \2", line), "", ending=ending)
 

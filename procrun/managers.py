@@ -7,7 +7,10 @@ from math import inf
 from signal import SIGKILL, SIGTERM
 from typing import Any
 
-from procrun.profile import Config, Patience, Profile, steps
+from procrun.profile import Config, Patience, Profile, Variant, steps
+
+KILLS_OTHERS = ("-k", "--kill-others", "--kill-others-on-fail")
+"""Options by which concurrently ends all of its programs when one of them has ended."""
 
 _LOSES = "what its programs still do is lost"
 _TERM = steps(SIGTERM, 90, SIGKILL)
@@ -73,9 +76,12 @@ CONCURRENTLY = _manager(
     "concurrently",
     "concurrently conc",
     inf,
-    "run, 9.2.5: it passes TERM on and waits",
+    "run, 9.2.5: it sends TERM to every process below it and waits",
     options=("--kill-timeout",),
     unit=0.001,
+    passed_over=True,
+    # run: when the first of its programs has ended, it sends TERM to every process of the others
+    variants=(Variant({"passed_over": False}, options=KILLS_OTHERS, value=".*"),),
 )
 YACRON = _manager("yacron", "yacron", 30, "source (config.py): killTimeout")
 

@@ -5,10 +5,10 @@ memory of its process, which a disk that stands still can hold up.
 """
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from procrun import proc
-from procrun.audience import Bearing
+from procrun.audience import Bearing, Key, key
 from procrun.forwarders import HASTY, MULTICALL, RUNNERS, SHELLS, UNMOVED
 from procrun.model import Stat
 
@@ -19,9 +19,10 @@ _NOWHERE = "/dev/null"
 
 
 class Observed:
-    """The facts of one look."""
+    """The facts of one look; those `aside` step aside, as was seen, though their name does not tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, aside: Container[Key] = ()) -> None:
+        self._aside = aside
         self._masks: dict[int, proc.Masks] = {}
         self._programs: dict[int, str] = {}
         self._writes: dict[int, frozenset[str]] = {}
@@ -41,7 +42,7 @@ class Observed:
         return self._program(row) in SHELLS
 
     def steps_aside(self, row: Stat) -> bool:
-        return self._program(row) in HASTY or proc.name(row.pid) in HASTY
+        return self._program(row) in HASTY or proc.name(row.pid) in HASTY or key(row) in self._aside
 
     def is_runner(self, row: Stat) -> bool:
         return proc.name(row.pid) in RUNNERS

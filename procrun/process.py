@@ -1,11 +1,12 @@
 """One instance: it is spawned, read, signalled and reaped here, as the table of `lifecycle` decides."""
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrun import limits, proc
+from procrun.audience import Key
 from procrun.backoff import Backoff, comes_back, ends_well
 from procrun.console import Console, Ends, Window
 from procrun.family import FRESH, MARK, Family
@@ -515,6 +516,10 @@ class Process:
             return
         if self._volley.again(step.signal, self.alive(), self.manners.to_all):
             self._look_later(step)
+
+    def pass_over(self, keys: Iterable[Key]) -> None:
+        """These were seen to be programs whose children are told in their place when they are to end."""
+        self._volley.aside |= set(keys)
 
     @property
     def _program_pid(self) -> int:

@@ -131,7 +131,8 @@ class Profile(NamedTuple):
     it with all its work in flight.
     `at_term` is what TERM alone costs, and the cure; `term_to_all` what TERM to every process does, also one to its
     process group unless what it starts is `apart`, in groups of its own.
-    A `manager` runs others, passes TERM on to them and kills what is left of them after its `deadline`.
+    A `manager` runs others, passes TERM on to them and kills what is left of them after its `deadline`. Where it is
+    `passed_over`, TERM goes to its children in its place.
     A store starts after the stores whose profiles `after` names, and stops before them. `port` is the one that it
     listens on unless one of its `port_options` says otherwise; 0 where that is unknown. `gem`, `dist` and `npm` are the
     packages that it comes in, of RubyGems, PyPI and npm. `script` matches what is in its file where that is one of the
@@ -159,6 +160,7 @@ class Profile(NamedTuple):
     term_to_all: str = ""
     apart: bool = False
     manager: bool = False
+    passed_over: bool = False
     deadline: Patience | None = None
     after: tuple[str, ...] = ()
     port: int = 0

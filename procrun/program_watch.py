@@ -83,6 +83,7 @@ class ProgramWatch:
 
     def _found(self, process: Process, programs: "list[Running]") -> None:
         """Take the program that the command names; where it names none, the one with the most to lose."""
+        process.pass_over((each.pid, each.started) for each in programs if each.known.profile.passed_over)
         planned = process.spec.manners.profile
         if planned:
             named = [program for program in programs if program.known.profile.name == planned]

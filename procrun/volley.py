@@ -46,6 +46,8 @@ class Volley:
         self._groups = groups
         self.refused: set[Key] = set()
         """Those that are left out."""
+        self.aside: set[Key] = set()
+        """Those that are passed over for their children, by what was seen of them."""
         self._told: dict[Key, bool] = {}
         self._blocking: dict[Key, float] = {}
         self._readers: dict[Key, float] = {}
@@ -104,12 +106,12 @@ class Volley:
         self._tell(number, tops(everybody) if to_all else everybody, to_all)
         if to_all:
             return False
-        left = audience(number, self.ours(everybody), self._told, Observed())
+        left = audience(number, self.ours(everybody), self._told, Observed(self.aside))
         return left.waits or bool(left.calls or self._blocking)  # calls: who is held
 
     def _release(self, rows: Sequence[Stat], number: int) -> None:
         """Those that still block the signal answer for nobody any more; who has a handler by now goes on answering."""
-        facts, now = Observed(), monotonic()
+        facts, now = Observed(self.aside), monotonic()
         there = {key(row): row for row in rows}
         for name, since in list(self._blocking.items()):
             row = there.get(name)
@@ -171,7 +173,7 @@ class Volley:
     def _calls(self, number: int, rows: Sequence[Stat], to_all: bool) -> list[Call]:
         if to_all:
             return [Call(row, False) for row in rows if key(row) not in self._told]
-        found = audience(number, rows, self._told, Observed())
+        found = audience(number, rows, self._told, Observed(self.aside))
         self._readers |= dict.fromkeys(found.readers, monotonic())
         return found.calls
 

@@ -246,10 +246,12 @@ def behind(known: Wrapper, words: Sequence[str]) -> Behind | None:
 def own_program(arguments: Sequence[str]) -> list[str]:
     """The words of the program that a process with these arguments runs itself, from the program's own name on.
 
-    An interpreter and what runs inside it are left out (`python -m celery worker`). Empty for a shell and for a wrapper
-    that has the program in a child (`timeout 60 celery worker`).
+    An interpreter and what runs inside it are left out (`python -m celery worker`, `node node_modules/.bin/pm2`).
+    Empty for a shell and for a wrapper that has the program in a child (`timeout 60 celery worker`).
     """
     words = list(arguments)
+    if os.path.basename(words[0]) in ("node", "nodejs") and "/node_modules/" in "".join(words[1:2]):
+        del words[0]
     while words:
         name = os.path.basename(words[0])
         known = wrapper(name)

@@ -167,8 +167,8 @@ CASES = {
         0,
         files={"inner": "a: celery -A a worker\nb: true\n"},
     ),
-    "concurrently": Case(
-        "concurrently 'celery -A a worker' 'node web.js'",
+    "concurrently -k": Case(
+        "concurrently -k 'celery -A a worker' 'node web.js'",
         "concurrently sends TERM to celery and everything below it: celery's pool dies",
         0,
     ),
@@ -409,6 +409,7 @@ def test_celerys_pool_of_threads_is_no_loss_on_a_dyno(folder: Folder) -> None:
         ("overmind start -f inner", "a: celery -A a worker\nb: true\n"),  # INT, which the pool ignores
         ("foreman start -f inner", "a: celery -A a worker\nb: true\n"),
         ("honcho start -f inner", "a: celery -A a worker\n"),  # passed over
+        ("concurrently 'celery -A a worker' 'node web.js'", ""),  # passed over
         ("honcho start -f inner", "a: rq worker\nb: true\n"),  # its job is in a group of its own
     ],
 )

@@ -50,6 +50,7 @@ def script(folder: Folder, name: str, *lines: str) -> str:
         ("/bin/sh -c celery worker | tee log", None),
         ("bash ./run.sh celery worker", None),
         ("node /app/worker.js", "node"),
+        ("node /app/node_modules/.bin/concurrently celery", "/app/node_modules/.bin/concurrently"),
     ],
 )
 def test_a_process_runs_what_its_own_words_name(arguments: str, program: str | None) -> None:

@@ -182,6 +182,7 @@ WRAPPERS = (
     Case("runuser", f'runuser root -c "{CELERY}"', "celery", needs=("runuser", ROOT)),
     Case("watchfiles", f"watchfiles '{CELERY}' capp.py", "celery"),
     Case("honcho inside", "honcho start -f Procfile.inner", "celery", files=INNER),
+    Case("concurrently", f"concurrently '{CELERY}' 'sleep 1000'", "celery", needs=("concurrently",)),
     Case("foreman inside", "foreman start -f Procfile.inner", "celery", files=INNER, needs=("foreman",)),
     Case("a forwarding trap", "./forward.sh", "celery", files={"forward.sh": FORWARD}),
     Case("two in the background", f"{CELERY} & celery -A capp beat & wait", "celery"),
