@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -12,7 +13,7 @@ from time import monotonic
 import pytest
 
 from tests.apps.bed import Store
-from tests.harness import INT, TERM, Folder, Run, alive, child, until
+from tests.harness import INT, PATIENCE, PYTHON, TERM, Folder, Run, alive, child, until
 from tests.programs import leave_out, need
 from tests.test_stop import moments
 
@@ -199,7 +200,7 @@ def test_what_a_script_had_started_before_it_became_procrun_is_left_alone_by_the
     try:
         os.kill(between, KILL)
         until(lambda: stranger in children(run.pid), "its orphan has come to the front")
-        os.kill(next(pid for pid in children(run.pid) if pid != stranger), KILL)
+        os.kill(next(pid for pid in children(run.pid) if pid not in (stranger, between)), KILL)  # neither, unburied
 
         assert run.popen.wait(30) == 128 + KILL
         assert alive(stranger)
@@ -329,6 +330,33 @@ def test_a_supervisor_that_fails_is_no_different(
     assert ("procrun: out of memory\n" in run.output) == (fault is out_of_memory)
     assert "Traceback" not in run.output
     assert (folder.path / "asked").exists()
+
+
+WITHOUT_MEMORY = """
+import _thread, resource, time
+from procrun import front
+
+def busy():
+    while True:
+        time.sleep(0)
+
+def supervise(link):
+    for _ in range(4):
+        _thread.start_new_thread(busy, ())
+    resource.setrlimit(resource.RLIMIT_AS, (1, 1))
+    return 3
+
+front.lead(supervise)
+"""
+
+
+def test_a_supervisor_with_threads_ends_with_its_status_where_there_is_no_memory(folder: Folder) -> None:
+    """A thread that outlives Python itself is ended by pthread_exit(3), which loads a library and aborts without it."""
+    ended = subprocess.run(
+        [PYTHON, "-c", WITHOUT_MEMORY], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+    assert (ended.returncode, ended.stderr) == (3, "")
 
 
 def test_a_stopped_supervisor_is_continued_when_procrun_is_told_to_stop(folder: Folder) -> None:
