@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from procrun import dir_notify, rundir
 from procrun.aside import Occasional
+from procrun.disks import may_stand_still
 from procrun.errors import ConfigError
 from procrun.loop import Loop, Timer
 
@@ -131,7 +132,7 @@ class Keeper:
     def _made(self, one: Kept, passed: list[str]) -> tuple[Kept, str, Callable[[], None]] | None:
         """It, the folder where it is by now, and what makes it count; None where there is none for it."""
         try:
-            for folder in rundir.make(self._root, passed):
+            for folder in rundir.make(self._root, passed, local=may_stand_still(self._root)):
                 try:
                     return one, folder, one.remake(folder)
                 except OSError as error:

@@ -41,8 +41,10 @@ def _short(root: str) -> str:
 def make(root: str, passed: list[str], local: bool = False) -> Iterator[str]:
     """Those of the folders that this user alone can write, at least one, each made when it is asked for.
 
-    With `local` those of the user's own come first: the disk that the app is on may stand still. Why a folder is passed
-    over is added to `passed`. Raises ConfigError where there is none.
+    With `local` those of the user's own come first: the disk that the app is on may stand still. An open file there
+    holds up each process that is started, since a child closes what it does not need before it executes its program,
+    and a close waits for the server of the disk (FLUSH of FUSE and NFS). Why a folder is passed over is added to
+    `passed`. Raises ConfigError where there is none.
     """
     none = True
     beside, *own = folders(root)

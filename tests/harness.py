@@ -18,7 +18,7 @@ from types import TracebackType
 from procrun import proc
 
 PROCRUN = [sys.executable, "-m", "procrun"]
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds after which something that should happen is said not to; generous, for slow machines."""
 
 A_SECOND = r"(?:0\.9\d|[1-9]\.\d\d)"

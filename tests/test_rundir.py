@@ -192,8 +192,8 @@ def test_a_path_of_200_characters_gets_a_short_one(folder: Folder) -> None:
 # --- where there can be none
 
 
-def test_a_file_system_without_sockets_has_the_socket_elsewhere(folder: Folder) -> None:
-    """sshfs, as people have their code on: mknod(2) of a socket is EPERM there."""
+def test_on_a_disk_that_may_stand_still_all_is_elsewhere(folder: Folder) -> None:
+    """sshfs, as people have their code on."""
     need_right("mount a file system by FUSE")
     program, server = need("sshfs"), sftp_server()
     there, here = folder.path / "there", folder.path / "here"
@@ -206,12 +206,12 @@ def test_a_file_system_without_sockets_has_the_socket_elsewhere(folder: Folder) 
         app = Folder(here)
         app.procfile("web: sleep 60")
         run = app.start()
-        run.wait_for(rf"the control socket is in /.*, since not in {here}/\.procrun: Operation not permitted\n")
+        run.wait_for(r"web\.1 started")
 
         assert_reached(app)
 
         run.finish(TERM)
-        assert not list((here / ".procrun").glob("*.sock*"))
+        assert not (here / ".procrun").exists()
     finally:
         subprocess.run(["umount", "--lazy", str(here)], check=True)
 

@@ -13,6 +13,7 @@ from procrun.cli import appearance
 from procrun.cli.faults import warn
 from procrun.cli.orders import Orders
 from procrun.cli.outputs import outputs
+from procrun.disks import may_stand_still
 from procrun.environment import OF_A_SERVICE_MANAGER
 from procrun.github import Workflow
 from procrun.lifecycle import State
@@ -58,7 +59,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         require(made)
     why_not_run = tell_findings(made)
     passed: list[str] = []
-    folders = rundir.make(made.sources.root, passed)
+    folders = rundir.make(made.sources.root, passed, local=may_stand_still(made.sources.root))
     first = next(folders)
     with rundir.lock(first):
         join = None
