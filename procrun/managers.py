@@ -46,6 +46,7 @@ PM2 = _manager(
     variables=("PM2_KILL_TIMEOUT",),
     cure="set kill_timeout: {milliseconds}",
     unit=0.001,
+    npm="pm2",
 )
 FOREMAN = _manager("foreman", "foreman", 5, "run, 0.87.2", verbs=("start",), options=("-t", "--timeout"))
 HONCHO = _manager(
@@ -79,6 +80,7 @@ CONCURRENTLY = _manager(
     "run, 9.2.5: it sends TERM to every process below it and waits",
     options=("--kill-timeout",),
     unit=0.001,
+    npm="concurrently",
     passed_over=True,
     # run: when the first of its programs has ended, it sends TERM to every process of the others
     variants=(Variant({"passed_over": False}, options=KILLS_OTHERS, value=".*"),),

@@ -71,6 +71,20 @@ CELERY = Profile(
     source="run, 5.7.0",
 )
 
+CELERY_BEAT = Profile(
+    name="celery-beat",
+    dist="celery",
+    programs=("celery",),
+    verbs=("beat",),
+    verb_options=CELERY.verb_options,
+    stop=WORKER,  # run: at TERM and INT it writes its schedule down and ends in 0.4 s; it does no work itself
+    quiet_hint="no signal quiets celery beat",
+    variants=tuple(
+        Variant({"ready_line": r"beat: Starting\.\.\."}, word=level) for level in ("info", "INFO", "debug", "DEBUG")
+    ),
+    source="run, 5.7.0",
+)
+
 RQ = Profile(
     name="rq",
     dist="rq",
@@ -242,6 +256,7 @@ DB_WORKER = Profile(
 
 PYTHON_WORKERS: tuple[Profile, ...] = (
     CELERY,
+    CELERY_BEAT,
     CELERY._replace(programs=("airflow",), verb_options=(), source="docs: it is a Celery worker"),
     RQ,
     RQ._replace(programs=("bench",), source="docs: Frappe's workers are those of rq"),

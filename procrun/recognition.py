@@ -108,11 +108,13 @@ def of_process(words: Sequence[str], variables: Mapping[str, str], folder: str, 
 
 
 def installed_version(recognised: Recognised, root: str) -> tuple[int, ...] | None:
-    """The version that would run, of a program that comes as a gem or from PyPI; None where it is unknown."""
-    gem, dist = recognised.profile.gem, recognised.profile.dist
-    if dist:
-        return versions.dist_version(dist, os.path.join(root, recognised.folder), recognised.variables)
-    return versions.gem_version(gem, os.path.join(root, recognised.folder), recognised.variables) if gem else None
+    """The version that would run, of a program that comes as a gem, from PyPI or from npm; None where it is unknown."""
+    profile, folder = recognised.profile, os.path.join(root, recognised.folder)
+    if profile.dist:
+        return versions.dist_version(profile.dist, folder, recognised.variables)
+    if profile.npm:
+        return versions.npm_version(profile.npm, folder)
+    return versions.gem_version(profile.gem, folder, recognised.variables) if profile.gem else None
 
 
 def _of_words(

@@ -1,4 +1,4 @@
-"""Which version of a gem would run: what Bundler has locked, else what is installed; never a guess."""
+"""Which version of a gem or package would run: what is locked or installed for the app; never a guess."""
 
 import os
 import re
@@ -48,6 +48,20 @@ def dist_version(dist: str, folder: str, variables: Mapping[str, str]) -> Versio
             if match:
                 return _version(match[1])
     return None
+
+
+def npm_version(package: str, folder: str) -> Version | None:
+    """The version of a package of npm that a program started in `folder` gets; None where it is not found.
+
+    Node looks for it in `node_modules`, there and in every folder above.
+    """
+    place = os.path.abspath(folder)
+    while True:
+        content = text(os.path.join(place, "node_modules", package, "package.json"))
+        match = re.search(r'"version"\s*:\s*"(\d+(?:\.\d+)*)', content)
+        if match or place == os.path.dirname(place):
+            return _version(match[1]) if match else None
+        place = os.path.dirname(place)
 
 
 def lock_file(folder: str, variables: Mapping[str, str]) -> str | None:

@@ -347,7 +347,7 @@ PRODUCTION_PROCESSES = {
 """
 
 
-@pytest.mark.parametrize(("name", "program"), [("web", "gunicorn"), ("jobs", "celery"), ("beat", None)])
+@pytest.mark.parametrize(("name", "program"), [("web", "gunicorn"), ("jobs", "celery"), ("beat", "celery-beat")])
 def test_prodservers_processes_are_those_of_the_settings(tmp_path: Path, name: str, program: str | None) -> None:
     (tmp_path / "config/settings").mkdir(parents=True)
     (tmp_path / "config/settings/base.py").write_text(PRODSERVER)

@@ -132,13 +132,13 @@ SHAPES: list[tuple[str, str | None]] = [
     ("opentelemetry-instrument celery -A proj worker", "celery"),
     ("python -m debugpy --listen 0.0.0.0:5678 -m celery -A proj worker", "celery"),
     ("conda run -n env celery -A proj worker", "celery"),
-    ("celery -A proj beat", None),
-    ("celery -A worker beat", None),
-    ("celery beat -A proj", None),
+    ("celery -A proj beat", "celery-beat"),
+    ("celery -A worker beat", "celery-beat"),
+    ("celery beat -A proj", "celery-beat"),
     ("celery -A proj flower --port=$PORT", None),
     ("celery multi start w1 -A proj", None),
     ("celery", None),
-    ("python manage.py celery beat", None),
+    ("python manage.py celery beat", "celery-beat"),
     ("python manage.py celerycam", None),
     ("celery -A proj worker & celery -A proj beat & wait -n", "celery"),
     ("flower --port=5555", None),
@@ -748,3 +748,15 @@ def test_old_sidekiq_waits_eight_seconds_by_default(tmp_path: Path) -> None:
 @given(st.text(max_size=60))
 def test_no_lock_makes_it_raise(text: str) -> None:
     versions.locked("sidekiq", text)
+
+
+def test_a_package_of_npm_is_looked_for_as_node_does(tmp_path: Path) -> None:
+    found = recognise("cd web && npx concurrently 'node a.js'", {}, str(tmp_path))
+    assert found is not None
+    assert installed_version(found, str(tmp_path)) is None
+    for folder, version in (("", "8.2.1"), ("web/", "9.2.5-rc.1")):
+        place = tmp_path / f"{folder}node_modules/concurrently"
+        place.mkdir(parents=True)
+        (place / "package.json").write_text(f'{{"name": "concurrently", "version": "{version}"}}')
+        wanted = tuple(int(part) for part in version.partition("-")[0].split("."))
+        assert installed_version(found, str(tmp_path)) == wanted

@@ -242,6 +242,7 @@ NODE = (
     # nodemon ends its child by INT
     Case("BullMQ behind nodemon", "nodemon bull.js SIGTERM SIGINT", "bullmq"),
     Case("Bee-Queue", "node bee.js", "bee-queue"),
+    Case("Agenda", "node agenda.mjs", "agenda"),
 )
 
 # --- servers of requests

@@ -176,6 +176,12 @@ def _in_sqlite(place: Place) -> int:
     return int(count)
 
 
+def _in_agenda(place: Place) -> int:
+    """Those that nobody has begun."""
+    jobs = [place.store.hgetall(key) for key in place.store.scan_iter("agenda:job:*")]
+    return sum(job[b"lastFinishedAt"] == job[b"lockedAtMs"] == b"null" for job in jobs)
+
+
 ARQ = f"{sys.prefix}/apart/bin/python"
 """What pins a library in a version that the others cannot live with has an environment of its own."""
 
@@ -207,6 +213,7 @@ LOADS: dict[str, Load] = {
     "bee-queue": Queue(
         "node", ("node", "bee.js"), _in_redis("bq:demo:waiting", "bq:demo:delayed", "bq:demo:active"), ("node", "pm2")
     ),
+    "agenda": Queue("node", ("node", "agenda.mjs"), _in_agenda, ("node", "pm2")),
     "cron": Queue("pyworkers", (), lambda _: 0),  # the daemon begins its job by itself, and once
     "requests": Requests("servers", "/slow"),
     "requests with a child": Requests("servers", "/child"),
