@@ -257,7 +257,12 @@ DB_WORKER = Profile(
 PYTHON_WORKERS: tuple[Profile, ...] = (
     CELERY,
     CELERY_BEAT,
-    CELERY._replace(programs=("airflow",), verb_options=(), source="docs: it is a Celery worker"),
+    CELERY._replace(
+        programs=("airflow",),
+        verb_options=(),
+        patience=_CELERYS._replace(options=()),  # source: it takes none of Celery's own options
+        source="source (celery_command.py): it is a Celery worker, in its own process",
+    ),
     RQ,
     RQ._replace(programs=("bench",), source="docs: Frappe's workers are those of rq"),
     DRAMATIQ,
