@@ -4,12 +4,13 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
-from procrun import proc, urls
+from procrun import urls
 from procrun.asking import Command, Exchange, Get, at_port
 from procrun.countdown import Countdown
 from procrun.loop import Loop, Timer
 from procrun.model import OWN_PORT, AliveCheck, Exit
 from procrun.ready import Asked
+from procrun.system.linux import procfs
 
 
 class Question(Protocol):
@@ -89,7 +90,7 @@ def asker(loop: Loop, check: AliveCheck, asked: Asked, ends: dict[int, Callable[
     port = asked.port if check.value == OWN_PORT else int(check.value)
 
     def ask(answered: Callable[[str], None]) -> Question:
-        elsewhere = [each.address for each in proc.all_listeners() if each.address[1] == port]
+        elsewhere = [each.address for each in procfs.all_listeners() if each.address[1] == port]
         return Exchange(loop, [*at_port(port), *elsewhere], within, answered, f"port {port}")
 
     return ask

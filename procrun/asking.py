@@ -12,14 +12,15 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from subprocess import DEVNULL
 
-from procrun import limits, proc
-from procrun.family import MARK, Family
 from procrun.hints import public
 from procrun.lookup import Lookup
 from procrun.loop import Loop
 from procrun.model import Exit
-from procrun.spawn import spawn
 from procrun.stopping import describe
+from procrun.system import limits
+from procrun.system.linux import procfs
+from procrun.system.process_tree import MARK, Family
+from procrun.system.spawn import spawn
 from procrun.urls import Url
 
 Answered = Callable[[str], None]
@@ -283,7 +284,7 @@ class Command:
         self._family.changed()
         for row in self._family.members(self._name):
             try:
-                proc.send(signal.SIGKILL, row)
+                procfs.send(signal.SIGKILL, row)
             except PermissionError:
                 continue  # `sudo …`: another user's
         self._family.forget(leader)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple
 
-from procrun import proc
 from procrun.client import HELLO_TIMEOUT, Run, SilentError, rows
 from procrun.errors import ProcrunError
 from procrun.injection import Flood, Injection, Kill, Stop, takes_floods
@@ -13,6 +12,7 @@ from procrun.link import STOPPING
 from procrun.loop import Loop, Timer
 from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
+from procrun.system.linux import procfs
 from procrun.wording import duration
 
 RUNNING = ("up", "ready", "quiet", "starting", "unready")
@@ -113,7 +113,7 @@ def _left(trial: _Trial, leader: int | None) -> list[str]:
     """A line for each process that a fault has left behind."""
     name, how = trial.fault.instance, "stopped" if trial.fault.kind == "stop" else "alive"
     left = trial.injection.left(leader) if trial.injection is not None else []
-    return [f"left of {name}: pid {row.pid} ({proc.title(row.pid)}) is still {how}" for row in left]
+    return [f"left of {name}: pid {row.pid} ({procfs.title(row.pid)}) is still {how}" for row in left]
 
 
 class Chaos:

@@ -11,13 +11,14 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 
-from procrun import limits, pidfds, proc
-from procrun.audience import key
-from procrun.family import FRESH
 from procrun.leftovers import Leftover
 from procrun.model import Happening, Stat
 from procrun.stopping import UNKILLABLE_AFTER, signal_name
-from procrun.volley import Volley
+from procrun.system import limits
+from procrun.system.audience import key
+from procrun.system.linux import pidfds, procfs
+from procrun.system.process_tree import FRESH
+from procrun.system.signalling import Volley
 
 GATHER = 0.1
 """Seconds after an end in which others may follow, before everything is looked at again."""
@@ -116,7 +117,7 @@ class _Stage:
         return waits
 
     def _refused(self, row: Stat) -> None:
-        text = f"pid {row.pid} ({proc.title(row.pid)}) is another user's"
+        text = f"pid {row.pid} ({procfs.title(row.pid)}) is another user's"
         self._tell(Happening(self._names[row.pid], "stuck", 0.0, text, row.pid))
 
 
@@ -133,7 +134,7 @@ class _Readers:
         for each in left:
             if self._pipes.keys() >= set(each.dyno.pipes):
                 continue
-            for inode, path in proc.pipes_written(each.row.pid).items():
+            for inode, path in procfs.pipes_written(each.row.pid).items():
                 if room < 1 or inode not in each.dyno.pipes or inode in self._pipes:
                     continue
                 try:
@@ -203,7 +204,7 @@ def _wait_by_looking(rows: Sequence[Stat], deadline: float, readers: _Readers) -
         for handle, _ in poller.poll(1000 * min(left, pidfds.LOOK_EVERY)):
             if not readers.drain(handle):
                 poller.unregister(handle)
-        there = [row for row in rows if proc.lives(row)]
+        there = [row for row in rows if procfs.lives(row)]
         if len(there) < len(rows):
             deadline = min(deadline, monotonic() + GATHER)
         rows = there
@@ -215,7 +216,7 @@ def _open(row: Stat) -> int | None:
         handle = os.pidfd_open(row.pid)
     except ProcessLookupError:
         return None
-    if proc.is_same(row):
+    if procfs.is_same(row):
         return handle
     os.close(handle)
     return None

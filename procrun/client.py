@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import monotonic, sleep
 from typing import NamedTuple
 
-from procrun import pidfds, proc, rundir
+from procrun import rundir
 from procrun.errors import ControlError, NoRunError
 from procrun.hints import plain, there_are
 from procrun.messages import (
@@ -30,8 +30,9 @@ from procrun.messages import (
     encode,
 )
 from procrun.model import Stat
-from procrun.peer import peer
 from procrun.rundir import await_start, sockets
+from procrun.system.linux import pidfds, procfs
+from procrun.system.linux.peer import peer
 
 HELLO_TIMEOUT = 5.0
 """Seconds a run may take to say who it is, and to send the rest of a line; longer than any pause of its loop."""
@@ -166,11 +167,11 @@ def rows(run: Run, timeout: float = ROWS_TIMEOUT) -> list[Row]:
 
 def ended(run: Run) -> None:
     """Wait until the procrun of `run` is gone."""
-    row = proc.stat(run.pid)
+    row = procfs.stat(run.pid)
     if row is None:
         return
     if pidfds.refusal():
-        while proc.lives(row):
+        while procfs.lives(row):
             sleep(pidfds.LOOK_EVERY)
         return
     try:
@@ -218,8 +219,8 @@ def _hello(path: str, within: float) -> Run:
 
 def _is_of(pid: int, listener: int) -> bool:
     """Whether `pid` is the process that listens or, as a front is, its parent and of the same user."""
-    row = proc.stat(listener)
-    return pid == listener or (row is not None and row.ppid == pid and proc.owner(pid) == proc.owner(listener))
+    row = procfs.stat(listener)
+    return pid == listener or (row is not None and row.ppid == pid and procfs.owner(pid) == procfs.owner(listener))
 
 
 def _missing(names: Sequence[str], there: Sequence[Run]) -> list[str]:
@@ -303,4 +304,4 @@ def _supervisor(path: str) -> Stat | None:
         owner = os.lstat(path).st_uid
     except OSError:
         return None
-    return proc.stat(pid) if pid > 1 and proc.owner(pid) == owner else None
+    return procfs.stat(pid) if pid > 1 and procfs.owner(pid) == owner else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from procrun import limits, plan, proc
+from procrun import plan
 from procrun.deploying import Deployment
 from procrun.errors import ControlError
 from procrun.hints import shown, there_are
@@ -41,6 +41,8 @@ from procrun.prefix import OURS
 from procrun.process import Process
 from procrun.stopping import signal_name, signal_number
 from procrun.supervisor import Errand, Supervisor, Verdict
+from procrun.system import limits
+from procrun.system.linux import procfs
 
 Send = Callable[[Answer], None]
 
@@ -128,7 +130,7 @@ class Desk:
     def _row(self, process: Process) -> Row:
         rows = process.alive() if process.state is not State.DOWN else []
         uptime = monotonic() - process.started if rows else None
-        cpu = proc.seconds(sum(row.cpu for row in rows))
+        cpu = procfs.seconds(sum(row.cpu for row in rows))
         busy = process.busy() if rows else None
         return Row(
             name=process.spec.name,
@@ -139,7 +141,7 @@ class Desk:
             restarts=process.restarts,
             cpu_seconds=round(cpu, 2),
             cpu_percent=round(100 * cpu / uptime, 1) if uptime else 0.0,
-            memory=sum(proc.memory(row.pid) for row in rows),
+            memory=sum(procfs.memory(row.pid) for row in rows),
             last_exit=process.ended or None,
             command=process.spec.command,
             restart=process.spec.manners.policy.restart,

@@ -3,10 +3,11 @@
 import os
 from enum import Enum
 
-from procrun import ledger, proc, rundir
+from procrun import ledger, rundir
 from procrun.ledger import Record
+from procrun.system.linux import procfs
 
-PROGRAMS = ("python", "pypy", "procrun", proc.program(os.getpid()))
+PROGRAMS = ("python", "pypy", "procrun", procfs.program(os.getpid()))
 """How the program of a front may be called, be it another version than ours."""
 
 
@@ -38,7 +39,7 @@ def fate(record: Record) -> Fate:
     """What has become of its run, as far as can be known here; a start time tells a later process with the same pid."""
     if not record.machine:
         return Fate.LIVING if ledger.held(record.path) else Fate.DAMAGED  # it has just begun to write, perhaps
-    here = proc.machine()
+    here = procfs.machine()
     if record.machine.partition("/")[0] != here.partition("/")[0]:
         return Fate.LIVING if ledger.held(record.path) else Fate.REBOOTED  # NFS has locks between machines, too
     if record.machine != here:
@@ -55,13 +56,13 @@ def _believed(record: Record) -> Record:
     the supervisor: init, or the user's systemd, which never end.
     """
     pid = int((record.front or "0").partition("-")[0])
-    if record.machine != proc.machine() or not alive(record.front):
+    if record.machine != procfs.machine() or not alive(record.front):
         return record
-    ours = proc.owner(pid) == os.getuid() and proc.program(pid).startswith(PROGRAMS)
+    ours = procfs.owner(pid) == os.getuid() and procfs.program(pid).startswith(PROGRAMS)
     return record if ours else record._replace(front=record.supervisor)
 
 
 def alive(identity: str) -> bool:
     """Whether the process PID-STARTTICKS lives; a zombie does not."""
-    row = proc.stat(int(identity.partition("-")[0]))
+    row = procfs.stat(int(identity.partition("-")[0]))
     return row is not None and row.alive and f"{row.pid}-{row.started}" == identity

@@ -12,13 +12,15 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
-from procrun import limits, proc, stderr
+from procrun import stderr
 from procrun.aside import PATIENCE
 from procrun.errors import EXHAUSTED, ConfigError
 from procrun.link import KNOWN, STOPPING, Link, Presses, leave_word, listen_to, obey_at_once
 from procrun.loop import Loop, Timer
 from procrun.model import Stat, Step
 from procrun.stopping import signal_name
+from procrun.system import limits
+from procrun.system.linux import procfs
 
 HEARD_WITHIN = 5.0
 """Seconds that the supervisor has to answer a signal that stops everything, or to say anything at all."""
@@ -44,13 +46,13 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     terminal for what comes next in the script. Raises ConfigError, with nothing started, where there can be no second
     process, too few descriptors for one, or no /proc to see it in.
     """
-    proc.require()
+    procfs.require()
     keys = keys and os.isatty(0) and os.isatty(1) and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
     limits.make_room((), limits.STANDING + 1)
     # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.
-    proc.become_subreaper()
+    procfs.become_subreaper()
     others = _others()
-    own = proc.identity(os.getpid())
+    own = procfs.identity(os.getpid())
     life, life_writer = os.pipe()
     news, news_writer = os.pipe()
     # A signal that comes before its handler is there waits; `listen_to` lets it through.
@@ -83,7 +85,7 @@ def _end(status: int) -> NoReturn:
 
 def _others() -> list[Stat]:
     """What is not ours although it is below us, and may become our child: `cron & exec procrun start`."""
-    return proc.descendants(os.getpid(), proc.snapshot()) if proc.children() else []
+    return procfs.descendants(os.getpid(), procfs.snapshot()) if procfs.children() else []
 
 
 class _Front:
@@ -103,8 +105,8 @@ class _Front:
         self._continued = False
         self._loop = Loop()
         # In this process, while the supervisor reads its plan in the other.
-        from procrun.family import Family
         from procrun.rescue import Dyno, Rescue
+        from procrun.system.process_tree import Family
 
         self._keys: Keys | None = None
         if life >= 0:
@@ -112,7 +114,7 @@ class _Front:
 
             self._keys = keys.Keys(self._loop, life)
         self._dyno = Dyno
-        family = Family(proc.identity(supervisor))
+        family = Family(procfs.identity(supervisor))
         sessions = {os.getsid(0)} | {row.sid for row in others}
         self._rescue = Rescue(self._loop, family, self._loop.stop, lambda _: self._over, sessions, others)
 
@@ -253,9 +255,9 @@ class _Front:
         if not self._supervisor:
             return
         try:
-            here = proc.children()
-            new = [row for row in map(proc.stat, here - self._known) if row is not None]
-            supervisor = proc.stat(self._supervisor)
+            here = procfs.children()
+            new = [row for row in map(procfs.stat, here - self._known) if row is not None]
+            supervisor = procfs.stat(self._supervisor)
         except OSError as error:
             if error.errno not in EXHAUSTED:
                 raise

@@ -3,10 +3,11 @@
 import time
 from typing import NamedTuple
 
-from procrun import proc, rundir
+from procrun import rundir
 from procrun.fates import Fate, records
 from procrun.ledger import Record
 from procrun.leftovers import Leftover, find
+from procrun.system.linux import procfs
 
 SHOWN = 3
 """Processes that the line of an earlier run names."""
@@ -66,7 +67,7 @@ def who_lives(left: list[Leftover]) -> str:
     """Those that are alive, and what to do about them, to be put behind the account; empty where nobody is."""
     sure = [each for each in left if each.sure]
     if sure:
-        names = [f"{each.dyno.name} pid {each.row.pid} ({proc.title(each.row.pid)})" for each in sure[:SHOWN]]
+        names = [f"{each.dyno.name} pid {each.row.pid} ({procfs.title(each.row.pid)})" for each in sure[:SHOWN]]
         names += [f"{len(sure) - SHOWN} more"] if len(sure) > SHOWN else []
         return f"; still alive: {', '.join(names)}; `procrun doctor --clean` stops {'it' if len(sure) == 1 else 'them'}"
     pids = ", ".join(str(each.row.pid) for each in left)

@@ -11,9 +11,9 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Protocol
 
-from procrun import proc
-from procrun.family import MARK, Family
 from procrun.model import Stat
+from procrun.system.linux import procfs
+from procrun.system.process_tree import MARK, Family
 
 _LOOKS = 10
 """Looks at an instance that is being stopped: what it forks meanwhile is caught by the next, and few fork so fast."""
@@ -46,7 +46,7 @@ class Kill:
         self._leader = next((row for row in self._before if row.pid == leader), None)
         others = [row for row in self._before if row != self._leader]
         victim = others[int(child * len(others))] if child is not None and others else self._leader
-        if victim is None or not proc.send(signal.SIGKILL, victim):
+        if victim is None or not procfs.send(signal.SIGKILL, victim):
             raise OSError("it ended by itself")
         self._victim = victim
         self.pid = victim.pid
@@ -170,46 +170,46 @@ def members(name: str, leader: int) -> list[Stat]:
 
     Its session, what descends from that, and what went over to the supervisor with the instance's mark.
     """
-    table = proc.snapshot()
+    table = procfs.snapshot()
     top = table.get(leader)
     if top is None or not top.alive:
         return []
     mark = Family(str(top.ppid)).mark(name)
     found = {row.pid: row for row in table.values() if row.sid == leader and row.alive}
     for row in table.values():
-        if row.ppid == top.ppid and row.sid != leader and proc.mark(row.pid, MARK) == mark:
+        if row.ppid == top.ppid and row.sid != leader and procfs.mark(row.pid, MARK) == mark:
             found[row.pid] = row
     for row in list(found.values()):
-        found |= {below.pid: below for below in proc.descendants(row.pid, table)}
+        found |= {below.pid: below for below in procfs.descendants(row.pid, table)}
     return sorted(found.values(), key=lambda row: (row.started, row.pid))
 
 
 def takes_floods(leader: int) -> bool:
     """Whether the output of this leader goes into procrun's pipe, and not elsewhere."""
-    row = proc.stat(leader)
-    return row is not None and proc.output_pipe(leader, row.ppid) is not None
+    row = procfs.stat(leader)
+    return row is not None and procfs.output_pipe(leader, row.ppid) is not None
 
 
 def alive(rows: Iterable[Stat], state: str = "") -> list[Stat]:
     """Those of `rows` that still live; with `state` those that are in it."""
-    now = ((row, proc.stat(row.pid)) for row in rows)
+    now = ((row, procfs.stat(row.pid)) for row in rows)
     living = [(row, new) for row, new in now if new is not None and new.started == row.started]
     return [row for row, new in living if (new.state == state if state else new.alive)]
 
 
 def _send(number: int, row: Stat) -> bool:
     try:
-        return proc.send(number, row)
+        return procfs.send(number, row)
     except OSError:
         return False
 
 
 def _open(leader: int) -> int:
-    row = proc.stat(leader)
-    pipe = proc.output_pipe(leader, row.ppid) if row is not None else None
+    row = procfs.stat(leader)
+    pipe = procfs.output_pipe(leader, row.ppid) if row is not None else None
     if pipe is None:
         raise OSError("its output does not go to procrun")
-    handle = os.open(f"{proc.entry(leader)}/fd/1", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    handle = os.open(f"{procfs.entry(leader)}/fd/1", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if os.readlink(f"/proc/self/fd/{handle}") != pipe:  # another process has got this pid since
         os.close(handle)
         raise OSError("it ended by itself")

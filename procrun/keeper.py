@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Iterable
 from time import monotonic, sleep
 from typing import NamedTuple, Protocol
 
-from procrun import dir_notify, rundir
+from procrun import rundir
 from procrun.aside import Occasional
-from procrun.disks import may_stand_still
 from procrun.errors import ConfigError
 from procrun.loop import Loop, Timer
+from procrun.system.linux import dir_notify
+from procrun.system.linux.disks import may_stand_still
 
 NEWS = signal.SIGRTMIN
 """What the kernel sends when something goes from the run's folder; of the folder around it SIGIO tells."""

@@ -4,7 +4,7 @@ import os
 import signal
 
 from procrun.loop import Loop
-from procrun.terminal import PASTED, Terminal
+from procrun.system.terminal import PASTED, Terminal
 
 AT_ONCE = 4096
 """Bytes read at once: what a terminal emulator pastes in one go, or sends for one key (an arrow: `ESC [ A`)."""

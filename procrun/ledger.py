@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import NamedTuple
 
-from procrun import proc, rundir
+from procrun import rundir
 from procrun.loop import Loop, Timer
 from procrun.model import LONGEST_WAIT, Stat, Step
 from procrun.stopping import ENDING
+from procrun.system.linux import procfs
 
 LARGEST = 1024 * 1024
 """Bytes of a record that are read: room for more than 10000 instances."""
@@ -102,7 +103,7 @@ class Ledger:
         self._waiting = b""
         self._writing = False
         self._head = (
-            f"machine {proc.machine()}\nsince {since:.2f}\nfront {front}\nsupervisor {proc.identity(os.getpid())}\n"
+            f"machine {procfs.machine()}\nsince {since:.2f}\nfront {front}\nsupervisor {procfs.identity(os.getpid())}\n"
         )
         self.called = "record"
         self._told = tell
@@ -182,7 +183,7 @@ class Ledger:
         leaders: dict[int, str] = {}
         lines = [self._head]
         for name, (pid, pipes, rank, to_all, first) in self._dynos.items():
-            leader = leaders[pid] = self._leaders.get(pid) or proc.identity(pid)
+            leader = leaders[pid] = self._leaders.get(pid) or procfs.identity(pid)
             lines.append(_line(Dyno(name, leader, pipes, rank, to_all, first)))
         self._leaders = leaders
         return "".join([*lines, *(f"daemon {name} {row.pid}-{row.started}\n" for name, row in self._adopted())])

@@ -4,7 +4,6 @@ import itertools
 import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from procrun import pidfds, proc
 from procrun.backoff import ends_well
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
@@ -12,6 +11,7 @@ from procrun.model import Happening, Step
 from procrun.plan import port_holder
 from procrun.process import Process
 from procrun.stopping import signal_name
+from procrun.system.linux import pidfds, procfs
 from procrun.wording import NOT_RUN, Timeline, duration, exit_timeout, explain, step
 
 REMIND_AFTER = 2.0
@@ -100,7 +100,7 @@ class Narrator:
         for process in self._stopping:
             alive, coming = process.alive(), process.next_step()
             if process.stopping_for() >= REMIND_AFTER and coming and alive:  # nobody may be left, its end not yet heard
-                self.say(f"still waiting for {process.spec.name}: {proc.named(alive)}; {coming}")
+                self.say(f"still waiting for {process.spec.name}: {procfs.named(alive)}; {coming}")
         if self._stopping:
             self._reminder = self._loop.after(REMIND_AFTER, self._remind)
 
@@ -113,7 +113,7 @@ class Narrator:
         """Its own PORT, or one in its command, that another process listens on is the likely reason of a crash."""
         if process.last_exit is None or process.last_exit.status == 0:
             return
-        listening = proc.listening()
+        listening = procfs.listening()
         ports = {process.spec.port, *(int(found) for found in re.compile(_PORT).findall(process.spec.command))}
         for port in sorted(ports & set(listening)):
             self.say(f"{process.spec.name}: port {port} is taken by {port_holder(listening[port])}")

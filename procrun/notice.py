@@ -3,11 +3,11 @@
 import signal
 from collections.abc import Callable
 
-from procrun import dir_notify
 from procrun.aside import Occasional
 from procrun.loop import Loop, Timer
 from procrun.sources import Sources, Stamp, changed_files, folders_of_files
 from procrun.supervisor import Supervisor
+from procrun.system.linux import dir_notify
 from procrun.wording import plan_changed
 
 Look = tuple[list[int], dict[str, Stamp | None]]

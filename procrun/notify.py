@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from procrun import rundir
-from procrun.disks import may_stand_still
 from procrun.errors import ConfigError
 from procrun.loop import Loop, Timer
+from procrun.system.linux.disks import may_stand_still
 
 if TYPE_CHECKING:
     import socket

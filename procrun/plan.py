@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from procrun import proc, shell, values
+from procrun import shell, values
 from procrun.config import AUTO
 from procrun.errors import ConfigError
 from procrun.hints import shown, there_are
@@ -12,6 +12,7 @@ from procrun.manners import NAMES_PORT, RELEASE, Rules, all_manners
 from procrun.model import APART, PIPES, PTY, Config, Entry, Finding, Manners, Spec, Variable, Wishes
 from procrun.sources import Sources, read, with_foreman_defaults
 from procrun.stopping import DEFAULT_BUDGET, HEROKUS_BUDGET
+from procrun.system.linux import procfs
 
 BASE_PORT = 5000
 PORTS_PER_TYPE = 100
@@ -208,7 +209,7 @@ def names_port(spec: Spec) -> bool:
 def taken_ports(specs: Iterable[Spec]) -> None:
     """Raise ConfigError, naming the pid, where a command names `$PORT` and somebody listens on it already."""
     users = [spec for spec in specs if names_port(spec)]
-    listening = proc.listening() if users else {}
+    listening = procfs.listening() if users else {}
     for spec in users:
         if spec.port in listening:
             holder = port_holder(listening[spec.port])
@@ -217,8 +218,8 @@ def taken_ports(specs: Iterable[Spec]) -> None:
 
 def port_holder(inode: str) -> str:
     """Who has a listening socket, for people."""
-    pid = proc.holder(inode)
-    return f"pid {pid} ({proc.title(pid)})" if pid else "another user's process"
+    pid = procfs.holder(inode)
+    return f"pid {pid} ({procfs.title(pid)})" if pid else "another user's process"
 
 
 def _choose(plan: Plan, wishes: Wishes) -> list[Spec]:

@@ -10,12 +10,13 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import proc, rundir
+from procrun import rundir
 from procrun.errors import ConfigError
 from procrun.model import Spec, Wishes
-from procrun.peer import peer
 from procrun.plan import PORTS_PER_TYPE, Plan, lay_out, port_holder, taken_ports
 from procrun.sources import Sources
+from procrun.system.linux import procfs
+from procrun.system.linux.peer import peer
 
 if TYPE_CHECKING:
     import socket
@@ -95,7 +96,7 @@ def _next(made: Plan) -> int:
 
 def _taken(specs: Iterable[Spec]) -> str:
     """Who listens on one of their ports, in words; empty where they are free."""
-    listening = proc.listening()
+    listening = procfs.listening()
     for spec in specs:
         if spec.port in listening:
             return f"port {spec.port} is taken by {port_holder(listening[spec.port])}"

@@ -5,7 +5,8 @@ import stat
 from collections.abc import Iterator
 from zlib import crc32
 
-from procrun import proc, rundir, values
+from procrun import rundir, values
+from procrun.system.linux import procfs
 
 FIRST = 10_000
 """The lowest base: below it are the ports that programs have by themselves (3000, 5432, 6379, 8080, 9200)."""
@@ -34,7 +35,7 @@ def of_checkout(root: str) -> int:
 
 def bases() -> range:
     """All bases: hundreds from FIRST up to the outgoing ports; up to the usual place where these begin too low."""
-    outgoing = proc.first_outgoing_port() or LAST
+    outgoing = procfs.first_outgoing_port() or LAST
     return range(FIRST, (outgoing if outgoing >= FIRST + 2 * ROOM else LAST) - ROOM + 1, STEP)
 
 

@@ -5,18 +5,19 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import limits, proc
-from procrun.audience import Key
 from procrun.backoff import Backoff, comes_back, ends_well
 from procrun.console import Console, Ends, Window
-from procrun.family import FRESH, MARK, Family
 from procrun.intake import Output
 from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.loop import Loop, Timer
 from procrun.model import STILL_ALIVE, Exit, Happening, Manners, Spec, Stat, Step
-from procrun.spawn import spawn
 from procrun.stopping import ENDING, UNKILLABLE_AFTER, describe, signal_name, unkillable, within
-from procrun.volley import HARMLESS, Volley, main_process
+from procrun.system import limits
+from procrun.system.audience import Key
+from procrun.system.linux import procfs
+from procrun.system.process_tree import FRESH, MARK, Family
+from procrun.system.signalling import HARMLESS, Volley, main_process
+from procrun.system.spawn import spawn
 from procrun.walk import Walk
 
 if TYPE_CHECKING:  # imported behind the first child, or where something is to be watched
@@ -459,7 +460,7 @@ class Process:
             self._health.rest()
         left = [] if self.pid else self.alive()
         if left:
-            self._tell("left", 0.0, proc.named(left))
+            self._tell("left", 0.0, procfs.named(left))
         self.console.read_regardless()
         self._walk.begin(self._sequence)
         self._take_step()
@@ -481,7 +482,7 @@ class Process:
         self._volley.next_step()
         others = [row for row in self.alive() if row.pid != self.pid] if step.signal == signal.SIGKILL else []
         if others:
-            self._tell("killing", self._walk.elapsed, proc.named(others))
+            self._tell("killing", self._walk.elapsed, procfs.named(others))
         hit = self._signal(step.signal)
         unheard = not hit and bool(self.alive())
         after = self._walk.arm(hit > 0 or unheard)
@@ -538,7 +539,7 @@ class Process:
         return self._volley.fire(number, self.pid, self.alive(), self.manners.to_all, self._program_pid)
 
     def _refused(self, row: Stat) -> None:
-        self._tell("stuck", self._walk.elapsed, f"pid {row.pid} ({proc.title(row.pid)}) is another user's")
+        self._tell("stuck", self._walk.elapsed, f"pid {row.pid} ({procfs.title(row.pid)}) is another user's")
 
     def _watch_drain(self, step: Step) -> None:
         """A wait after a quiet signal ends when the work is done, where a title tells of it."""
@@ -564,7 +565,7 @@ class Process:
         killed = self._sequence[-1].signal == signal.SIGKILL
         for row in self.alive():
             self._volley.leave(row)
-            who = f"pid {row.pid} ({proc.title(row.pid)})"
+            who = f"pid {row.pid} ({procfs.title(row.pid)})"
             if killed:
                 self._given_up = True
                 self._around.family.abandon(self.spec.name, row)
@@ -591,7 +592,7 @@ class Process:
             self.ready = True
             self._tell("done", self.lived, "")
         if strays:
-            self._tell("strays", 0.0, proc.named(strays))
+            self._tell("strays", 0.0, procfs.named(strays))
         for timer in (self._doubt, self._look):
             if timer is not None:
                 timer.cancel()

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from procrun import proc
 from procrun.aside import Occasional
 from procrun.loop import Loop, Timer
 from procrun.model import Stat
+from procrun.system.linux import procfs
 
 FIRST, LAST = 1.0, 20.0
 """Seconds from the start to the first look; each further one comes after twice as long, and 20 s at the most.
@@ -61,7 +61,7 @@ class Quota:
 
 def _held(rows: Sequence[Stat]) -> int:
     try:
-        return sum(proc.held(row.pid) for row in rows)
+        return sum(procfs.held(row.pid) for row in rows)
     except OSError:
         return 0  # no descriptor to look with
 

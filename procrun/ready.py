@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import limits, proc
 from procrun.aside import Occasional
 from procrun.hints import public
 from procrun.loop import Loop, Timer
 from procrun.model import OWN_PORT, Exit, Readiness
 from procrun.sockets import Own, Sockets
+from procrun.system import limits
+from procrun.system.linux import procfs
 from procrun.turns import Turns
 from procrun.wording import INSTEAD
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:  # imported behind the children
     from typing import Protocol
 
     from procrun.asking import Address, Answered
-    from procrun.family import Family
-    from procrun.proc import Listener
     from procrun.protocols import Protocol as Known
+    from procrun.system.linux.procfs import Listener
+    from procrun.system.process_tree import Family
 
     class Question(Protocol):
         """One that is under way; `reached` is whether somebody was there to answer."""
@@ -92,7 +93,7 @@ class Title:
 
 def _has_title(pattern: str, pids: Iterable[int]) -> bool:
     try:
-        return any(re.search(pattern, proc.command_line(pid)) for pid in pids)
+        return any(re.search(pattern, procfs.command_line(pid)) for pid in pids)
     except OSError:
         return False  # no descriptor to look with
 

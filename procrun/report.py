@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from procrun import proc
 from procrun.hindsight import moment
 from procrun.hints import plain
 from procrun.leftovers import Leftover
 from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
+from procrun.system.linux import procfs
 from procrun.tables import table
 from procrun.wording import duration
 
@@ -81,7 +81,7 @@ def _done(outcome: Outcome) -> str:
 def leftover_table(left: Sequence[Leftover]) -> str:
     """What earlier runs left, as a table for people."""
     cells = [
-        (each.dyno.name, each.row.pid, moment(proc.clock(each.row.started)), proc.title(each.row.pid), each.how)
+        (each.dyno.name, each.row.pid, moment(procfs.clock(each.row.started)), procfs.title(each.row.pid), each.how)
         for each in left
     ]
     return table(cells, ("INSTANCE", "PID", "STARTED", "COMMAND", "FOUND BY"))
@@ -93,8 +93,8 @@ def leftover_rows(left: Sequence[Leftover]) -> list[dict[str, Any]]:
         {
             "name": each.dyno.name,
             "pid": each.row.pid,
-            "started": round(proc.clock(each.row.started), 2),
-            "command": proc.command_line(each.row.pid) or proc.title(each.row.pid),
+            "started": round(procfs.clock(each.row.started), 2),
+            "command": procfs.command_line(each.row.pid) or procfs.title(each.row.pid),
             "found_by": each.how,
             "sure": each.sure,
             "run": each.run,

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun import limits, pidfds, proc, stderr
-from procrun.family import FRESH, Family
+from procrun import stderr
 from procrun.loop import Loop, Timer
 from procrun.model import Stat, Step
 from procrun.stopping import DEFAULT_BUDGET, UNKILLABLE_AFTER, ending_step, signal_name, unkillable
-from procrun.volley import Volley
+from procrun.system import limits
+from procrun.system.linux import pidfds, procfs
+from procrun.system.process_tree import FRESH, Family
+from procrun.system.signalling import Volley
 
 NAMED = 20
 """How many instances are told by name; of a thousand the rest is counted."""
@@ -119,7 +121,7 @@ class Rescue:
         if not left:
             if self._stops:
                 outlived = self._family.outlived()
-                stderr.tell(f"still alive: {proc.named(outlived)}" if outlived else "everything is gone")
+                stderr.tell(f"still alive: {procfs.named(outlived)}" if outlived else "everything is gone")
             self._over()
             return
         if not self._stops:
@@ -129,7 +131,7 @@ class Rescue:
             self._read_for(row.pid for rows in left.values() for row in rows)
         self._rank = max(self._rank, min(dyno.rank for dyno in left))
         new = [dyno for dyno in left if dyno not in self._stops and dyno.rank <= self._rank]
-        who = [f"{dyno.name}: {proc.named(left[dyno])}" for dyno in new[:NAMED]]  # while they are there
+        who = [f"{dyno.name}: {procfs.named(left[dyno])}" for dyno in new[:NAMED]]  # while they are there
         for dyno in new:
             self._begin(dyno, left[dyno])
         if new:
@@ -182,7 +184,7 @@ class Rescue:
         stop.deadline = self._loop.after(UNKILLABLE_AFTER, lambda: self._give_up(dyno))
         rows, after = self._left().get(dyno, []), monotonic() - stop.begun
         if rows:
-            who = proc.named(rows)
+            who = procfs.named(rows)
             self._volley.fire(signal.SIGKILL, dyno.leader, rows)
             stop.steps += f" → KILL {after:.2f}"
             stderr.tell(f"KILL after {after:.2f} s: {dyno.name}: {who}")
@@ -191,12 +193,12 @@ class Rescue:
         for row in self._left().get(dyno, []):
             self._volley.leave(row)
             self._family.abandon(dyno.name, row)
-            stderr.tell(f"pid {row.pid} ({proc.title(row.pid)}) {unkillable(row)}")
+            stderr.tell(f"pid {row.pid} ({procfs.title(row.pid)}) {unkillable(row)}")
         self.check(self._why)
 
     def _refused(self, row: Stat) -> None:
         if not self._told(row):
-            stderr.tell(f"pid {row.pid} ({proc.title(row.pid)}) is another user's, and stays")
+            stderr.tell(f"pid {row.pid} ({procfs.title(row.pid)}) is another user's, and stays")
 
     def _report_gone(self, left: dict[Dyno, list[Stat]]) -> None:
         for dyno, stop in list(self._stops.items()):
@@ -240,7 +242,7 @@ class Rescue:
         """
         pipes = {inode for dyno in self._dynos.values() for inode in dyno.pipes}
         room = limits.room(len(pipes))
-        for inode, path in (found for pid in pids for found in proc.pipes_written(pid).items()):
+        for inode, path in (found for pid in pids for found in procfs.pipes_written(pid).items()):
             if inode in pipes - self._read and room > 0:
                 room -= 1
                 try:
@@ -267,7 +269,7 @@ def _as_store(row: Stat, rank: int) -> Dyno | None:
     except ImportError:
         return None  # procrun was replaced meanwhile
     for pid in (row.sid, row.pid):
-        found = recognise(proc.command_line(pid), {})
+        found = recognise(procfs.command_line(pid), {})
         if found is not None and found.profile.store:
             first = Step(ending_step(found.profile.stop).signal, DEFAULT_BUDGET)
             return Dyno(f"{found.profile.name} (a daemon)", pid, (), rank, False, first)

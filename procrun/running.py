@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from procrun import names, proc, profiles, recognition, wrappers
+from procrun import names, profiles, recognition, wrappers
 from procrun.model import Stat
 from procrun.recognition import Recognised
+from procrun.system.linux import procfs
 
 _TITLES = {
     r"resque-\d[\d.]*: ": "resque",  # source: worker.rb, procline
@@ -52,13 +53,13 @@ def look(rows: Iterable[Stat], root: str) -> list[Running]:
 
 
 def _program(row: Stat, root: str) -> Running | None:
-    arguments = proc.arguments(row.pid)
+    arguments = procfs.arguments(row.pid)
     title = arguments[0] if " " in arguments[0] and not "".join(arguments[1:]).strip() else ""
     words = title.split() if title else arguments
     profile = next((profiles.named(name) for start, name in _TITLES.items() if re.match(start, title)), None)
     if profile is None and not names.may_be_known(" ".join(words), {}):
         return None
-    folder, variables = proc.folder(row.pid) or root, proc.environment(row.pid)
+    folder, variables = procfs.folder(row.pid) or root, procfs.environment(row.pid)
     if profile is not None:
         known = Recognised(profile, (profile.name,), {}, variables, os.path.relpath(folder, root))
         return Running(row.pid, row.started, known, complete=False)

@@ -4,11 +4,12 @@ import os
 import socket
 from collections.abc import Callable
 
-from procrun import limits, rundir
+from procrun import rundir
 from procrun.aside import patiently
 from procrun.conversation import Conversation, Serve
 from procrun.loop import Loop
-from procrun.peer import peer
+from procrun.system import limits
+from procrun.system.linux.peer import peer
 
 RETRY = 1.0
 """Seconds until descriptors are looked for again when there were none, and no connection had one to give back."""

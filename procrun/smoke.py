@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from time import monotonic, time
 from typing import NamedTuple
 
-from procrun import proc
 from procrun.backoff import ends_well
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
@@ -13,6 +12,7 @@ from procrun.openports import Ports
 from procrun.process import Process
 from procrun.stopping import ENDING, describe, exit_status
 from procrun.supervisor import Supervisor
+from procrun.system.linux import procfs
 from procrun.verdict import CMD, COMMAND, CRASH, FORCED, LEFT, LOG, SLOW, UNREADY, Command, Fault, Outcome, Result
 from procrun.wording import duration, explain, step
 
@@ -147,7 +147,7 @@ class Conductor:
         processes = {process.spec.name: [row.pid for row in process.alive()] for process in self._app()}
         for name, pids in processes.items():
             outcome = self._outcomes[name]
-            memory = max(outcome.memory, sum(map(proc.peak_memory, pids)))
+            memory = max(outcome.memory, sum(map(procfs.peak_memory, pids)))
             self._outcomes[name] = outcome._replace(memory=memory)
         self._ports.look(processes)
 

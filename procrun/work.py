@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from procrun import proc
 from procrun.model import Stat
+from procrun.system.linux import procfs
 
 
 class Busy(NamedTuple):
@@ -24,7 +24,7 @@ class Busy(NamedTuple):
 def told(pattern: str, rows: Sequence[Stat]) -> Busy | None:
     """What the first title of `rows` that matches says (the groups busy, slots and quiet); None where none does."""
     try:
-        titles = [proc.command_line(row.pid) for row in rows]
+        titles = [procfs.command_line(row.pid) for row in rows]
     except OSError:
         return None  # no descriptor to look with
     match = next(filter(None, (re.search(pattern, title) for title in titles)), None)
@@ -34,4 +34,4 @@ def told(pattern: str, rows: Sequence[Stat]) -> Busy | None:
 def drained(pattern: str, rows: Sequence[Stat]) -> bool:
     """Whether the work of `rows` is done, as far as a title tells; not while one cannot be read (a dead disk)."""
     busy = told(pattern, rows)
-    return busy.drained if busy is not None else not any(proc.is_held_up(row.pid) for row in rows)
+    return busy.drained if busy is not None else not any(procfs.is_held_up(row.pid) for row in rows)

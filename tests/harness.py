@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 
-from procrun import proc
+from procrun.system.linux import procfs
 
 PROCRUN = [sys.executable, "-m", "procrun"]
 PATIENCE = 90.0
@@ -238,12 +238,12 @@ def free_base(span: int = 300) -> int:
 def free_port() -> int:
     """A port with nobody listening on it, ours in the same way; each call gives another one."""
     base = next(iter(_ports), 0) or _free_blocks(_BLOCK, _ports)
-    listening = set(proc.listening())
+    listening = set(procfs.listening())
     return next(port for port in (base + turn % _BLOCK for turn in _turn) if port not in listening)
 
 
 def _free_blocks(span: int, held: Held) -> int:
-    taken = set(proc.listening())
+    taken = set(procfs.listening())
     start = os.getpid() * 7 % len(_BLOCKS)  # test runs side by side look in different places first
     for base in itertools.chain(_BLOCKS[start:], _BLOCKS[:start]):
         blocks = range(base, base + span, _BLOCK)
@@ -307,7 +307,7 @@ def kill_both(run: Run) -> None:
     both = [run.pid, run.supervisor()]
     for pid in both:
         os.kill(pid, signal.SIGSTOP)
-    until(lambda: all((row := proc.stat(pid)) and row.state == "T" for pid in both), "both stand still")
+    until(lambda: all((row := procfs.stat(pid)) and row.state == "T" for pid in both), "both stand still")
     for pid in both:
         os.kill(pid, signal.SIGKILL)
     run.popen.wait(PATIENCE)

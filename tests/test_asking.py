@@ -13,11 +13,11 @@ from time import monotonic
 
 import pytest
 
-from procrun import proc
 from procrun.asking import Address, Command, Exchange, Get, at_port
-from procrun.family import Family
 from procrun.loop import Loop
 from procrun.model import Exit
+from procrun.system.linux import procfs
+from procrun.system.process_tree import Family
 from procrun.urls import Url, read
 from tests.harness import PATIENCE, PYTHON, alive, free_port, until
 from tests.programs import need_namespace
@@ -230,7 +230,7 @@ class Commands:
 
     def __init__(self, root: Path) -> None:
         self.loop = Loop()
-        self.family = Family(proc.identity(os.getpid()))
+        self.family = Family(procfs.identity(os.getpid()))
         self.ends: dict[int, Callable[[Exit], None]] = {}
         self.heard: list[str] = []
         self.root = str(root)

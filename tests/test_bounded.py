@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from procrun import bounded
+from procrun.system import bounded
 from tests.harness import until
 
 

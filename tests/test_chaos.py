@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from procrun import proc
 from procrun.schedule import Fault, draw
+from procrun.system.linux import procfs
 from tests.harness import INT, PROCRUN, TERM, Folder, Run, alive, child, until
 
 POLITE = child("polite.py", "0", "0")
@@ -25,7 +25,7 @@ def started(folder: Folder, *arguments: str, restart: str = "always", more: str 
 
 
 def stopped(pid: int) -> bool:
-    row = proc.stat(pid)
+    row = procfs.stat(pid)
     return row is not None and row.state == "T"
 
 
@@ -301,7 +301,7 @@ def test_a_run_that_ends_meanwhile_is_said_and_is_no_success(folder: Folder) -> 
 
 def test_a_run_that_gives_no_answer_is_said_and_what_is_stopped_goes_on(folder: Folder) -> None:
     run, pid = started(folder)
-    supervisor = proc.stat(pid).ppid  # type: ignore[union-attr]
+    supervisor = procfs.stat(pid).ppid  # type: ignore[union-attr]
     chaos = folder.background("chaos", "--seed", "1", "--for", "30", "--every", "20", "--faults", "stop")
     until(lambda: stopped(pid), "web is stopped")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from procrun import proc
+from procrun.system.linux import procfs
 from tests.harness import PROCRUN, TERM, Folder, Run, alive, child, free_base, kill_both, until
 from tests.programs import AS_NOBODY, NOBODY, need, need_namespace, need_right
 
@@ -64,7 +64,7 @@ def plant(folder: Folder, *lines: str, owner: int | None = None) -> Path:
     place = folder.path / ".procrun"
     place.mkdir(mode=0o700, exist_ok=True)
     path = place / "1.run"
-    head = f"machine {proc.machine()}\nsince 1795366290.34\nfront {NOT_ALIVE}\nsupervisor {NOT_ALIVE}\n"
+    head = f"machine {procfs.machine()}\nsince 1795366290.34\nfront {NOT_ALIVE}\nsupervisor {NOT_ALIVE}\n"
     path.write_text(head + "".join(f"{line}\n" for line in lines))
     path.chmod(0o600)
     if owner is not None:
@@ -259,7 +259,7 @@ def test_a_run_started_from_what_a_dead_one_left_is_not_touched(folder: Folder) 
 
 
 def test_a_pid_that_was_given_away_is_another_process(folder: Folder, bystander: "subprocess.Popen[bytes]") -> None:
-    row = proc.stat(bystander.pid)
+    row = procfs.stat(bystander.pid)
     assert row is not None
     path = plant(
         folder, f"dyno web.1 {row.pid}-{row.started - 1} 0 0 0 15 10.0", f"daemon web.1 {row.pid}-{row.started + 1}"
@@ -276,7 +276,7 @@ def test_a_session_whose_leader_is_gone_and_that_nothing_proves_is_perhaps_one(f
     shell = subprocess.Popen(
         ["sh", "-c", "sleep 600 >/dev/null 2>&1 & echo $!"], start_new_session=True, stdout=subprocess.PIPE, cwd="/"
     )
-    row = proc.stat(shell.pid)
+    row = procfs.stat(shell.pid)
     assert row is not None
     output, _ = shell.communicate()
     pid = int(output)
@@ -381,7 +381,7 @@ def test_root_believes_no_record_that_another_could_have_planted(
     folder: Folder, bystander: "subprocess.Popen[bytes]", how: str
 ) -> None:
     need_right("give files away")
-    path = plant(folder, f"dyno web.1 {proc.identity(bystander.pid)} 0 0 0 15 10.0")
+    path = plant(folder, f"dyno web.1 {procfs.identity(bystander.pid)} 0 0 0 15 10.0")
     if how == "the record":
         os.chown(path, NOBODY, NOBODY)
     elif how == "the folder":
@@ -397,7 +397,7 @@ def test_root_believes_no_record_that_another_could_have_planted(
 
 
 def test_a_record_that_others_may_write_is_not_believed(folder: Folder, bystander: "subprocess.Popen[bytes]") -> None:
-    plant(folder, f"dyno web.1 {proc.identity(bystander.pid)} 0 0 0 15 10.0").chmod(0o666)
+    plant(folder, f"dyno web.1 {procfs.identity(bystander.pid)} 0 0 0 15 10.0").chmod(0o666)
 
     assert folder.procrun("doctor", "--clean").returncode == 0
 
@@ -421,7 +421,7 @@ def test_a_mark_on_another_users_process_proves_nothing_to_root(tmp_path: Path, 
             [*AS_NOBODY, "./sleep", "600"],
             cwd=folder.path, env={"PROCRUN_DYNO": mark, "PATH": os.environ["PATH"]}, start_new_session=True,
         )  # fmt: skip
-        until(lambda: proc.command_line(enemy.pid) == "./sleep 600", "it runs")
+        until(lambda: procfs.command_line(enemy.pid) == "./sleep 600", "it runs")
 
         listed = folder.procrun("doctor")
         cleaned = folder.procrun("doctor", "--clean")
@@ -442,13 +442,13 @@ def test_another_users_mark_cannot_hide_what_root_left(folder: Folder) -> None:
     need_right("become another user")
     run = killed(folder, f"web: {SLEEP}")
     pid = told(run, r"started, pid (\d+)")
-    row = proc.stat(pid)
+    row = procfs.stat(pid)
     assert row is not None
     enemy = subprocess.Popen(
         [*AS_NOBODY, "sleep", "601"],
-        cwd="/", env={"PROCRUN_DYNO": f"{proc.identity(row.ppid)}:web.1", "PATH": os.environ["PATH"]},
+        cwd="/", env={"PROCRUN_DYNO": f"{procfs.identity(row.ppid)}:web.1", "PATH": os.environ["PATH"]},
     )  # fmt: skip
-    until(lambda: proc.command_line(enemy.pid) == "sleep 601", "it runs")
+    until(lambda: procfs.command_line(enemy.pid) == "sleep 601", "it runs")
 
     result = folder.procrun("doctor", "--clean")
 
@@ -461,7 +461,7 @@ def test_another_users_process_is_named_and_left(folder: Folder, bystander: "sub
     """What `sudo` had started: its session is ours to see, and not ours to signal."""
     need_right("run Python as another user")
     need_right("give files away")
-    path = plant(folder, f"dyno web.1 {proc.identity(bystander.pid)} 0 0 0 15 10.0", owner=NOBODY)
+    path = plant(folder, f"dyno web.1 {procfs.identity(bystander.pid)} 0 0 0 15 10.0", owner=NOBODY)
     os.chown(path.parent, NOBODY, NOBODY)
     for parent in list(folder.path.parents)[:-2]:
         if not parent.stat().st_mode & 1:

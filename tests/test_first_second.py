@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from procrun import fates, ledger, proc, rundir
+from procrun import fates, ledger, rundir
 from procrun.fates import Fate
+from procrun.system.linux import procfs
 from tests.harness import TERM, Folder, Run, alive, child, until
 from tests.test_killed import children, supervisor
 
@@ -81,9 +82,9 @@ def test_a_record_that_names_whoever_adopted_the_supervisor_refuses_no_start(fol
     folder.procfile(f"web: {POLITE}")
     home = folder.path / ".procrun"
     home.mkdir(mode=0o700)
-    init = proc.identity(1)
+    init = procfs.identity(1)
     dyno = "dyno web.1 999999-2 0 0 0 15 10.0"
-    text = f"machine {proc.machine()}\nsince 1.00\nfront {init}\nsupervisor 999999-1\n{dyno}\n"
+    text = f"machine {procfs.machine()}\nsince 1.00\nfront {init}\nsupervisor 999999-1\n{dyno}\n"
     (home / "999999.run").write_text(text)
     (home / "999999.run").chmod(0o600)
     assert folder.procrun("doctor").returncode == 0

@@ -13,7 +13,9 @@ from time import monotonic
 
 import pytest
 
-from procrun import bounded, proc, work
+from procrun import work
+from procrun.system import bounded
+from procrun.system.linux import procfs
 from tests.disks import FrozenDisk, frozen_disk
 from tests.harness import TERM, Folder, Run, alive, child, states, until
 
@@ -104,21 +106,21 @@ def test_what_is_held_up_is_waited_for_once(held: Held) -> None:
     held.hold()
     name = Path(f"/proc/{held.pid}/comm").read_text().strip()
     try:
-        assert proc.title(held.pid) == name
-        assert proc.is_held_up(held.pid)
+        assert procfs.title(held.pid) == name
+        assert procfs.is_held_up(held.pid)
         begun = monotonic()
         for _ in range(100):
-            assert proc.title(held.pid) == name
-            assert proc.mark(held.pid, "PATH") is None
-            assert proc.command_line(held.pid) == ""
+            assert procfs.title(held.pid) == name
+            assert procfs.mark(held.pid, "PATH") is None
+            assert procfs.command_line(held.pid) == ""
         assert monotonic() - begun < 100 * bounded.PATIENCE
-        assert proc.held(held.pid) > 1_000_000
-        row = proc.stat(held.pid)
+        assert procfs.held(held.pid) > 1_000_000
+        row = procfs.stat(held.pid)
         assert row is not None
         assert not work.drained(r"(?P<busy>\d)(?P<slots>\d)(?P<quiet>q)", [row])
-        assert proc.title(run.pid) != name
+        assert procfs.title(run.pid) != name
     finally:
         held.disk.go_on()
-    until(lambda: not proc.is_held_up(held.pid), "the answer has come")
-    assert proc.title(held.pid) != name
+    until(lambda: not procfs.is_held_up(held.pid), "the answer has come")
+    assert procfs.title(held.pid) != name
     assert run.finish(TERM) == -TERM

@@ -10,9 +10,9 @@ from typing import Any, cast
 import pexpect
 import pytest
 
-from procrun import proc
 from procrun.cli import keyboard
 from procrun.messages import Restart
+from procrun.system.linux import procfs
 from tests.harness import PROCRUN, PYTHON, Folder, alive, is_read, until
 from tests.test_attach import TERMINAL, modes
 
@@ -116,7 +116,7 @@ def test_modes_of_the_terminal_are_as_before(folder: Folder, shell: "pexpect.spa
     shell.expect(r"a\.1 +\| (\d+) is it")
     assert isinstance(shell.match, re.Match)
     supervisor = int(shell.match[1])
-    row = proc.stat(supervisor)
+    row = procfs.stat(supervisor)
     assert row is not None
     front = row.ppid
 
@@ -198,7 +198,7 @@ def test_muted_means_no_longer_held_back(folder: Folder, terminal: "pexpect.spaw
     terminal.expect(r"a\.1 started, pid (\d+)")
     assert isinstance(terminal.match, re.Match)
     instance = int(terminal.match[1])
-    row = proc.stat(instance)
+    row = procfs.stat(instance)
     assert row is not None
     pipe = os.stat(f"/proc/{instance}/fd/1").st_ino
     until(lambda: is_read(row.ppid, pipe), "it is read")

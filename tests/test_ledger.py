@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from procrun import hindsight, ledger, proc, rundir
+from procrun import hindsight, ledger, rundir
 from procrun.ledger import Record
 from procrun.loop import Loop
+from procrun.system.linux import procfs
 from tests.harness import INT, TERM, Folder, Run, alive, child, kill_both, until
 from tests.programs import need_right
 
@@ -58,10 +59,10 @@ def test_a_run_writes_down_who_it_is_and_what_it_has_started(folder: Folder) -> 
     until(lambda: record(folder).dynos, "it is written")
     found = record(folder)
 
-    assert found.front == proc.identity(run.pid)
-    assert found.supervisor == proc.identity(run.supervisor())
+    assert found.front == procfs.identity(run.pid)
+    assert found.supervisor == procfs.identity(run.supervisor())
     assert [(dyno.name, dyno.leader) for dyno in found.dynos] == [
-        (name, proc.identity(pid)) for name, pid in zip(("web.1", "worker.1"), pids(run), strict=True)
+        (name, procfs.identity(pid)) for name, pid in zip(("web.1", "worker.1"), pids(run), strict=True)
     ]
     assert {dyno.first for dyno in found.dynos} == {(signal.SIGTERM, 3.0)}
     assert os.stat(found.path).st_mode & 0o777 == 0o600
@@ -87,7 +88,7 @@ def test_the_record_follows_a_restart_and_a_scale(folder: Folder) -> None:
     folder.procrun("scale", "web=2")
     run.wait_for("ready", count=3)
 
-    leaders = {proc.identity(pid) for pid in pids(run)[1:]}
+    leaders = {procfs.identity(pid) for pid in pids(run)[1:]}
     until(lambda: {dyno.leader for dyno in record(folder).dynos} == leaders, "the new ones are in the record")
     folder.procrun("scale", "web=1")
     until(lambda: len(record(folder).dynos) == 1, "the second is gone from the record")
@@ -100,7 +101,7 @@ def test_the_mark_tells_a_run_from_a_later_one_with_its_pid(folder: Folder) -> N
 
     mark = run.wait_for(r"mark=(\S+)")[1]
 
-    assert mark == f"{proc.identity(run.supervisor())}:web.1"
+    assert mark == f"{procfs.identity(run.supervisor())}:web.1"
     run.finish(TERM)
 
 
@@ -118,7 +119,7 @@ def test_the_next_start_tells_that_the_front_stopped_everything(folder: Folder) 
         r"its supervisor was killed by KILL; everything it had started was stopped$"
     )
     again.wait_for("ready")
-    assert record(folder).front == proc.identity(again.pid)
+    assert record(folder).front == procfs.identity(again.pid)
     again.finish(TERM)
 
 
@@ -176,7 +177,7 @@ def test_after_a_reboot_nothing_can_be_left(folder: Folder) -> None:
     folder.procfile("web: true")
     _, left = killed(folder)
     path = Path(record(folder).path)
-    path.write_text(path.read_text().replace(proc.machine().partition("/")[0], "another-boot"))
+    path.write_text(path.read_text().replace(procfs.machine().partition("/")[0], "another-boot"))
 
     result = folder.procrun("start")
 
@@ -233,7 +234,7 @@ def test_a_record_that_is_kept_is_not_written_over_by_a_run_with_the_same_pid(fo
     until(lambda: ledger.parse("", other.read_text().split("\n")).machine, "it is written")
     found = ledger.read(str(other))
     assert found is not None
-    assert found.supervisor == proc.identity(os.getpid())
+    assert found.supervisor == procfs.identity(os.getpid())
     assert ledger.held(str(other))
 
 

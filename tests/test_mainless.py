@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from procrun import injection, proc
+from procrun import injection
 from procrun.model import Stat
+from procrun.system.linux import procfs
 from tests.harness import A_SECOND, TERM, Folder, alive, child, kill_both, until
 
 POLITE, DEAF = child("mainless.py"), child("mainless.py", "deaf")
@@ -109,7 +110,7 @@ def mainless() -> Iterator[Stat]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "MINE": "1"}, cwd="/") as popen:
         assert popen.stdout is not None
         popen.stdout.readline()
-        row = proc.stat(popen.pid)
+        row = procfs.stat(popen.pid)
         assert row is not None
         yield row
         popen.kill()
@@ -118,23 +119,23 @@ def mainless() -> Iterator[Stat]:
 def test_everything_that_it_has_is_seen(mainless: Stat) -> None:
     pid = mainless.pid
     assert mainless.alive
-    assert not proc.is_ending(mainless)
-    assert pid in {row.pid for row in proc.descendants(os.getpid(), proc.snapshot())}
-    assert proc.title(pid).endswith("mainless.py deaf")
-    assert proc.mark(pid, "MINE") == "1"
-    assert proc.folder(pid) == "/"
-    assert proc.memory(pid) > 1_000_000
-    assert proc.held(pid) > 1_000_000
-    assert proc.peak_memory(pid) >= proc.memory(pid)
-    assert len(proc.pipes_written(pid)) == 1
-    assert proc.output_pipe(pid, os.getpid()) is not None
+    assert not procfs.is_ending(mainless)
+    assert pid in {row.pid for row in procfs.descendants(os.getpid(), procfs.snapshot())}
+    assert procfs.title(pid).endswith("mainless.py deaf")
+    assert procfs.mark(pid, "MINE") == "1"
+    assert procfs.folder(pid) == "/"
+    assert procfs.memory(pid) > 1_000_000
+    assert procfs.held(pid) > 1_000_000
+    assert procfs.peak_memory(pid) >= procfs.memory(pid)
+    assert len(procfs.pipes_written(pid)) == 1
+    assert procfs.output_pipe(pid, os.getpid()) is not None
 
 
 def test_chaos_stops_it_and_sees_that_it_stands_still(mainless: Stat) -> None:
-    proc.send(signal.SIGSTOP, mainless)
+    procfs.send(signal.SIGSTOP, mainless)
     until(lambda: injection.alive([mainless], "T"), "it stands still")
 
-    proc.send(signal.SIGCONT, mainless)
+    procfs.send(signal.SIGCONT, mainless)
     until(lambda: injection.alive([mainless], "S"), "it goes on")
 
 
@@ -144,4 +145,4 @@ def test_it_is_a_zombie_once_its_last_thread_has_ended() -> None:
         popen.stdout.readline()
         popen.kill()
 
-        until(lambda: (row := proc.stat(popen.pid)) and not row.alive, "nothing of it lives")
+        until(lambda: (row := procfs.stat(popen.pid)) and not row.alive, "nothing of it lives")

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from procrun import proc
 from procrun.model import Manners, Wishes
 from procrun.plan import build
 from procrun.quota import share
+from procrun.system.linux import procfs
 from tests.harness import PYTHON, TERM, Folder, until
 from tests.programs import AS_NOBODY, need_right
 
@@ -79,13 +79,13 @@ def manners(folder: Folder, toml: str) -> Mapping[str, Manners]:
     ("text", "kib"), [(ROLLUP, 50001 + 3000 + 10002), (STATUS, 50000 + 3000 + 128), (b"", 0), (b"Pss_Anon:\n", 0)]
 )
 def test_memory_and_swap_are_read_and_files_are_not(text: bytes, kib: int) -> None:
-    assert proc.held_in(text) == 1024 * kib
+    assert procfs.held_in(text) == 1024 * kib
 
 
 def test_who_is_gone_holds_nothing() -> None:
     with subprocess.Popen([PYTHON, "-c", ""]) as gone:
         pass
-    assert proc.held(gone.pid) == 0
+    assert procfs.held(gone.pid) == 0
 
 
 @pytest.fixture
@@ -103,8 +103,8 @@ def held_by(folder: Folder) -> Iterator[Mapping[str, int]]:
         assert child.stdout is not None
         for _ in range(4 if more else 1):
             child.stdout.readline()
-        rows = [row for row in proc.snapshot().values() if row.sid == child.pid]
-        found[name] = sum(proc.held(row.pid) for row in rows) // MIB
+        rows = [row for row in procfs.snapshot().values() if row.sid == child.pid]
+        found[name] = sum(procfs.held(row.pid) for row in rows) // MIB
         os.killpg(child.pid, 9)
         child.wait()
         child.stdout.close()
@@ -113,7 +113,7 @@ def held_by(folder: Folder) -> Iterator[Mapping[str, int]]:
 
 
 def _session(sid: int) -> bool:
-    return any(row.sid == sid and row.alive for row in proc.snapshot().values())
+    return any(row.sid == sid and row.alive for row in procfs.snapshot().values())
 
 
 def test_what_forks_share_is_counted_once(held_by: Mapping[str, int]) -> None:

@@ -8,11 +8,11 @@ from time import monotonic
 import pytest
 
 from procrun import ready
-from procrun.family import Family
 from procrun.loop import Loop
 from procrun.model import Readiness
 from procrun.own_ports import DEBUGGERS, of_command
 from procrun.ready import Asked, Probe, Questions
+from procrun.system.process_tree import Family
 from tests.harness import PATIENCE, PYTHON, TERM, Folder, child, free_base, free_port
 from tests.programs import need
 

@@ -29,8 +29,6 @@ from time import monotonic
 
 import pytest
 
-from procrun import proc
-from procrun.family import MARK
 from procrun.messages import (
     Answer,
     Deploy,
@@ -55,6 +53,8 @@ from procrun.messages import (
     encode,
 )
 from procrun.model import Stat
+from procrun.system.linux import procfs
+from procrun.system.process_tree import MARK
 from tests.harness import PATIENCE, PROGRAMS, PYTHON, Folder, Run, alive, child, free_base, until
 
 SEED = int(os.environ.get("RANDOM_SEED", "1"))
@@ -194,7 +194,7 @@ class World:
         until(lambda: list(self.folder.path.glob(".procrun/*.sock")), "the control socket is there")  # it listens then
         self.path = next(self.folder.path.glob(".procrun/*.sock"))
         self.supervisor = int(self.path.stem)
-        self.identity = proc.identity(self.supervisor)
+        self.identity = procfs.identity(self.supervisor)
         self.wanted = {f"{type_}.{n}": True for type_, count in counts.items() for n in range(1, count + 1)}
         return run
 
@@ -260,7 +260,7 @@ class World:
     def may_wait(self, names: list[str]) -> bool:
         """Whether these can come up: what is started waits for a store that was stopped by hand."""
         for row in self.members():
-            proc.send(signal.SIGCONT, row)  # a frozen store does not become ready
+            procfs.send(signal.SIGCONT, row)  # a frozen store does not become ready
         return all(self.wanted[name] for name in self.chosen([STORE]) if name not in names and STORE not in names)
 
     def wish(self, request: Request, names: list[str], wish: bool) -> None:
@@ -395,7 +395,7 @@ class World:
         if victims:
             victim = self.rng.choice(victims)
             self.note(f"kill {victim.pid} of {rows[victim.pid].name if victim.pid in rows else victim.sid}")
-            proc.send(signal.SIGKILL, victim)
+            procfs.send(signal.SIGKILL, victim)
 
     def may_die(self, row: Row) -> bool:
         """Whether a KILL of this leader leaves the run as it is wanted."""
@@ -406,7 +406,7 @@ class World:
         there = self.born()
         for row in self.rng.sample(there, min(3, len(there))):
             self.note(f"{number.name} {row.pid}")
-            proc.send(number, row)
+            procfs.send(number, row)
 
     def clean(self) -> None:
         """What the run has in its folder is taken away, as by `git clean -fdx`; it is soon to be reached again."""
@@ -426,8 +426,8 @@ class World:
 
     def members(self) -> list[Stat]:
         """Every process of an instance; they are remembered."""
-        table = proc.snapshot()
-        below = [row for row in proc.descendants(self.run.pid, table) if row.pid != self.supervisor]
+        table = procfs.snapshot()
+        below = [row for row in procfs.descendants(self.run.pid, table) if row.pid != self.supervisor]
         self.seen |= {(row.pid, row.started) for row in below}
         return below
 
@@ -439,8 +439,8 @@ class World:
     def marked(self) -> dict[int, str]:
         """Every living process of this machine that was started for this run, with its instance."""
         found = {}
-        for row in proc.snapshot().values():
-            run, _, name = (proc.mark(row.pid, MARK) or "").partition(":")
+        for row in procfs.snapshot().values():
+            run, _, name = (procfs.mark(row.pid, MARK) or "").partition(":")
             if run == self.identity and row.alive:
                 found[row.pid] = name
         return found
@@ -448,7 +448,7 @@ class World:
     def rest(self) -> None:
         """Wait for what was asked, and compare what is said with what is."""
         for row in self.members():
-            proc.send(signal.SIGCONT, row)
+            procfs.send(signal.SIGCONT, row)
         wrong: list[str] = []
 
         def settled() -> bool:
@@ -501,7 +501,7 @@ class World:
     def untrue_now(self) -> list[str]:
         """What `ps` says and /proc does not, of the instances that were the same before and after the look."""
         before = {row.name: (row.state, row.pid) for row in self.rows()}
-        table, marked = proc.snapshot(), self.marked()
+        table, marked = procfs.snapshot(), self.marked()
         rows = {row.name: row for row in self.rows()}
         steady = [row for row in rows.values() if before.get(row.name) == (row.state, row.pid)]
         without = {row.name for row in steady if not row.pid and row.state not in ("stopping", "restarting")}
@@ -521,10 +521,10 @@ class World:
         """What `ps` says and /proc does not."""
         if row.state in ("down", "waiting"):
             return [f"{row} has a process"] if row.pid or row.memory or row.uptime is not None else []
-        stat = proc.stat(row.pid or 0)
+        stat = procfs.stat(row.pid or 0)
         if stat is None or stat.sid != row.pid or stat.ppid != self.supervisor or row.memory <= 0 or not row.uptime:
             return [f"{row} is {stat}"]
-        mark = proc.mark(stat.pid, MARK)
+        mark = procfs.mark(stat.pid, MARK)
         return [f"{row} is marked {mark}"] if mark != f"{self.identity}:{row.name}" else []
 
     # Ends
@@ -546,7 +546,9 @@ class World:
         expected = way()
         status = self.run.finish()
         until(lambda: not self.marked(), "nothing of the run is left")
-        left = [pid for pid, started in self.seen if (row := proc.stat(pid)) and row.started == started and alive(pid)]
+        left = [
+            pid for pid, started in self.seen if (row := procfs.stat(pid)) and row.started == started and alive(pid)
+        ]
         assert not left, left
         assert status == expected
 

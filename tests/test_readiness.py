@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from procrun.family import Family
 from procrun.loop import Loop
 from procrun.model import Readiness
 from procrun.ready import Asked, Probe, Questions
+from procrun.system.process_tree import Family
 from tests.apps.stores import Postgres, Redis
 from tests.harness import PATIENCE, PYTHON, TERM, Folder, Run, child, free_port, until
 from tests.programs import need

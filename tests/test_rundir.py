@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from procrun import proc, rundir
+from procrun import rundir
+from procrun.system.linux import procfs
 from tests.disks import sftp_server
 from tests.harness import PYTHON, TERM, Folder, Run, alive, child, opened, until
 from tests.programs import NOBODY, need, need_namespace, need_right
@@ -33,7 +34,7 @@ def _runtime_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def supervisor_of(run: Run) -> int:
     run.wait_for("started")
-    return next(row.pid for row in proc.snapshot().values() if row.ppid == run.pid)
+    return next(row.pid for row in procfs.snapshot().values() if row.ppid == run.pid)
 
 
 def hurried(folder: Folder, *commands: list[str]) -> "list[subprocess.Popen[str]]":
@@ -62,7 +63,7 @@ def mounted(where: Path, *arguments: str) -> Iterator[None]:
 @contextmanager
 def suspended(pid: int) -> Iterator[None]:
     os.kill(pid, signal.SIGSTOP)
-    until(lambda: (row := proc.stat(pid)) is not None and row.state == "T", "it is suspended")
+    until(lambda: (row := procfs.stat(pid)) is not None and row.state == "T", "it is suspended")
     try:
         yield
     finally:

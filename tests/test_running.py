@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from procrun import proc, running, wrappers
+from procrun import running, wrappers
 from procrun.model import Stat
+from procrun.system.linux import procfs
 from tests.apps.bed import APP, Bed
 from tests.harness import TERM, Folder, child, until
 
@@ -64,9 +65,9 @@ class Tree:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *processes: tuple[int, int, str]) -> None:
         self.rows = [Stat(pid, "S", parent, pid, pid, 0, 1, 0) for pid, parent, _ in processes]
         words = {pid: text.split("|") if "|" in text else text.split() for pid, _, text in processes}
-        monkeypatch.setattr(proc, "arguments", lambda pid: words[pid])
-        monkeypatch.setattr(proc, "environment", lambda pid: {})
-        monkeypatch.setattr(proc, "folder", lambda pid: "/app")
+        monkeypatch.setattr(procfs, "arguments", lambda pid: words[pid])
+        monkeypatch.setattr(procfs, "environment", lambda pid: {})
+        monkeypatch.setattr(procfs, "folder", lambda pid: "/app")
 
     def found(self) -> list[tuple[int, str]]:
         return [(found.pid, found.known.profile.name) for found in running.look(self.rows, "/app")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from procrun import proc
+from procrun.system.linux import procfs
 from tests.harness import A_SECOND, PATIENCE, PROCRUN, PROGRAMS, PYTHON, TERM, Folder, alive, child, kill_both, until
 from tests.programs import need, need_namespace, need_right
 
@@ -69,7 +69,7 @@ def test_without_pidfds_the_doctor_stops_what_is_left_and_sees_its_end(folder: F
     folder.procfile(f"web: {POLITE}", f"worker: {STUBBORN}")
     run = folder.start("-t", "1")
     run.wait_for("ready", count=2)
-    left = [row.pid for row in proc.descendants(run.supervisor(), proc.snapshot())]
+    left = [row.pid for row in procfs.descendants(run.supervisor(), procfs.snapshot())]
     kill_both(run)
 
     result = inside(folder, without_pidfds(error), "doctor", "--clean")

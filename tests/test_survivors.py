@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from procrun import proc
-from procrun.volley import Volley
+from procrun.system.linux import procfs
+from procrun.system.signalling import Volley
 from tests.harness import PYTHON, TERM, Folder, Run, alive, child, free_base, until
 from tests.programs import need, need_right
 
@@ -44,7 +44,7 @@ def _restart_one_of_two(folder: Folder, way: str, budget: str = "0.5") -> Run:
     # The bombs' limit counts all of a user's processes, whose number is made of the port: nobody else's.
     run = folder.start("-c", "web=2", "-t", budget, "-p", str(free_base()))
     first, sibling = Generation(folder, run, "web.1"), Generation(folder, run, "web.2")
-    untouched = {pid: proc.stat(pid) for pid in sibling.pids()}
+    untouched = {pid: procfs.stat(pid) for pid in sibling.pids()}
 
     result = folder.procrun("restart", "web.1")
 
@@ -52,7 +52,7 @@ def _restart_one_of_two(folder: Folder, way: str, budget: str = "0.5") -> Run:
     assert first.gone()
     assert not sibling.gone()
     if "chain" not in way:  # whose first links end by themselves
-        assert [pid for pid, row in untouched.items() if row is None or not proc.send(0, row)] == []
+        assert [pid for pid, row in untouched.items() if row is None or not procfs.send(0, row)] == []
     second = Generation(folder, run, "web.1", 2)
     assert run.finish(TERM) == -TERM
     assert second.gone()
@@ -146,13 +146,13 @@ def test_what_a_leader_leaves_behind_is_named(folder: Folder) -> None:
 
 def test_what_ends_while_it_is_named_is_said_to_have_ended() -> None:
     with subprocess.Popen(["sleep", "1000"]) as popen:
-        row = proc.stat(popen.pid)
+        row = procfs.stat(popen.pid)
         assert row is not None
         popen.kill()
-        until(lambda: f"pid {row.pid} (sleep)" in proc.named([row]), "a zombie, which has its name alone")
+        until(lambda: f"pid {row.pid} (sleep)" in procfs.named([row]), "a zombie, which has its name alone")
         popen.wait()
 
-        assert proc.named([row]) == f"pid {row.pid} (ended)"
+        assert procfs.named([row]) == f"pid {row.pid} (ended)"
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -202,18 +202,18 @@ def test_the_children_of_another_command_of_the_shell_are_none_of_ours(folder: F
 def test_a_pid_that_was_given_to_another_process_is_not_signalled() -> None:
     """The kernel gives a pid again: only the start time tells them apart."""
     stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    row = proc.stat(stranger.pid)
+    row = procfs.stat(stranger.pid)
     assert row is not None
     before = row._replace(started=row.started - 1)
     refused: list[object] = []
     volley = Volley(refused.append)
 
-    assert not proc.send(signal.SIGKILL, before)
+    assert not procfs.send(signal.SIGKILL, before)
     assert volley.fire(signal.SIGKILL, row.pid, [before]) == 0
     volley.again(signal.SIGTERM, [before])
     volley.aim(signal.SIGUSR1, row.pid, [before])
 
     assert stranger.poll() is None
-    assert proc.send(signal.SIGTERM, row)  # and TERM is the first that it gets
+    assert procfs.send(signal.SIGTERM, row)  # and TERM is the first that it gets
     assert stranger.wait() == -TERM
     assert refused == []

@@ -103,7 +103,7 @@ def _sensible(node: Node, above: tuple[Node, ...]) -> Node:
         node = node._replace(kind="plain")  # its reader would die before it
     own = [each.place for each in (*above[1:], node) if each.place != "plain"]
     if node.kind == "relay" and own[-1:] == ["group"]:
-        node = node._replace(kind="waits")  # nobody can be held in that group (procrun.holding)
+        node = node._replace(kind="waits")  # nobody can be held in that group (procrun.system.holding)
     return node
 
 

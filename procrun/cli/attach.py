@@ -34,8 +34,8 @@ from procrun.messages import (
     encode,
 )
 from procrun.model import Happening
+from procrun.system.terminal import Terminal
 from procrun.tame import tame
-from procrun.terminal import Terminal
 from procrun.text import clean
 from procrun.wording import step
 

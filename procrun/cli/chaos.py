@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from procrun import pidfds, proc
 from procrun.chaos import RUNNING, Chaos, Report, targets
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
@@ -21,6 +20,7 @@ from procrun.link import obey_at_once
 from procrun.messages import Row
 from procrun.schedule import KINDS, Fault, Outcome, draw
 from procrun.stopping import signal_name
+from procrun.system.linux import pidfds, procfs
 from procrun.values import split
 
 _LONGEST = 3600.0
@@ -91,7 +91,7 @@ def chaos_command(
     Exits with 0 when everything is up again and nothing was left, with 1 otherwise. Ctrl-C ends it early, and
     whatever is stopped goes on.
     """
-    proc.require()
+    procfs.require()
     there = _instances(root_of(where), names)
     up = _running([row for _, row, meant in there if meant])
     chosen, notes = targets(up, kinds or KINDS, bool(names))

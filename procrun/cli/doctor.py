@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from procrun import fates, hindsight, leftovers, pidfds, proc
+from procrun import fates, hindsight, leftovers
 from procrun.clearance import clear
 from procrun.cli.click_options import takes
 from procrun.cli.control import root_of
@@ -18,6 +18,7 @@ from procrun.hindsight import Earlier, account
 from procrun.leftovers import Found, Leftover
 from procrun.model import Happening
 from procrun.report import leftover_rows, leftover_table
+from procrun.system.linux import pidfds, procfs
 from procrun.wording import Timeline, step
 
 
@@ -35,7 +36,7 @@ def doctor_command(clean: bool, everywhere: bool, timeout: float | None, as_json
 
     Exits 0 when nothing is left, 1 when something is.
     """
-    proc.require()
+    procfs.require()
     root = root_of(where)
     runs(root)  # clears the sockets that nobody answers on
     earlier = hindsight.look_back(root)
@@ -120,4 +121,4 @@ def _stop(root: str, everywhere: bool, budget: float | None, as_json: bool, step
 
     for left in clear(lambda seen: _chosen(_look(root, seen), everywhere), budget, tell):
         if not as_json:
-            warn(f"pid {left.row.pid} ({proc.title(left.row.pid)}) could not be stopped")
+            warn(f"pid {left.row.pid} ({procfs.title(left.row.pid)}) could not be stopped")

@@ -4,13 +4,14 @@ import os
 import time
 from collections.abc import Callable
 
-from procrun import hindsight, linked, proc, rundir, stderr
+from procrun import hindsight, linked, rundir, stderr
 from procrun.cli.follow import follow
 from procrun.client import Run, runs
 from procrun.errors import ConfigError
 from procrun.messages import Start
 from procrun.model import Wishes
 from procrun.plan import Plan
+from procrun.system.linux import procfs
 
 _DOWN = {"down", "done"}
 """States in which an instance can be started."""
@@ -63,7 +64,7 @@ def _moved_away(named: str) -> list[tuple[str, Run]]:
     for pointer in linked.pointers(named):
         alive = [run for run in runs(pointer.root) if os.path.basename(run.path) == f"{pointer.pid}.sock"]
         found += [(pointer.root, run) for run in alive]
-        row = proc.stat(pointer.pid)
+        row = procfs.stat(pointer.pid)
         if not alive and (row is None or not row.alive):
             rundir.remove(pointer.path)
     return sorted(found, key=lambda each: each[1].since)
@@ -96,7 +97,7 @@ def _look_back(root: str, wanted: set[str]) -> None:
 
 def _start(run: Run, names: list[str], as_json: bool, wait: bool) -> int:
     """Start them there. What they wait for may never come, so a killed front must not leave this process behind."""
-    proc.end_with_parent()
+    procfs.end_with_parent()
     return follow(run, Start(names, wait), as_json)
 
 

@@ -3,8 +3,9 @@
 import os
 from collections.abc import Callable
 
-from procrun import limits, stderr
+from procrun import stderr
 from procrun.errors import EXHAUSTED, ConfigError, ProcrunError
+from procrun.system import limits
 
 
 def told(work: Callable[[], int]) -> int:

@@ -16,7 +16,7 @@ from procrun.outlet import Outlet
 from procrun.output import Prompt
 from procrun.report import status_table
 from procrun.supervisor import Supervisor
-from procrun.terminal import PASTED
+from procrun.system.terminal import PASTED
 
 HELP = "keys: 1-9 choose, m mutes or shows it, a shows all, rr restarts it, RR reloads, p lists states, ? this help"
 

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterable, Mapping
 
-from procrun import ports, proc, rundir
+from procrun import ports, rundir
 from procrun.cli.faults import warn
 from procrun.model import Spec, Wishes
 from procrun.plan import Plan, lay_out, names_port, port_holder
+from procrun.system.linux import procfs
 
 WEB = "web"
 """The type that listens on its PORT by Heroku's custom, whether its command names it or not."""
@@ -35,7 +36,7 @@ def urls(specs: Iterable[Spec]) -> Iterable[str]:
 
 def _free(made: Plan) -> int:
     """The base of the plan, or the next where all its ports are free; says why it is another one."""
-    listening = proc.listening()
+    listening = procfs.listening()
     wanted = sorted({spec.port for spec in made.specs})
     taken = next((port for port in wanted if port in listening and not _ours(listening[port], made.sources.root)), None)
     if taken is None:
@@ -49,12 +50,12 @@ def _free(made: Plan) -> int:
 
 def _ours(inode: str, root: str) -> bool:
     """Whether it is held by what was started in this checkout: the base is no other's then."""
-    pid = proc.holder(inode)
-    where = proc.folder(pid) if pid else ""
+    pid = procfs.holder(inode)
+    where = procfs.folder(pid) if pid else ""
     return os.path.join(where, "").startswith(os.path.join(os.path.realpath(root), ""))
 
 
 def _who(port: int, listening: Mapping[int, str]) -> str:
-    pid = proc.holder(listening[port])
-    where = proc.folder(pid) if pid else ""
+    pid = procfs.holder(listening[port])
+    where = procfs.folder(pid) if pid else ""
     return port_holder(listening[port]) + (f" in {where}" if where else "")

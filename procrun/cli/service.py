@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from procrun import config, findings, limits, plan, rundir
+from procrun import config, findings, plan, rundir
 from procrun.aside import Occasional
 from procrun.attaching import Attachments
 from procrun.backlog import Backlog
@@ -24,6 +24,7 @@ from procrun.reloading import Reloading
 from procrun.server import Server
 from procrun.sources import changed_files
 from procrun.supervisor import Supervisor
+from procrun.system import limits
 from procrun.watching import Waiting, Watching
 
 PATIENCE_WITH_WATCHERS = 0.5

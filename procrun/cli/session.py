@@ -7,13 +7,12 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from procrun import findings, limits, link, linked, plan, proc, rundir, stderr
+from procrun import findings, link, linked, plan, rundir, stderr
 from procrun.aside import Occasional, patiently
 from procrun.cli import appearance
 from procrun.cli.faults import warn
 from procrun.cli.orders import Orders
 from procrun.cli.outputs import outputs
-from procrun.disks import may_stand_still
 from procrun.environment import OF_A_SERVICE_MANAGER
 from procrun.github import Workflow
 from procrun.lifecycle import State
@@ -27,6 +26,9 @@ from procrun.sources import folders_of_files, places
 from procrun.startup import Startup
 from procrun.stopping import ENDING_NAMES, ending_step
 from procrun.supervisor import TIMED_OUT, Supervisor, Verdict
+from procrun.system import limits
+from procrun.system.linux import procfs
+from procrun.system.linux.disks import may_stand_still
 from procrun.wording import as_event, step
 
 if TYPE_CHECKING:
@@ -148,7 +150,7 @@ class Session:
         self._narrator = Narrator(self._loop, self._outputs.outlet.say)
         self._narrator.why_not_run = why_not_run or {}
         self._supervisor = Supervisor(
-            proc.identity(os.getpid()),
+            procfs.identity(os.getpid()),
             self._loop,
             self._outputs.outlet,
             self._hear,
@@ -181,7 +183,7 @@ class Session:
     def launch(self) -> None:
         """Heed signals, and start everything."""
         sys.excepthook = stderr.crashed
-        proc.become_subreaper()  # before there can be an orphan
+        procfs.become_subreaper()  # before there can be an orphan
         link.listen_to(self._loop, self._orders.obey, self._supervisor.reap)
         self._link.watch(self._loop, self._orders.obey, self._press)
         self._supervisor.start(self._plan.specs)
@@ -274,7 +276,7 @@ class Session:
             self._keeper.close()
         outlived = self._supervisor.family.outlived()
         if outlived:
-            self._narrator.say(f"still alive: {proc.named(outlived)}")
+            self._narrator.say(f"still alive: {procfs.named(outlived)}")
         if self._service is not None:
             self._service.close()
         for pointer in self._pointers:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from procrun import driver, front, junit, limits, portblock, scorecard, values
+from procrun import driver, front, junit, portblock, scorecard, values
 from procrun.cli.click_options import WithCommand, process_names, takes
 from procrun.cli.faults import told, warn
 from procrun.cli.options import APP, CHOICE, FORMATION, JSON_LINES, LOOK, PLATFORM, PORT, TERMINALS, TIMEOUT, Option
@@ -27,6 +27,7 @@ from procrun.process import Process
 from procrun.smoke import Around, Asked, Conductor
 from procrun.sources import read
 from procrun.supervisor import Verdict
+from procrun.system import limits
 from procrun.verdict import CMD, Result
 
 READY_WITHIN = 60.0

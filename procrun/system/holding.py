@@ -23,9 +23,9 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun import proc
-from procrun.audience import Heir, Key, key
 from procrun.model import Stat
+from procrun.system.audience import Heir, Key, key
+from procrun.system.linux import procfs
 
 STILL_WITHIN = 0.05
 """Seconds that a process has to stop: on a busy machine it must come to run for that."""
@@ -94,7 +94,7 @@ class Hold:
         """
         told, foreground = [], []
         for each, held in list(self._held.items()):
-            waits, ended = bool(proc.masks(held.row.pid).pending & _SENT), not proc.lives(held.shell)
+            waits, ended = bool(procfs.masks(held.row.pid).pending & _SENT), not procfs.lives(held.shell)
             if waits:
                 told.append(held.row)
             if waits or ended or self._is_late(held):
@@ -124,10 +124,10 @@ class Hold:
 
 def _rests(row: Stat) -> bool:
     """Whether it sleeps, with no signal to take."""
-    now = proc.stat(row.pid)
-    return not proc.masks(row.pid).pending and now is not None and now.state == "S"
+    now = procfs.stat(row.pid)
+    return not procfs.masks(row.pid).pending and now is not None and now.state == "S"
 
 
 def _stands_still(row: Stat) -> bool:
-    now = proc.stat(row.pid)
+    now = procfs.stat(row.pid)
     return now is None or now.started != row.started or now.state in "TtZX"

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from procrun import bounded, pidfds
 from procrun.errors import EXHAUSTED, ConfigError
 from procrun.model import Stat
+from procrun.system import bounded
+from procrun.system.linux import pidfds
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 _PF_EXITING, _PF_KTHREAD = 0x4, 0x200000  # include/linux/sched.h

@@ -3,8 +3,8 @@
 import subprocess
 from collections.abc import Mapping
 
-from procrun import limits
-from procrun.disks import may_stand_still
+from procrun.system import limits
+from procrun.system.linux.disks import may_stand_still
 
 
 def spawn(line: str, folder: str, env: Mapping[str, str], stdin: int, stdout: int, stderr: int) -> int:

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from procrun import proc
+from procrun.system.linux import procfs
 
 LOCAL = frozenset({"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "nilfs2", "reiserfs", "xfs", "zfs"}) | {
     *("tmpfs", "ramfs", "rootfs", "overlay"),
@@ -17,4 +17,4 @@ def may_stand_still(folder: str) -> bool:
 
     It is found out once, at the start: once the disk stands still, nothing can be.
     """
-    return proc.file_system(folder) not in LOCAL
+    return procfs.file_system(folder) not in LOCAL

@@ -1,0 +1,1 @@
+"""What the operating system offers: processes, signals, pipes, sockets, limits. It imports nothing of procrun."""

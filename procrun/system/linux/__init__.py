@@ -1,0 +1,1 @@
+"""The system as Linux has it: /proc, pidfds, dnotify, prctl."""
