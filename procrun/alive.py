@@ -6,9 +6,9 @@ from typing import Protocol
 
 from procrun import urls
 from procrun.asking import Command, Exchange, Get, at_port
+from procrun.core.spec import OWN_PORT, AliveCheck, Exit
 from procrun.countdown import Countdown
 from procrun.loop import Loop, Timer
-from procrun.model import OWN_PORT, AliveCheck, Exit
 from procrun.ready import Asked
 from procrun.system.linux import procfs
 

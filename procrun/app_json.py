@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from procrun import textfile
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Finding, Variable
 from procrun.environment import Environment
-from procrun.errors import ConfigError
 from procrun.hints import decoded, from_here, plain, shown, there_are
-from procrun.model import Finding, Variable
 
 FILE = "app.json"
 

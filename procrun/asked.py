@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Mapping
 
 from procrun import urls
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
+from procrun.core.spec import LONGEST_WAIT, OWN_PORT, AliveCheck, Readiness
 from procrun.hints import did_you_mean, plain, shown
-from procrun.model import LONGEST_WAIT, OWN_PORT, AliveCheck, Readiness
 
 FASTEST = 0.01
 """Seconds between two questions at least: more of them would be all that the run does."""

@@ -12,11 +12,11 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from subprocess import DEVNULL
 
+from procrun.core.spec import Exit
+from procrun.core.stop_sequence import describe
 from procrun.hints import public
 from procrun.lookup import Lookup
 from procrun.loop import Loop
-from procrun.model import Exit
-from procrun.stopping import describe
 from procrun.system import limits
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK, Family

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from procrun.backlog import KEPT, Backlog
 from procrun.console import Window
-from procrun.errors import ControlError
+from procrun.core.errors import ControlError
+from procrun.core.spec import Happening
 from procrun.lifecycle import State
 from procrun.messages import (
     Answer,
@@ -21,7 +22,6 @@ from procrun.messages import (
     Taken,
     Talk,
 )
-from procrun.model import Happening
 from procrun.process import Process
 from procrun.supervisor import Supervisor
 

@@ -3,7 +3,7 @@
 import signal
 from collections import deque
 
-from procrun.model import Exit, Policy
+from procrun.core.spec import Exit, Policy
 
 FIRST = 0.1
 """Seconds before the first restart; each further one waits twice as long (docker's, as are the next two)."""

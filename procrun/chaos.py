@@ -6,14 +6,14 @@ from time import monotonic
 from typing import NamedTuple
 
 from procrun.client import HELLO_TIMEOUT, Run, SilentError, rows
-from procrun.errors import ProcrunError
+from procrun.core.errors import ProcrunError
+from procrun.core.events import duration
 from procrun.injection import Flood, Injection, Kill, Stop, takes_floods
 from procrun.link import STOPPING
 from procrun.loop import Loop, Timer
 from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
 from procrun.system.linux import procfs
-from procrun.wording import duration
 
 RUNNING = ("up", "ready", "quiet", "starting", "unready")
 """States in which an instance can take a fault, and to which it must come back."""

@@ -11,9 +11,9 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 
+from procrun.core.spec import Happening, Stat
+from procrun.core.stop_sequence import UNKILLABLE_AFTER, signal_name
 from procrun.leftovers import Leftover
-from procrun.model import Happening, Stat
-from procrun.stopping import UNKILLABLE_AFTER, signal_name
 from procrun.system import limits
 from procrun.system.audience import key
 from procrun.system.linux import pidfds, procfs

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from time import monotonic, sleep
 from typing import NamedTuple
 
-from procrun import rundir
-from procrun.errors import ControlError, NoRunError
+from procrun.core import run_dir
+from procrun.core.errors import ControlError, NoRunError
+from procrun.core.run_dir import await_start, sockets
+from procrun.core.spec import Stat
 from procrun.hints import plain, there_are
 from procrun.messages import (
     LONGEST,
@@ -29,8 +31,6 @@ from procrun.messages import (
     decode_answer,
     encode,
 )
-from procrun.model import Stat
-from procrun.rundir import await_start, sockets
 from procrun.system.linux import pidfds, procfs
 from procrun.system.linux.peer import peer
 
@@ -192,7 +192,7 @@ def _look(root: str, within: float) -> tuple[list[Run], list[ControlError]]:
         try:
             found.append(_hello(path, within))
         except (ConnectionRefusedError, FileNotFoundError):
-            rundir.remove(path)
+            run_dir.remove(path)
         except (VanishedError, OSError):
             pass  # it is just ending, or it is another user's
         except ControlError as fault:

@@ -9,11 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from procrun import dependencies, textfile
-from procrun.errors import ConfigError
-from procrun.findings import refusal
-from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
-from procrun.model import (
+from procrun import textfile
+from procrun.core import dependencies
+from procrun.core.errors import ConfigError
+from procrun.core.spec import (
     LONGEST_WAIT,
     PERIODS,
     PLATFORMS,
@@ -24,6 +23,8 @@ from procrun.model import (
     ProcessConfig,
     ProgramConfig,
 )
+from procrun.findings import refusal
+from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
 
 FILE = "procrun.toml"
 SMALLEST_LOG = 10_000

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from procrun.core.spec import APART, PTY
 from procrun.intake import Hearer, Intake, Output
 from procrun.loop import Loop
-from procrun.model import APART, PTY
 
 TERM = "xterm-256color"
 """The kind of a pseudo-terminal where the environment names none, as in a container or under systemd: every terminal

@@ -4,7 +4,7 @@ import select
 import socket
 from collections.abc import Callable
 
-from procrun.errors import ProcrunError
+from procrun.core.errors import ProcrunError
 from procrun.loop import Loop
 from procrun.messages import LONGEST, Answer, Final, Refused, Request, Talk, decode_request, encode
 

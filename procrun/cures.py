@@ -4,11 +4,11 @@ import os
 from math import ceil, inf
 
 from procrun.commandline import Around
+from procrun.core.stop_sequence import HEROKUS_BUDGET, format_sequence
 from procrun.patience import in_code
 from procrun.recognition import installed_version
 from procrun.room import Case, Work
 from procrun.settings import config_file
-from procrun.stopping import HEROKUS_BUDGET, format_sequence
 
 _SPARE = 1
 """Seconds between the end of a time-out that is advised and KILL."""

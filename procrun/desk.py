@@ -8,8 +8,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from procrun import plan
+from procrun.core.errors import ControlError
+from procrun.core.spec import LONGEST_WAIT, Happening, Spec
+from procrun.core.stop_sequence import signal_name, signal_number
 from procrun.deploying import Deployment
-from procrun.errors import ControlError
 from procrun.hints import shown, there_are
 from procrun.lifecycle import State
 from procrun.messages import (
@@ -36,10 +38,8 @@ from procrun.messages import (
     Watch,
     Welcome,
 )
-from procrun.model import LONGEST_WAIT, Happening, Spec
 from procrun.prefix import OURS
 from procrun.process import Process
-from procrun.stopping import signal_name, signal_number
 from procrun.supervisor import Errand, Supervisor, Verdict
 from procrun.system import limits
 from procrun.system.linux import procfs

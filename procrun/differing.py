@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from procrun.model import Spec
+from procrun.core.spec import Spec
 
 MOST = 6
 """Names of variables that are told; of more their number."""

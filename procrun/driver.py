@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from shlex import join
 
 from procrun import shell
-from procrun.model import APART, PIPES, Manners, Policy, Spec
+from procrun.core.spec import APART, PIPES, Manners, Policy, Spec
+from procrun.core.stop_sequence import dyno_sequence
 from procrun.plan import Plan
-from procrun.stopping import dyno_sequence
 
 WEB = "web"
 """The type whose port is `PORT`, as it is the one that gets requests on Heroku."""

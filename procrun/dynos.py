@@ -6,10 +6,10 @@ from time import monotonic
 from typing import NamedTuple
 
 from procrun.booting import Boot, Boots
+from procrun.core.spec import Happening
 from procrun.heroku import TOLD, Words
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
-from procrun.model import Happening
 from procrun.process import Process
 from procrun.quota import VASTLY, Quota, share
 from procrun.supervisor import Supervisor

@@ -11,8 +11,8 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from procrun.core.spec import Finding
 from procrun.hints import public
-from procrun.model import Finding
 
 _LONGEST_NAME = 40
 # `S3_BUCKET`, `oauth2.key`, `I18N`: words with a number in them, in one case; no part of a key in base64 is so.

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from procrun import textfile
-from procrun.errors import ConfigError
-from procrun.model import Finding, Variable
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Finding, Variable
 from procrun.textfile import Pipes
 
 OF_A_SERVICE_MANAGER = (

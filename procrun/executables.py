@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from procrun import scripts, shell, textfile
+from procrun.core.spec import PTY, Entry, Finding
 from procrun.hints import public
-from procrun.model import PTY, Entry, Finding
 from procrun.plan import Plan
 
 _SHELLS = ("sh", "bash", "dash", "/bin/sh", "/bin/bash")

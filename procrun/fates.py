@@ -3,7 +3,8 @@
 import os
 from enum import Enum
 
-from procrun import ledger, rundir
+from procrun import ledger
+from procrun.core import run_dir
 from procrun.ledger import Record
 from procrun.system.linux import procfs
 
@@ -24,7 +25,7 @@ class Fate(Enum):
 
 def records(root: str) -> list[tuple[Record, Fate]]:
     """The records in the folder `root`, oldest first."""
-    read = (ledger.read(path) for path in rundir.records(root))
+    read = (ledger.read(path) for path in run_dir.records(root))
     believed = [_believed(record) for record in read if record is not None]
     return [(record, fate(record)) for record in believed]
 
@@ -32,7 +33,7 @@ def records(root: str) -> list[tuple[Record, Fate]]:
 def strangers(root: str) -> list[str]:
     """Records in the folder that are not believed: in a folder, or of a user, that is not ours."""
     own = {record.path for record, _ in records(root)}
-    return [path for path in rundir.traces(root, ".run") if path not in own and os.path.lexists(path)]
+    return [path for path in run_dir.traces(root, ".run") if path not in own and os.path.lexists(path)]
 
 
 def fate(record: Record) -> Fate:

@@ -8,8 +8,8 @@ meaning to docs/check.md; tests/test_findings.py compares both with the code.
 
 from collections.abc import Container, Iterable, Iterator
 
+from procrun.core.spec import Config, Finding
 from procrun.hints import did_you_mean, plain, shown
-from procrun.model import Config, Finding
 
 APP_CODES = {
     "ignored-line": "a line of the Procfile is no entry and is left out",

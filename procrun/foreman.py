@@ -5,8 +5,9 @@ from typing import Any
 
 import yaml
 
-from procrun import textfile, values
-from procrun.errors import ConfigError
+from procrun import textfile
+from procrun.core import values
+from procrun.core.errors import ConfigError
 from procrun.manifest import no_yaml
 
 _KNOWN: dict[str, tuple[str, Callable[[str], object]]] = {

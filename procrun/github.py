@@ -6,7 +6,7 @@ https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 import os
 from collections.abc import Callable, Mapping
 
-from procrun.text import clean_lines
+from procrun.core.text import clean_lines
 
 
 def runs_here(environ: Mapping[str, str]) -> bool:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from procrun.alive import Alive, asker
+from procrun.core.spec import Exit, Manners
 from procrun.countdown import Countdown
 from procrun.hints import plain
 from procrun.keeper import Kept
 from procrun.loop import Loop, Timer
-from procrun.model import Exit, Manners
 from procrun.notify import LONGEST_STATUS, Mailbox
 from procrun.ready import Asked
 

@@ -3,7 +3,7 @@
 import time
 from typing import NamedTuple
 
-from procrun import rundir
+from procrun.core import run_dir
 from procrun.fates import Fate, records
 from procrun.ledger import Record
 from procrun.leftovers import Leftover, find
@@ -36,7 +36,7 @@ def look_back(root: str) -> list[Earlier]:
     for record, fate in known:
         earlier = Earlier(record, fate, [left for left in here if left.run == record.supervisor])
         if not earlier.left:
-            rundir.remove(record.path)
+            run_dir.remove(record.path)
         found.append(earlier)
     return found
 
@@ -45,7 +45,7 @@ def give_up(root: str) -> list[Leftover]:
     """Remove the records of which nothing sure is left; what may be of those runs, and is nobody's to stop now."""
     doubtful = [earlier for earlier in look_back(root) if not any(left.sure for left in earlier.left)]
     for earlier in doubtful:
-        rundir.remove(earlier.record.path)
+        run_dir.remove(earlier.record.path)
     return [left for earlier in doubtful for left in earlier.left]
 
 

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterable
 
-from procrun.errors import ConfigError
-from procrun.text import clean
+from procrun.core.errors import ConfigError
+from procrun.core.text import clean
 
 _MOST_SHOWN = 40
 
@@ -25,7 +25,7 @@ def shown(value: object) -> str:
 
 def public(text: str) -> str:
     """What of a text that somebody wrote into a file may be shown: the password of a URL, say, is `****`."""
-    from procrun.masking import mask  # where there is a fault
+    from procrun.core.masking import mask  # where there is a fault
 
     return mask("", text)
 

@@ -11,7 +11,7 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Protocol
 
-from procrun.model import Stat
+from procrun.core.spec import Stat
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK, Family
 

@@ -9,8 +9,8 @@ from time import time
 
 import msgspec
 
+from procrun.core.spec import Happening
 from procrun.lines import Amount
-from procrun.model import Happening
 from procrun.prefix import OURS
 from procrun.sink import Sink
 

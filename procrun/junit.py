@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
 from procrun.verdict import Check, Result, checks
 
 if TYPE_CHECKING:

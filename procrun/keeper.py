@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable
 from time import monotonic, sleep
 from typing import NamedTuple, Protocol
 
-from procrun import rundir
 from procrun.aside import Occasional
-from procrun.errors import ConfigError
+from procrun.core import run_dir
+from procrun.core.errors import ConfigError
 from procrun.loop import Loop, Timer
 from procrun.system.linux import dir_notify
 from procrun.system.linux.disks import may_stand_still
@@ -127,13 +127,13 @@ class Keeper:
             handles = _asked(kept, [folder for _, folder, _ in made])
         if self._over:
             for one in lost:
-                rundir.remove(one.path)
+                run_dir.remove(one.path)
         return _Look(handles, lost, made, passed)
 
     def _made(self, one: Kept, passed: list[str]) -> tuple[Kept, str, Callable[[], None]] | None:
         """It, the folder where it is by now, and what makes it count; None where there is none for it."""
         try:
-            for folder in rundir.make(self._root, passed, local=may_stand_still(self._root)):
+            for folder in run_dir.make(self._root, passed, local=may_stand_still(self._root)):
                 try:
                     return one, folder, one.remake(folder)
                 except OSError as error:

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import NamedTuple
 
-from procrun import rundir
+from procrun.core import run_dir
+from procrun.core.spec import LONGEST_WAIT, Stat, Step
+from procrun.core.stop_sequence import ENDING
 from procrun.loop import Loop, Timer
-from procrun.model import LONGEST_WAIT, Stat, Step
-from procrun.stopping import ENDING
 from procrun.system.linux import procfs
 
 LARGEST = 1024 * 1024
@@ -113,7 +113,7 @@ class Ledger:
     def is_there(self) -> bool:
         """Whether the next start finds it. May block."""
         found = os.fstat(self._file)
-        return rundir.file_at(self.path) == (found.st_dev, found.st_ino)
+        return run_dir.file_at(self.path) == (found.st_dev, found.st_ino)
 
     def give_up(self) -> None:
         """It cannot be made anew: nothing depends on it here."""
@@ -123,7 +123,7 @@ class Ledger:
 
         May block. Raises OSError where that cannot be.
         """
-        path, file = _created(rundir.record_path(folder))
+        path, file = _created(run_dir.record_path(folder))
         os.dup2(file, self._file, inheritable=False)  # the lock with it; whoever is just writing has a file
         os.close(file)
 
@@ -147,7 +147,7 @@ class Ledger:
 
     def close(self) -> None:
         """The run is over and nothing of it is left: nobody needs to know."""
-        rundir.remove(self.path)
+        run_dir.remove(self.path)
 
     def _write(self) -> None:
         """Before any leader is reaped, so that its start time can be read: `after(0)` comes behind the present call."""
@@ -264,7 +264,7 @@ def _create(path: str) -> int:
     if os.path.lexists(path):
         raise FileExistsError(path)
     unfinished = f"{path}~"
-    rundir.remove(unfinished)
+    run_dir.remove(unfinished)
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,11 +13,11 @@ import signal
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from procrun.core.spec import Stat, Step
+from procrun.core.stop_sequence import DEFAULT_BUDGET, ending_step
 from procrun.fates import Fate, records
 from procrun.ledger import Dyno, Record
-from procrun.model import Stat, Step
 from procrun.recognition import recognise
-from procrun.stopping import DEFAULT_BUDGET, ending_step
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK
 

@@ -6,8 +6,8 @@ import signal
 from collections.abc import Callable, Sequence
 from time import monotonic, time
 
+from procrun.core.spec import Step
 from procrun.loop import Loop
-from procrun.model import Step
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """The signals that stop everything."""

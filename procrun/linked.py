@@ -8,7 +8,7 @@ import os
 from typing import NamedTuple
 from zlib import crc32
 
-from procrun import rundir
+from procrun.core import run_dir
 
 
 class Pointer(NamedTuple):
@@ -25,9 +25,9 @@ def leave(named: str, root: str) -> list[str]:
     if named == real:
         return []
     made = []
-    for base in rundir.own_bases(make=True):
+    for base in run_dir.own_bases(make=True):
         path = os.path.join(base, f"{_prefix(named)}{os.getpid()}")
-        rundir.remove(path)
+        run_dir.remove(path)
         try:
             os.symlink(real, path)
         except OSError:
@@ -43,7 +43,7 @@ def pointers(named: str) -> list[Pointer]:
         return []
     found: dict[tuple[str, int], Pointer] = {}
     prefix = _prefix(named)
-    for base in rundir.own_bases():
+    for base in run_dir.own_bases():
         for name in os.listdir(base):
             pid = name.removeprefix(prefix)
             if pid != name and pid.isdecimal():

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from procrun import bashisms, executables, shell
+from procrun.core.spec import Entry, Finding
 from procrun.findings import SIMULATED_BUDGET, unaccepted, unused_accepts
-from procrun.model import Entry, Finding
 from procrun.plan import Plan
 
 _GIVEN = {"PORT", "PS"}

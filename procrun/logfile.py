@@ -16,8 +16,8 @@ from datetime import datetime
 from time import localtime, monotonic, strftime, time
 from typing import NamedTuple
 
+from procrun.core.spec import PERIODS
 from procrun.lines import Amount, measure
-from procrun.model import PERIODS
 from procrun.prefix import put
 
 PATIENCE = 10.0

@@ -5,9 +5,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import dependencies, names, stopping, textfile
-from procrun.errors import ConfigError
-from procrun.model import OWN_PORT, Config, Entry, Finding, Heroku, Manners, Policy, ProcessConfig, Readiness, Step
+from procrun import names, textfile
+from procrun.core import dependencies
+from procrun.core import stop_sequence as stopping
+from procrun.core.errors import ConfigError
+from procrun.core.spec import OWN_PORT, Config, Entry, Finding, Heroku, Manners, Policy, ProcessConfig, Readiness, Step
 
 if TYPE_CHECKING:  # what is known of programs is imported where one is known: 3 ms of a start
     from procrun.profile import Profile

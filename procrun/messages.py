@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from procrun.errors import ControlError
+from procrun.core.errors import ControlError
 from procrun.hints import plain
 
 LONGEST = 64 * 1024

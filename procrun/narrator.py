@@ -5,14 +5,14 @@ import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from procrun.backoff import ends_well
+from procrun.core.events import NOT_RUN, Timeline, duration, exit_timeout, explain, step
+from procrun.core.spec import Happening, Step
+from procrun.core.stop_sequence import signal_name
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
-from procrun.model import Happening, Step
 from procrun.plan import port_holder
 from procrun.process import Process
-from procrun.stopping import signal_name
 from procrun.system.linux import pidfds, procfs
-from procrun.wording import NOT_RUN, Timeline, duration, exit_timeout, explain, step
 
 REMIND_AFTER = 2.0
 """Seconds of a stop after which those still alive are named, and again at the same distance."""

@@ -5,17 +5,17 @@ from math import inf
 from signal import SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN
 
 from procrun.commandline import Around
+from procrun.core.spec import Entry, Finding, ProcessConfig, Step
+from procrun.core.stop_sequence import HEROKUS_BUDGET, configured_restart_signal, format_sequence, signal_name
 from procrun.cures import cures, cures_of_deadline, longer_time, own_setting
 from procrun.findings import SIMULATED_BUDGET, program_code
 from procrun.manners import recognised, with_program
-from procrun.model import Entry, Finding, ProcessConfig, Step
 from procrun.patience import DEFAULT, Wait, deadline, looked_at, managers_deadline, patience, stop_sequence
 from procrun.plan import Plan
 from procrun.profile import Ending, Patience, Profile, Reach
 from procrun.profiles import covers, named
 from procrun.recognition import Recognised, installed_version
 from procrun.room import Case, Room, Work, end_of, room_of
-from procrun.stopping import HEROKUS_BUDGET, configured_restart_signal, format_sequence, signal_name
 
 
 def nesting(plan: Plan, entry: Entry) -> Iterator[Finding]:

@@ -4,11 +4,11 @@ import signal
 from collections.abc import Callable
 
 from procrun.aside import Occasional
+from procrun.core.events import plan_changed
 from procrun.loop import Loop, Timer
 from procrun.sources import Sources, Stamp, changed_files, folders_of_files
 from procrun.supervisor import Supervisor
 from procrun.system.linux import dir_notify
-from procrun.wording import plan_changed
 
 Look = tuple[list[int], dict[str, Stamp | None]]
 """The descriptors by which the kernel tells of a further change, and the files that have changed by now."""

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from procrun import rundir
-from procrun.errors import ConfigError
+from procrun.core import run_dir
+from procrun.core.errors import ConfigError
 from procrun.loop import Loop, Timer
 from procrun.system.linux.disks import may_stand_still
 
@@ -55,12 +55,12 @@ class Mailbox:
         self._pause: Timer | None = None
         made, self.path = _bound(root)
         self._sockets = [made]
-        self._file = rundir.file_at(self.path)
+        self._file = run_dir.file_at(self.path)
         self._listen()
 
     def is_there(self) -> bool:
         """Whether the instance finds it. May block."""
-        return rundir.file_at(self.path) == self._file
+        return run_dir.file_at(self.path) == self._file
 
     def remake(self, folder: str) -> Callable[[], None]:
         """Have another socket where it was, as its path is known to the instance; what is returned has it heard.
@@ -76,7 +76,7 @@ class Mailbox:
         except OSError:
             made.close()
             raise
-        file = rundir.file_at(self.path)
+        file = run_dir.file_at(self.path)
 
         def count() -> None:
             self._rest()
@@ -102,7 +102,7 @@ class Mailbox:
         self._rest()
         for each in self._sockets:
             each.close()
-        rundir.remove(self.path)
+        run_dir.remove(self.path)
 
     def _rest(self) -> None:
         if self._pause is not None:
@@ -152,8 +152,8 @@ def _bound(root: str) -> "tuple[socket.socket, str]":
     made = _unbound()
     passed: list[str] = []
     try:
-        for folder in rundir.make(root, passed, local=may_stand_still(root)):
-            path = rundir.notify_path(folder, number)
+        for folder in run_dir.make(root, passed, local=may_stand_still(root)):
+            path = run_dir.notify_path(folder, number)
             try:
                 if number == 1:
                     _clear(folder)
@@ -180,7 +180,7 @@ def _clear(folder: str) -> None:
     """Take away the sockets of runs that were killed: at those nobody listens."""
     import socket
 
-    for path in rundir.notify_paths(folder):
+    for path in run_dir.notify_paths(folder):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
             if probe.connect_ex(path) == errno.ECONNREFUSED:
-                rundir.remove(path)
+                run_dir.remove(path)

@@ -6,17 +6,17 @@ from time import monotonic
 
 from procrun import globs
 from procrun.aside import Occasional
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
+from procrun.core.events import plan_changed
+from procrun.core.spec import Happening
 from procrun.globs import Globs
 from procrun.lifecycle import State
 from procrun.lookout import CURE, Changes, Lookout, extension
 from procrun.loop import Loop
-from procrun.model import Happening
 from procrun.plan import Plan
 from procrun.process import Process
 from procrun.sources import changed_files
 from procrun.supervisor import Supervisor
-from procrun.wording import plan_changed
 
 SOON = 2.0
 """Seconds after a start in which a change may be its own doing."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from procrun.model import Spec
+from procrun.core.spec import Spec
 from procrun.plan import names_port, port_holder
 from procrun.system.linux import procfs
 

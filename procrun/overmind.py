@@ -6,11 +6,11 @@ Source: overmind 2.5.1, main.go: the file is loaded below `.env`, from the folde
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from procrun import values
+from procrun.core import values
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Finding, Variable
 from procrun.env_file import Setting, parse
-from procrun.errors import ConfigError
 from procrun.hints import decoded
-from procrun.model import Finding, Variable
 
 FILE = ".overmind.env"
 

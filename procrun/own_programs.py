@@ -3,9 +3,9 @@
 from math import inf
 from signal import SIGKILL, SIGTERM
 
-from procrun import stopping
-from procrun.errors import ConfigError
-from procrun.model import Config, ProgramConfig
+from procrun.core import stop_sequence
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Config, ProgramConfig
 from procrun.profile import Patience, Profile, Versions, steps
 
 _WAIT = 90.0
@@ -57,4 +57,4 @@ def _profile(name: str, given: ProgramConfig) -> Profile:
 
 def _signal(given: ProgramConfig, key: str) -> int | None:
     name = getattr(given, key)
-    return stopping.signal_number(name, given.places[key]) if name is not None else None
+    return stop_sequence.signal_number(name, given.places[key]) if name is not None else None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from procrun import children, computed, settings, textfile
 from procrun.commandline import Around
-from procrun.model import Step
+from procrun.core.spec import Step
 from procrun.profile import Config, Patience
 from procrun.recognition import Recognised, installed_version
 

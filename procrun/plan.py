@@ -4,14 +4,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from procrun import shell, values
+from procrun import shell
 from procrun.config import AUTO
-from procrun.errors import ConfigError
+from procrun.core import values
+from procrun.core.errors import ConfigError
+from procrun.core.spec import APART, PIPES, PTY, Config, Entry, Finding, Manners, Spec, Variable, Wishes
+from procrun.core.stop_sequence import DEFAULT_BUDGET, HEROKUS_BUDGET
 from procrun.hints import shown, there_are
 from procrun.manners import NAMES_PORT, RELEASE, Rules, all_manners
-from procrun.model import APART, PIPES, PTY, Config, Entry, Finding, Manners, Spec, Variable, Wishes
 from procrun.sources import Sources, read, with_foreman_defaults
-from procrun.stopping import DEFAULT_BUDGET, HEROKUS_BUDGET
 from procrun.system.linux import procfs
 
 BASE_PORT = 5000

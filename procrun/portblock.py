@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun import rundir
-from procrun.errors import ConfigError
-from procrun.model import Spec, Wishes
+from procrun.core import run_dir
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Spec, Wishes
 from procrun.plan import PORTS_PER_TYPE, Plan, lay_out, port_holder, taken_ports
 from procrun.sources import Sources
 from procrun.system.linux import procfs
@@ -140,7 +140,7 @@ def _claim_among_own(hundred: int) -> "socket.socket | int":
     try:
         return _claim(hundred)
     except _HeldError as held:
-        base = rundir.own_base() if held.stranger else None
+        base = run_dir.own_base() if held.stranger else None
         if base is None:
             raise
         return _locked(os.path.join(base, f"ports-{hundred}"), held)

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from zlib import crc32
 
-from procrun import rundir, values
+from procrun.core import run_dir, values
 from procrun.system.linux import procfs
 
 FIRST = 10_000
@@ -65,7 +65,7 @@ def remember(folder: str, root: str, base: int) -> bool:
 
 
 def _remembered(root: str) -> int | None:
-    for folder in rundir.folders(root):
+    for folder in run_dir.folders(root):
         number, _, path = _read(os.path.join(folder, _FILE)).partition(b"\n")
         try:
             if path == os.fsencode(os.path.realpath(root)):

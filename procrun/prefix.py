@@ -4,7 +4,7 @@ import time
 from typing import NamedTuple
 from zlib import crc32
 
-from procrun.text import clean
+from procrun.core.text import clean
 
 OURS = "procrun"
 """The name under which procrun itself speaks in the stream."""

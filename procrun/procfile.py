@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from honcho.environ import PROCFILE_LINE
 
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Entry, Finding
 from procrun.hints import public
-from procrun.model import Entry, Finding
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")

@@ -9,7 +9,7 @@ from enum import Enum
 from signal import SIGKILL, SIGQUIT, SIGTERM
 from typing import Any, NamedTuple
 
-from procrun.model import Readiness, Step
+from procrun.core.spec import Readiness, Step
 
 LAST_WAIT = 5.0
 """Seconds after the last signal of a sequence; what is still there then is reported."""

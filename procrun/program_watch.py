@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from procrun import findings
+from procrun.core.spec import Entry, Happening, ProcessConfig
 from procrun.loop import Loop
 from procrun.manners import with_program
-from procrun.model import Entry, Happening, ProcessConfig
 from procrun.plan import Plan
 from procrun.process import Process, Program
 from procrun.supervisor import Supervisor

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from procrun.backlog import Backlog, Piece
-from procrun.errors import ControlError
+from procrun.core.errors import ControlError
 from procrun.messages import Answer, Done, Logs, More, Output, Request, Talk, Written
 from procrun.prefix import OURS
 

@@ -6,14 +6,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.aside import Occasional
+from procrun.core.events import INSTEAD
+from procrun.core.spec import OWN_PORT, Exit, Readiness
 from procrun.hints import public
 from procrun.loop import Loop, Timer
-from procrun.model import OWN_PORT, Exit, Readiness
 from procrun.sockets import Own, Sockets
 from procrun.system import limits
 from procrun.system.linux import procfs
 from procrun.turns import Turns
-from procrun.wording import INSTEAD
 
 if TYPE_CHECKING:  # imported behind the children
     from typing import Protocol

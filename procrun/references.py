@@ -6,9 +6,9 @@ python-dotenv expands `${NAME}` and `${NAME:-default}`, in single quotes too, an
 import re
 from collections.abc import Container, Iterator
 
+from procrun.core.secret_names import is_secret
+from procrun.core.spec import Finding
 from procrun.env_file import Setting, is_name
-from procrun.model import Finding
-from procrun.secret_names import is_secret
 
 _BRACED = r"(\\?)\$\{([^}:]*)(?::-[^}]*)?\}"
 _BARE = r"(?<![\\$])\$([A-Za-z_][A-Za-z0-9_]+)"

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+from procrun.core.events import duration
+from procrun.core.tables import table
 from procrun.hindsight import moment
 from procrun.hints import plain
 from procrun.leftovers import Leftover
 from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
 from procrun.system.linux import procfs
-from procrun.tables import table
-from procrun.wording import duration
 
 
 def status_table(rows: Sequence[Row]) -> str:

@@ -4,11 +4,11 @@ from math import inf
 from signal import SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH
 from typing import NamedTuple
 
-from procrun.model import Entry, ProcessConfig, Step
+from procrun.core.spec import Entry, ProcessConfig, Step
+from procrun.core.stop_sequence import signal_name
 from procrun.plan import Plan
 from procrun.profile import Patience
 from procrun.recognition import Recognised
-from procrun.stopping import signal_name
 
 _DIAGNOSTIC = frozenset({SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH, SIGURG})
 """Signals after which a program goes on with its work."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from procrun import names, profiles, recognition, wrappers
-from procrun.model import Stat
+from procrun.core.spec import Stat
 from procrun.recognition import Recognised
 from procrun.system.linux import procfs
 

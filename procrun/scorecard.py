@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from procrun.core.events import duration
+from procrun.core.tables import table
 from procrun.jsonlines import moment
-from procrun.tables import table
 from procrun.tame import bare
 from procrun.verdict import Command, Fault, Outcome, Result
-from procrun.wording import duration
 
 _HEADERS = ("PROCESS", "READY AFTER", "RESTARTS", "SLOWEST STOP", "MEMORY", "ENDED")
 

@@ -4,9 +4,9 @@ import os
 import socket
 from collections.abc import Callable
 
-from procrun import rundir
 from procrun.aside import patiently
 from procrun.conversation import Conversation, Serve
+from procrun.core import run_dir
 from procrun.loop import Loop
 from procrun.system import limits
 from procrun.system.linux.peer import peer
@@ -28,12 +28,12 @@ class Server:
         self._serve = serve
         self._clients: list[Conversation] = []  # in the order they came
         self._socket = _listener(path)
-        self._file = rundir.file_at(path)
+        self._file = run_dir.file_at(path)
         self._watch()
 
     def is_there(self) -> bool:
         """Whether clients find it. May block."""
-        return rundir.file_at(self.path) == self._file
+        return run_dir.file_at(self.path) == self._file
 
     def give_up(self) -> None:
         """It cannot be made anew: nothing depends on it here."""
@@ -43,9 +43,9 @@ class Server:
 
         May block. Raises OSError where there can be no socket.
         """
-        path = rundir.socket_path(folder)
+        path = run_dir.socket_path(folder)
         listener = _listener(path)
-        file = rundir.file_at(path)
+        file = run_dir.file_at(path)
 
         def count() -> None:
             while self._accept():
@@ -59,7 +59,7 @@ class Server:
 
     def close(self) -> None:
         """Take the socket away; what clients are still owed is written if it can be at once."""
-        patiently(lambda: rundir.remove(self.path))
+        patiently(lambda: run_dir.remove(self.path))
         self._loop.forget(self._socket.fileno())
         self._socket.close()
         for client in list(self._clients):
@@ -116,14 +116,14 @@ def _listener(path: str) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     unfinished = f"{path}~"
     try:
-        rundir.remove(unfinished)
+        run_dir.remove(unfinished)
         os.fchmod(listener.fileno(), 0o600)  # what bind(2) gives to the file; the umask is everybody's in this process
         listener.bind(unfinished)
         listener.listen(128)
         listener.setblocking(False)
         os.rename(unfinished, path)
     except OSError:
-        rundir.remove(unfinished)
+        run_dir.remove(unfinished)
         listener.close()
         raise
     return listener

@@ -5,16 +5,16 @@ from time import monotonic, time
 from typing import NamedTuple
 
 from procrun.backoff import ends_well
+from procrun.core.events import duration, explain, step
+from procrun.core.spec import Exit, Happening, Spec
+from procrun.core.stop_sequence import ENDING, describe, exit_status
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
-from procrun.model import Exit, Happening, Spec
 from procrun.openports import Ports
 from procrun.process import Process
-from procrun.stopping import ENDING, describe, exit_status
 from procrun.supervisor import Supervisor
 from procrun.system.linux import procfs
 from procrun.verdict import CMD, COMMAND, CRASH, FORCED, LEFT, LOG, SLOW, UNREADY, Command, Fault, Outcome, Result
-from procrun.wording import duration, explain, step
 
 Step = Callable[[], None]
 

@@ -5,11 +5,12 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from procrun import config, environment, procfile, textfile, values
+from procrun import config, environment, procfile, textfile
+from procrun.core import values
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Config, Entry, Finding, Variable, Wishes
 from procrun.environment import Environment
-from procrun.errors import ConfigError
 from procrun.hints import shown
-from procrun.model import Config, Entry, Finding, Variable, Wishes
 from procrun.textfile import Pipes
 
 PROCFILE = "PROCFILE"

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from procrun import tables
 from procrun.backoff import ends_well
-from procrun.errors import NOT_READY
+from procrun.core import tables
+from procrun.core.errors import NOT_READY
+from procrun.core.events import duration
+from procrun.core.spec import Happening, Spec
+from procrun.core.stop_sequence import describe, exit_status
 from procrun.lifecycle import State
-from procrun.model import Happening, Spec
 from procrun.process import Process
-from procrun.stopping import describe, exit_status
-from procrun.wording import duration
 
 
 class Start:

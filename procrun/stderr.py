@@ -5,7 +5,7 @@ import stat
 from types import TracebackType
 
 from procrun.aside import patiently
-from procrun.text import clean, clean_lines
+from procrun.core.text import clean, clean_lines
 
 PATIENCE = 0.5
 """Seconds that another thread is given to write where a write may block."""

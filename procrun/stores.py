@@ -3,7 +3,7 @@
 from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM
 from typing import Any
 
-from procrun.model import Step
+from procrun.core.spec import Step
 from procrun.profile import Profile, steps
 
 POSTGRES = Profile(

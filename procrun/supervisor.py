@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.backoff import ends_well
 from procrun.console import Window
-from procrun.dependencies import ranks
+from procrun.core.dependencies import ranks
+from procrun.core.spec import Exit, Happening, Spec
+from procrun.core.stop_sequence import exit_status
 from procrun.intake import Output
 from procrun.lifecycle import State
 from procrun.loop import Loop, Timer
-from procrun.model import Exit, Happening, Spec
 from procrun.process import Process, Surroundings
-from procrun.stopping import exit_status
 from procrun.system.process_tree import Family
 
 if TYPE_CHECKING:  # imported where somebody is asked, and where something is left at the end

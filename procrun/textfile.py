@@ -9,7 +9,7 @@ import stat
 from enum import Enum
 
 from procrun import stderr
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
 
 LARGEST = 8 * 1024 * 1024
 """Bytes that a file may have: more than any Procfile, lock file or environment (6 MiB at most, execve(2)) has."""

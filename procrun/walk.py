@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from time import monotonic
 
+from procrun.core.spec import Step
+from procrun.core.stop_sequence import signal_name
 from procrun.loop import Loop, Timer
-from procrun.model import Step
-from procrun.stopping import signal_name
 
 
 class Walk:

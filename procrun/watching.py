@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from time import monotonic
 
+from procrun.core.events import as_event
+from procrun.core.spec import Happening
 from procrun.lifecycle import State
 from procrun.loop import Loop
 from procrun.messages import Answer, Done, Progress, Refused, Talk, Wait, Watch
-from procrun.model import Happening
 from procrun.process import Process
 from procrun.supervisor import Supervisor
-from procrun.wording import as_event
 
 Send = Callable[[Answer], None]
 

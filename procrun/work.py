@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from procrun.model import Stat
+from procrun.core.spec import Stat
 from procrun.system.linux import procfs
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from procrun.model import Wishes
+from procrun.core.spec import Wishes
 from procrun.plan import Plan, build
 from tests.harness import TERM, Folder
 

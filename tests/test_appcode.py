@@ -6,8 +6,8 @@ from math import inf
 import pytest
 
 from procrun import appcode
+from procrun.core.spec import Wishes
 from procrun.lint import lint
-from procrun.model import Wishes
 from procrun.patience import Wait, patience
 from procrun.plan import build
 from procrun.python_workers import CELERY

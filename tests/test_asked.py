@@ -3,7 +3,7 @@
 import pytest
 
 from procrun.config import load
-from procrun.model import OWN_PORT, Readiness
+from procrun.core.spec import OWN_PORT, Readiness
 from tests.harness import Folder
 
 ALL = "port, http, log, command, notify"

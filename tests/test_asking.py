@@ -14,8 +14,8 @@ from time import monotonic
 import pytest
 
 from procrun.asking import Address, Command, Exchange, Get, at_port
+from procrun.core.spec import Exit
 from procrun.loop import Loop
-from procrun.model import Exit
 from procrun.system.linux import procfs
 from procrun.system.process_tree import Family
 from procrun.urls import Url, read

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from procrun.model import Stat
+from procrun.core.spec import Stat
 from procrun.system.audience import Audience, Bearing, Key, audience, key
 from procrun.system.signalling import main_process
 

@@ -3,7 +3,7 @@
 import pytest
 
 from procrun.backoff import FIRST, LONGEST, STEADY, Backoff, comes_back
-from procrun.model import Exit, Limit, Policy
+from procrun.core.spec import Exit, Limit, Policy
 
 ALWAYS = Policy("always")
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from procrun.core.spec import Wishes
 from procrun.findings import lines
 from procrun.lint import lint
-from procrun.model import Wishes
 from procrun.plan import build
 from tests.harness import Folder
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procrun import commandline, names
-from procrun.errors import ConfigError
-from procrun.model import Wishes
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Wishes
 from procrun.nesting import nesting
 from procrun.patience import Wait, deadline
 from procrun.plan import Plan, build

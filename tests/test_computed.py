@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from procrun import computed
 from procrun.computed import UNREAD, UnclearError, Value
-from procrun.model import Wishes
+from procrun.core.spec import Wishes
 from procrun.nesting import nesting
 from procrun.patience import Wait, patience
 from procrun.plan import build

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from procrun import asked, config, plan
-from procrun.errors import ConfigError
-from procrun.model import AliveCheck, Config, Heroku, ProcessConfig, ProgramConfig, Readiness, Wishes
+from procrun.core.errors import ConfigError
+from procrun.core.spec import AliveCheck, Config, Heroku, ProcessConfig, ProgramConfig, Readiness, Wishes
 from tests.harness import Folder
 from tests.test_docs import ROOT, rows
 

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Callable
 
 from procrun.console import UNREAD_INPUT, Console, Window
+from procrun.core.spec import APART, PIPES, PTY
 from procrun.intake import PROMPT_AFTER
 from procrun.loop import Loop
-from procrun.model import APART, PIPES, PTY
 from tests.harness import INT, Folder
 
 

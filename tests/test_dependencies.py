@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procrun import dependencies
-from procrun.model import Wishes
+from procrun.core import dependencies
+from procrun.core.spec import Wishes
 from procrun.plan import build
 from tests.harness import TERM, Folder
 

@@ -13,8 +13,8 @@ import pytest
 
 from procrun import profiles
 from procrun.cli.main import COMMANDS, command_first, procrun
+from procrun.core.spec import PLATFORMS
 from procrun.messages import Row
-from procrun.model import PLATFORMS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

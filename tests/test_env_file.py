@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from procrun import bin_sh
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Finding, Wishes
 from procrun.env_file import Setting, is_name, parse
 from procrun.environment import load
-from procrun.errors import ConfigError
 from procrun.findings import lines
 from procrun.lint import lint
-from procrun.model import Finding, Wishes
 from procrun.plan import build
 from tests.harness import Folder, child
 

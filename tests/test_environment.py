@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Finding, Variable
 from procrun.environment import Environment, load, resolve_providers
-from procrun.errors import ConfigError
-from procrun.model import Finding, Variable
 
 
 def values(environment: Environment) -> dict[str, str]:

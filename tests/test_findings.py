@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from procrun import findings
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Finding, Wishes
 from procrun.findings import APP_CODES, PROCESS_CODES, PROGRAM_CODES
 from procrun.lint import lint
-from procrun.model import Finding, Wishes
 from procrun.plan import build
 from tests.harness import Folder
 from tests.test_docs import ROOT, rows

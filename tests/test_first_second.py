@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from procrun import fates, ledger, rundir
+from procrun import fates, ledger
+from procrun.core import run_dir
 from procrun.fates import Fate
 from procrun.system.linux import procfs
 from tests.harness import TERM, Folder, Run, alive, child, until
@@ -93,7 +94,7 @@ def test_a_record_that_names_whoever_adopted_the_supervisor_refuses_no_start(fol
 
     run.wait_for("ready")
     run.finish(TERM)
-    assert rundir.records(str(folder.path)) == []
+    assert run_dir.records(str(folder.path)) == []
 
 
 def front(run: Run) -> int:

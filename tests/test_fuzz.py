@@ -20,9 +20,10 @@ from honcho.environ import parse_procfile
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from procrun import bin_sh, config, environment, foreman, manifest, messages, model, procfile, stopping, values
+from procrun import bin_sh, config, environment, foreman, manifest, messages, procfile
 from procrun.cli import main
-from procrun.errors import ControlError, ProcrunError
+from procrun.core import spec, stop_sequence, values
+from procrun.core.errors import ControlError, ProcrunError
 from procrun.plan import DEFAULTS, build
 from tests.harness import PROCRUN, TERM, Folder
 from tests.test_socket import answers, socket_of
@@ -227,9 +228,9 @@ FILES: dict[str, tuple[str, list[str], Callable[[Path], object]]] = {
 def _sequences(processes: Any) -> None:
     for process in processes.values():
         with refused_in_one_line(r"(procrun\.toml|manifest\.yml): "):
-            stopping.configured_sequence(process)
+            stop_sequence.configured_sequence(process)
         with refused_in_one_line(r"(procrun\.toml|manifest\.yml): "):
-            stopping.configured_restart_signal(process)
+            stop_sequence.configured_restart_signal(process)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -256,7 +257,7 @@ def test_a_whole_app_is_planned_or_refused_in_one_line(
         folder.write(name, data)
     folder.write(".cloud66/manifest.yml", MANIFEST)
     with refused_in_one_line(r"\S[^:]*(:\d+)*: "):
-        build(model.Wishes(defaults=DEFAULTS), os.environ)
+        build(spec.Wishes(defaults=DEFAULTS), os.environ)
 
 
 # --- small grammars
@@ -274,11 +275,11 @@ SEQUENCE_WORDS = st.sampled_from(
 @given(st.one_of(st.lists(SEQUENCE_WORDS, max_size=7).map(",".join), st.text(max_size=20)), st.booleans())
 def test_a_stop_sequence_is_read_or_refused_and_reads_again_as_it_is_written(text: str, no_kill: bool) -> None:
     with refused_in_one_line("HERE: "):
-        steps = stopping.parse_sequence(text, "HERE", no_kill)
+        steps = stop_sequence.parse_sequence(text, "HERE", no_kill)
         assert steps
-        assert all(0 <= wait <= model.LONGEST_WAIT for _, wait in steps)
+        assert all(0 <= wait <= spec.LONGEST_WAIT for _, wait in steps)
         assert no_kill or steps[-1].signal == 9
-        again = stopping.parse_sequence(stopping.format_sequence(steps), "HERE", no_kill)
+        again = stop_sequence.parse_sequence(stop_sequence.format_sequence(steps), "HERE", no_kill)
         assert [signal for signal, _ in again] == [signal for signal, _ in steps]
         assert [wait for _, wait in again] == pytest.approx([wait for _, wait in steps], abs=1e-9)
 
@@ -293,7 +294,7 @@ JUNK = st.one_of(
 @given(st.lists(st.one_of(SEQUENCE_WORDS, JUNK), max_size=5), st.booleans())
 def test_a_stop_sequence_as_a_list_may_hold_anything(items: list[object], no_kill: bool) -> None:
     with refused_in_one_line("HERE: "):
-        stopping.parse_sequence(tuple(items), "HERE", no_kill)
+        stop_sequence.parse_sequence(tuple(items), "HERE", no_kill)
 
 
 @MANY

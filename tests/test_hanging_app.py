@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from procrun import rundir
+from procrun.core import run_dir
 from procrun.messages import Reload, Request, Restart, Stop, encode
 from tests.disks import NetworkDisk, network_disk
 from tests.harness import TERM, Folder, alive, until
@@ -33,8 +33,8 @@ class App:
         self.folder.write("procrun.toml", f"[process.web]\n{LASTING}{config}")
         self.run = self.folder.start("-t", "1")
         self.run.wait_for(r"\| up", count=2)
-        until(lambda: rundir.sockets(str(self.folder.path)), "the socket is there")
-        (path,) = rundir.sockets(str(self.folder.path))
+        until(lambda: run_dir.sockets(str(self.folder.path)), "the socket is there")
+        (path,) = run_dir.sockets(str(self.folder.path))
         self.path = Path(path)
         self.answers(Stop(["nobody"]))
         self.deaf, self.web = (int(self.run.wait_for(rf"{name}\.1 started, pid (\d+)")[1]) for name in ("deaf", "web"))

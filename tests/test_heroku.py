@@ -12,7 +12,7 @@ from time import sleep
 import pytest
 
 from procrun.booting import LAST
-from procrun.model import Manners, Wishes
+from procrun.core.spec import Manners, Wishes
 from procrun.plan import build
 from tests.harness import PYTHON, TERM, Folder, Run, child, free_base, until
 

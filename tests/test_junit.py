@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from procrun import junit
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
 from tests.harness import INT, Folder, free_base
 from tests.programs import need_module
 

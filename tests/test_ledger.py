@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from procrun import hindsight, ledger, rundir
+from procrun import hindsight, ledger
+from procrun.core import run_dir
 from procrun.ledger import Record
 from procrun.loop import Loop
 from procrun.system.linux import procfs
@@ -43,7 +44,7 @@ def test_who_looks_while_it_is_made_takes_no_record_away(folder: Folder, monkeyp
         hold(handle, how)
 
     (folder.path / ".procrun").mkdir(mode=0o700)
-    path = rundir.record_path(str(folder.path / ".procrun"))
+    path = run_dir.record_path(str(folder.path / ".procrun"))
     monkeypatch.setattr(fcntl, "flock", looked_at)
     os.close(ledger._create(path))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from procrun import linked
-from procrun.model import Wishes
+from procrun.core.spec import Wishes
 from procrun.sources import places
 from tests.harness import PATIENCE, PROCRUN, TERM, Folder, Run, kill_both
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from procrun import injection
-from procrun.model import Stat
+from procrun.core.spec import Stat
 from procrun.system.linux import procfs
 from tests.harness import A_SECOND, TERM, Folder, alive, child, kill_both, until
 

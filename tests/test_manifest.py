@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
+from procrun.core.spec import ProcessConfig
+from procrun.core.stop_sequence import configured_sequence, format_sequence
 from procrun.manifest import load
-from procrun.model import ProcessConfig
-from procrun.stopping import configured_sequence, format_sequence
 
 
 def read(folder: Path, text: str | bytes, environment: str = "production") -> dict[str, ProcessConfig]:

@@ -5,7 +5,7 @@ from time import thread_time
 
 import pytest
 
-from procrun.masking import mask, without_secrets
+from procrun.core.masking import mask, without_secrets
 from tests.env_examples import HARMLESS, SECRETS
 
 

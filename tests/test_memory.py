@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from procrun.model import Manners, Wishes
+from procrun.core.spec import Manners, Wishes
 from procrun.plan import build
 from procrun.quota import share
 from procrun.system.linux import procfs

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from procrun import client
-from procrun.errors import ConfigError
-from procrun.model import Wishes
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Wishes
 from procrun.sources import read
 from tests.harness import TERM, Folder
 

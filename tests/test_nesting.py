@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
+from procrun.core.spec import Finding, Wishes
 from procrun.lint import told_at_start
-from procrun.model import Finding, Wishes
 from procrun.nesting import nesting
 from procrun.plan import Plan, build
 from tests.harness import Folder

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from procrun import rundir
+from procrun.core import run_dir
 from tests.harness import TERM, Folder, Run, child, kill_both, until
 from tests.programs import need
 
@@ -205,7 +205,7 @@ def below(folder: Folder, name: str) -> Folder:
 
 
 def test_where_the_path_would_be_too_long_it_is_elsewhere(folder: Folder) -> None:
-    deep = below(folder, "x" * (rundir.LONGEST_PATH - len(str(folder.path)) - len("/.procrun")))
+    deep = below(folder, "x" * (run_dir.LONGEST_PATH - len(str(folder.path)) - len("/.procrun")))
 
     run, path = started(deep)
 
@@ -217,7 +217,7 @@ def test_where_the_path_would_be_too_long_it_is_elsewhere(folder: Folder) -> Non
 
 
 def test_in_the_longest_folder_it_is_beside_the_procfile(folder: Folder) -> None:
-    deep = below(folder, "x" * (rundir.LONGEST_PATH - len(str(folder.path)) - len("//.procrun")))
+    deep = below(folder, "x" * (run_dir.LONGEST_PATH - len(str(folder.path)) - len("//.procrun")))
 
     run, path = started(deep)
 

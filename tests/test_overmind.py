@@ -2,9 +2,9 @@
 
 import pytest
 
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Wishes
 from procrun.findings import lines
-from procrun.model import Wishes
 from procrun.plan import Plan, build
 from tests.harness import Folder
 

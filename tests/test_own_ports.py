@@ -8,8 +8,8 @@ from time import monotonic
 import pytest
 
 from procrun import ready
+from procrun.core.spec import Readiness
 from procrun.loop import Loop
-from procrun.model import Readiness
 from procrun.own_ports import DEBUGGERS, of_command
 from procrun.ready import Asked, Probe, Questions
 from procrun.system.process_tree import Family

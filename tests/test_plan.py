@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from procrun.errors import ConfigError
-from procrun.model import Wishes
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Wishes
 from procrun.plan import Plan, build, instances
 from procrun.sources import changed_files, read
 from procrun.sources import folder as folder_of

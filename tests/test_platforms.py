@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from procrun.errors import ConfigError
-from procrun.model import Spec, Step, Wishes
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Spec, Step, Wishes
+from procrun.core.stop_sequence import format_sequence
 from procrun.plan import Plan, build
-from procrun.stopping import format_sequence
 from tests.harness import PYTHON, TERM, Folder
 
 ALL = ("redis: redis-server", "db: postgres -D data", "web: puma -p $PORT", "worker: sidekiq", "clock: bin/clock")

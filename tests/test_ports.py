@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from procrun.errors import ConfigError
-from procrun.model import Wishes
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Wishes
 from procrun.plan import build, port_holder, taken_ports
 from tests.harness import Folder, free_base, until
 

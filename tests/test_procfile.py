@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procrun.errors import ConfigError
-from procrun.model import Entry
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Entry
 from procrun.procfile import parse
 
 

@@ -6,8 +6,9 @@ from math import inf
 
 import pytest
 
-from procrun import dependencies, names, profiles
-from procrun.model import Step
+from procrun import names, profiles
+from procrun.core import dependencies
+from procrun.core.spec import Step
 from procrun.profile import Patience, Profile, Versions
 from procrun.profiles import PROFILES
 from procrun.python_workers import CELERY

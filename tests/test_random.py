@@ -29,6 +29,7 @@ from time import monotonic
 
 import pytest
 
+from procrun.core.spec import Stat
 from procrun.messages import (
     Answer,
     Deploy,
@@ -52,7 +53,6 @@ from procrun.messages import (
     decode_answer,
     encode,
 )
-from procrun.model import Stat
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK
 from tests.harness import PATIENCE, PROGRAMS, PYTHON, Folder, Run, alive, child, free_base, until

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from procrun.core.spec import Readiness
 from procrun.loop import Loop
-from procrun.model import Readiness
 from procrun.ready import Asked, Probe, Questions
 from procrun.system.process_tree import Family
 from tests.apps.stores import Postgres, Redis

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from procrun import rundir
+from procrun.core import run_dir
+from procrun.core.spec import Manners, Spec, Step
 from procrun.differing import difference
-from procrun.model import Manners, Spec, Step
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, Run, alive, child, until
 
 SAYS = "sh -c 'echo {0} is ready $$; trap \"exit 0\" TERM; while :; do sleep 1; done'"
@@ -27,7 +27,7 @@ def two(folder: Folder, web: str = "web", worker: str = "worker") -> None:
 
 def both_serve(folder: Folder) -> None:
     """Wait for the sockets of two runs: without a name only those are asked that are there."""
-    until(lambda: len(rundir.sockets(str(folder.path))) == 2, "both sockets are there")
+    until(lambda: len(run_dir.sockets(str(folder.path))) == 2, "both sockets are there")
 
 
 def test_only_what_is_new_is_restarted(folder: Folder) -> None:

@@ -2,7 +2,8 @@
 
 import re
 
-from procrun import client, rundir
+from procrun import client
+from procrun.core import run_dir
 from procrun.messages import Done, Hello, Stop, decode_answer, encode
 from tests.harness import TERM, Folder, child
 
@@ -143,7 +144,7 @@ def test_a_stop_during_a_restart_wins(folder: Folder) -> None:
     restart = folder.background("restart", "worker")
     run.wait_for("asked to stop")
 
-    [path] = rundir.sockets(str(folder.path))
+    [path] = run_dir.sockets(str(folder.path))
     with client.connect(path) as stop:
         stop.sendall(encode(Stop(["worker"])))
         client.ask(path, Hello())  # what came before is taken when this is answered

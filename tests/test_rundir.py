@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from procrun import rundir
+from procrun.core import run_dir
 from procrun.system.linux import procfs
 from tests.disks import sftp_server
 from tests.harness import PYTHON, TERM, Folder, Run, alive, child, opened, until
@@ -314,7 +314,7 @@ def test_a_runtime_directory_that_is_not_ours_alone_is_not_used(folder: Folder, 
     assert_reached(folder, env)
     run.finish(TERM)
     assert not xdg.exists() or list(xdg.iterdir()) == []
-    shutil.rmtree(rundir.folders(str(folder.path))[-1])
+    shutil.rmtree(run_dir.folders(str(folder.path))[-1])
 
 
 @pytest.mark.parametrize("how", ["another's", "for all to write", "a link", "a file"])
@@ -483,8 +483,8 @@ def test_a_command_does_not_wait_for_ever_behind_others(folder: Folder) -> None:
     folder.procfile("web: sleep 60")
     run = folder.start()
     supervisor = supervisor_of(run)
-    until(lambda: rundir.sockets(str(folder.path)), "the socket is there")
-    [path] = rundir.sockets(str(folder.path))
+    until(lambda: run_dir.sockets(str(folder.path)), "the socket is there")
+    [path] = run_dir.sockets(str(folder.path))
     waiting = []
     with suspended(supervisor):
         while True:  # up to what listen(2) was told
@@ -529,7 +529,7 @@ def test_one_suspended_run_does_not_keep_from_another(folder: Folder) -> None:
     web.wait_for("started")
     worker = folder.start("worker")
     worker.wait_for("started")
-    until(lambda: len(rundir.sockets(str(folder.path))) == 2, "both sockets are there")
+    until(lambda: len(run_dir.sockets(str(folder.path))) == 2, "both sockets are there")
 
     with suspended(supervisor_of(web)):
         [client] = hurried(folder, ["restart", "worker"])
@@ -548,7 +548,7 @@ def test_a_command_waits_for_a_start_that_is_under_way(folder: Folder, beside: t
     others = [folder.start(name) for name in beside]
     for other in others:
         other.wait_for("started")
-    until(lambda: len(rundir.sockets(str(folder.path))) == 1 + len(others), "all serve")
+    until(lambda: len(run_dir.sockets(str(folder.path))) == 1 + len(others), "all serve")
     with (folder.path / ".procrun/lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with suspended(supervisor):  # else it would have another socket there soon

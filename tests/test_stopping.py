@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procrun.errors import ConfigError
-from procrun.model import ProcessConfig, Step
-from procrun.stopping import (
+from procrun.core.errors import ConfigError
+from procrun.core.spec import ProcessConfig, Step
+from procrun.core.stop_sequence import (
     UNKILLABLE_AFTER,
     configured_restart_signal,
     configured_sequence,

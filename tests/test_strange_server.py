@@ -13,7 +13,7 @@ import pytest
 
 from procrun import client, messages
 from procrun.client import SilentError
-from procrun.errors import ControlError
+from procrun.core.errors import ControlError
 from procrun.messages import Refused, Welcome, encode
 from tests.harness import PYTHON, Folder
 from tests.programs import NOBODY, need_right

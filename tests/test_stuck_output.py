@@ -18,9 +18,9 @@ from typing import Any
 import pexpect
 import pytest
 
+from procrun.core.spec import Step
 from procrun.link import Link
 from procrun.loop import Loop
-from procrun.model import Step
 from tests.apps.bed import APP, Bed
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, alive, child, running, until
 from tests.programs import need_right

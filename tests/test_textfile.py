@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from procrun import textfile
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
 from procrun.textfile import Pipes
 
 

@@ -6,7 +6,7 @@ from time import time
 from typing import Any
 
 from procrun.console import Window
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
 from procrun.output import wants_colour
 from procrun.prefix import CLOCK, OURS, Look, Prefix
 

@@ -12,7 +12,10 @@ from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
 from procrun.cli.options import APP
 from procrun.client import Run, connect, find
-from procrun.errors import ControlError
+from procrun.core.errors import ControlError
+from procrun.core.events import step
+from procrun.core.spec import Happening
+from procrun.core.text import clean
 from procrun.loop import Loop, Timer
 from procrun.messages import (
     LONGEST,
@@ -33,11 +36,8 @@ from procrun.messages import (
     decode_answer,
     encode,
 )
-from procrun.model import Happening
 from procrun.system.terminal import Terminal
 from procrun.tame import tame
-from procrun.text import clean
-from procrun.wording import step
 
 DETACH = b"\x1d"
 """Ctrl-], as telnet has it: no shell, editor or debugger needs it."""

@@ -14,14 +14,14 @@ from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON, Option
 from procrun.cli.printing import show, show_json, show_lines
 from procrun.client import HELLO_TIMEOUT, Run, VanishedError, find, rows
-from procrun.errors import ConfigError, NoRunError
+from procrun.core.errors import ConfigError, NoRunError
+from procrun.core.stop_sequence import signal_name
+from procrun.core.values import split
 from procrun.hints import there_are
 from procrun.link import obey_at_once
 from procrun.messages import Row
 from procrun.schedule import KINDS, Fault, Outcome, draw
-from procrun.stopping import signal_name
 from procrun.system.linux import pidfds, procfs
-from procrun.values import split
 
 _LONGEST = 3600.0
 _SHORTEST = 0.1

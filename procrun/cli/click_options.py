@@ -8,9 +8,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from procrun.cli.options import Option
-from procrun.errors import ProcrunError
-from procrun.model import Wishes
-from procrun.text import clean
+from procrun.core.errors import ProcrunError
+from procrun.core.spec import Wishes
+from procrun.core.text import clean
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -11,10 +11,10 @@ from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show_json, show_lines
 from procrun.client import Run, ask, ended, find, rows, runs
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Wishes
 from procrun.hints import shown
 from procrun.messages import Reload, Request, Restart, Scale, Stop
-from procrun.model import Wishes
 from procrun.sources import places
 
 _names = click.argument("names", nargs=-1, metavar="[NAME]…", shell_complete=process_names)

@@ -14,12 +14,12 @@ from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show, show_json, show_lines
 from procrun.client import runs
+from procrun.core.events import Timeline, step
+from procrun.core.spec import Happening
 from procrun.hindsight import Earlier, account
 from procrun.leftovers import Found, Leftover
-from procrun.model import Happening
 from procrun.report import leftover_rows, leftover_table
 from procrun.system.linux import pidfds, procfs
-from procrun.wording import Timeline, step
 
 
 @click.command("doctor")

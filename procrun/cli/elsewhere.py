@@ -4,12 +4,13 @@ import os
 import time
 from collections.abc import Callable
 
-from procrun import hindsight, linked, rundir, stderr
+from procrun import hindsight, linked, stderr
 from procrun.cli.follow import follow
 from procrun.client import Run, runs
-from procrun.errors import ConfigError
+from procrun.core import run_dir
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Wishes
 from procrun.messages import Start
-from procrun.model import Wishes
 from procrun.plan import Plan
 from procrun.system.linux import procfs
 
@@ -48,7 +49,7 @@ def followed(root: str, named: str) -> str:
     The latter, where nothing runs in `root`, is told.
     """
     there = _moved_away(named)
-    if not there or (rundir.sockets(root) and runs(root)):
+    if not there or (run_dir.sockets(root) and runs(root)):
         return root
     place, run = there[-1]
     stderr.tell(
@@ -66,7 +67,7 @@ def _moved_away(named: str) -> list[tuple[str, Run]]:
         found += [(pointer.root, run) for run in alive]
         row = procfs.stat(pointer.pid)
         if not alive and (row is None or not row.alive):
-            rundir.remove(pointer.path)
+            run_dir.remove(pointer.path)
     return sorted(found, key=lambda each: each[1].since)
 
 

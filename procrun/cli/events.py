@@ -13,13 +13,13 @@ from procrun.cli.options import APP, JSON_LINES, Option
 from procrun.cli.printing import put_out
 from procrun.cli.several import hear
 from procrun.client import HELLO_TIMEOUT, Run, ask, find
-from procrun.errors import ControlError
+from procrun.core.errors import ControlError
+from procrun.core.events import step
+from procrun.core.spec import Happening
+from procrun.core.text import clean
+from procrun.core.values import seconds
 from procrun.jsonlines import event_as_json
 from procrun.messages import Done, Progress, Wait, Watch
-from procrun.model import Happening
-from procrun.text import clean
-from procrun.values import seconds
-from procrun.wording import step
 
 _UNTIL = ("ready", "exit")
 _SHORTEST = 0.001

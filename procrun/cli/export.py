@@ -10,9 +10,9 @@ from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PORT
 from procrun.cli.printing import show
 from procrun.config import AUTO
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Wishes
 from procrun.export.plugins import Context, File, formats, render
-from procrun.model import Wishes
 from procrun.plan import BASE_PORT, Plan, lay_out
 from procrun.sources import read
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from procrun import stderr
-from procrun.errors import EXHAUSTED, ConfigError, ProcrunError
+from procrun.core.errors import EXHAUSTED, ConfigError, ProcrunError
 from procrun.system import limits
 
 

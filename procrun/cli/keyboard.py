@@ -9,8 +9,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
+from procrun.core.errors import ProcrunError
 from procrun.desk import Desk
-from procrun.errors import ProcrunError
 from procrun.messages import Answer, Done, Ps, Refused, Reload, Request, Restart, Status
 from procrun.outlet import Outlet
 from procrun.output import Prompt

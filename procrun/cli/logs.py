@@ -22,14 +22,14 @@ from procrun.cli.printing import put_out
 from procrun.cli.several import hear
 from procrun.client import Run, ask, nothing_runs, runs
 from procrun.config import load
-from procrun.errors import ConfigError, ControlError
+from procrun.core.errors import ConfigError, ControlError
+from procrun.core.values import UNITS, regex
 from procrun.hints import plain, there_are
 from procrun.jsonlines import lines_as_json
 from procrun.logreading import Logged
 from procrun.messages import Logs, More, Output, Request, Turn, Written
 from procrun.prefix import OURS, Prefix, put
 from procrun.tame import tame
-from procrun.values import UNITS, regex
 
 _FOLLOWED = 10
 """Lines that stand before what comes, where nothing else is said."""

@@ -9,10 +9,10 @@ from procrun.cli.click_options import process_names, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PLATFORM, PORT, TIMEOUT
 from procrun.cli.printing import show, show_json
+from procrun.core.masking import mask
+from procrun.core.spec import Spec, Variable, Wishes
 from procrun.findings import lines, unaccepted
 from procrun.lint import lint
-from procrun.masking import mask
-from procrun.model import Spec, Variable, Wishes
 from procrun.plan import DEFAULTS, Plan, build, instances
 from procrun.sources import Sources, read
 

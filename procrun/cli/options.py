@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from procrun import values
-from procrun.model import PLATFORMS
+from procrun.core import values
+from procrun.core.spec import PLATFORMS
 
 
 class Option(NamedTuple):

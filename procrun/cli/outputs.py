@@ -8,10 +8,10 @@ from procrun import github
 from procrun.backlog import Backlog
 from procrun.choice import Choice
 from procrun.cli.faults import warn
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Happening
 from procrun.github import Workflow
 from procrun.loop import Loop
-from procrun.model import Happening
 from procrun.outlet import Outlet
 from procrun.output import Stream
 from procrun.plan import Plan

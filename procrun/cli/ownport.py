@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterable, Mapping
 
-from procrun import ports, rundir
+from procrun import ports
 from procrun.cli.faults import warn
-from procrun.model import Spec, Wishes
+from procrun.core import run_dir
+from procrun.core.spec import Spec, Wishes
 from procrun.plan import Plan, lay_out, names_port, port_holder
 from procrun.system.linux import procfs
 
@@ -20,7 +21,7 @@ def settle(made: Plan, wishes: Wishes, folder: str) -> tuple[Plan, Wishes]:
     wished for from here on, so that a plan that is read again has the same.
     """
     base = made.base_port
-    if not rundir.sockets(made.sources.root):
+    if not run_dir.sockets(made.sources.root):
         base = _free(made)
     if base != made.base_port:
         made = lay_out(made.sources, wishes._replace(port=base))._replace(own_port=True)

@@ -7,7 +7,7 @@ import json
 import os
 import select
 
-from procrun.text import clean, clean_lines
+from procrun.core.text import clean, clean_lines
 
 
 def show(line: str, fd: int = 1) -> None:

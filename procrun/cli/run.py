@@ -13,9 +13,9 @@ from procrun import findings, shell
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, PORT
-from procrun.errors import CommandError, ConfigError
+from procrun.core.errors import CommandError, ConfigError
+from procrun.core.spec import Wishes
 from procrun.manners import RELEASE
-from procrun.model import Wishes
 from procrun.plan import lay_out
 from procrun.sources import Sources, read
 

@@ -11,7 +11,7 @@ from procrun.cli.control import each, root_of
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON
 from procrun.client import find
-from procrun.errors import CommandError, ConfigError
+from procrun.core.errors import CommandError, ConfigError
 from procrun.messages import Deploy, Deployed, Quiet, Request, Signal
 
 _SIGNALS = [number.name.removeprefix("SIG").lower() for number in signal.Signals]

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from procrun import config, findings, plan, rundir
+from procrun import config, findings, plan
 from procrun.aside import Occasional
 from procrun.attaching import Attachments
 from procrun.backlog import Backlog
+from procrun.core import run_dir
+from procrun.core.errors import ControlError, ProcrunError
+from procrun.core.spec import Happening, Spec, Wishes
 from procrun.deploying import Deployment, Reloaded
 from procrun.desk import Desk
-from procrun.errors import ControlError, ProcrunError
 from procrun.link import Link
 from procrun.loop import Loop
 from procrun.messages import Attach, Logs, Refused, Reload, Talk, Wait, Watch
-from procrun.model import Happening, Spec, Wishes
 from procrun.notice import Notice
 from procrun.process import Process
 from procrun.program_watch import ProgramWatch
@@ -82,7 +83,7 @@ class Service:
         self._supervisor.watchers += [self._hear, programs.hear]
         for place in folders:
             try:
-                self._server = Server(rundir.socket_path(place), self._loop, self.desk.serve)
+                self._server = Server(run_dir.socket_path(place), self._loop, self.desk.serve)
             except OSError as error:
                 passed.append(f"{place}: {error.strerror}")
                 continue

@@ -7,29 +7,30 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from procrun import findings, link, linked, plan, rundir, stderr
+from procrun import findings, link, linked, plan, stderr
 from procrun.aside import Occasional, patiently
 from procrun.cli import appearance
 from procrun.cli.faults import warn
 from procrun.cli.orders import Orders
 from procrun.cli.outputs import outputs
+from procrun.core import run_dir
+from procrun.core.events import as_event, step
+from procrun.core.spec import Exit, Happening, Step, Wishes
+from procrun.core.stop_sequence import ENDING_NAMES, ending_step
 from procrun.environment import OF_A_SERVICE_MANAGER
 from procrun.github import Workflow
 from procrun.lifecycle import State
 from procrun.lines import Amount
 from procrun.lint import told_at_start
 from procrun.loop import Loop
-from procrun.model import Exit, Happening, Step, Wishes
 from procrun.narrator import Narrator
 from procrun.process import Process
 from procrun.sources import folders_of_files, places
 from procrun.startup import Startup
-from procrun.stopping import ENDING_NAMES, ending_step
 from procrun.supervisor import TIMED_OUT, Supervisor, Verdict
 from procrun.system import limits
 from procrun.system.linux import procfs
 from procrun.system.linux.disks import may_stand_still
-from procrun.wording import as_event, step
 
 if TYPE_CHECKING:
     from procrun.cli.keyboard import Keyboard
@@ -61,11 +62,11 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         require(made)
     why_not_run = tell_findings(made)
     passed: list[str] = []
-    folders = rundir.make(made.sources.root, passed, local=may_stand_still(made.sources.root))
+    folders = run_dir.make(made.sources.root, passed, local=may_stand_still(made.sources.root))
     first = next(folders)
-    with rundir.lock(first):
+    with run_dir.lock(first):
         join = None
-        if rundir.traces(made.sources.root) or linked.pointers(made.sources.named):
+        if run_dir.traces(made.sources.root) or linked.pointers(made.sources.named):
             from procrun.cli.elsewhere import take_part
 
             join = take_part(made, wishes, values["as_json"], values["wait"])
@@ -105,7 +106,7 @@ def tell_findings(made: plan.Plan) -> dict[str, str]:
 def _rejoined(wishes: Wishes, as_json: bool, wait: bool) -> int | None:
     """`start NAME` of what a run here has, and somebody stopped: it is started there, whatever the files say now."""
     root, named = places(wishes, os.environ)
-    if not rundir.sockets(root) and not linked.pointers(named):
+    if not run_dir.sockets(root) and not linked.pointers(named):
         return None
     from procrun.cli.elsewhere import rejoin
 
@@ -259,7 +260,7 @@ class Session:
         from procrun.ledger import Ledger
 
         try:
-            path, adopted = rundir.record_path(folder), self._supervisor.family.adopted
+            path, adopted = run_dir.record_path(folder), self._supervisor.family.adopted
             since, tell = self._supervisor.since, self._link.recorded
             self._ledger = Ledger(path, self._loop, self._link.front, since, self._dynos, adopted, tell)
         except OSError:
@@ -280,7 +281,7 @@ class Session:
         if self._service is not None:
             self._service.close()
         for pointer in self._pointers:
-            rundir.remove(pointer)
+            run_dir.remove(pointer)
         if self._outputs.workflow is not None:
             self._outputs.workflow.close()
         orphaned = self._orders.orphaned

@@ -7,7 +7,7 @@ from threading import Thread
 from typing import TypeVar
 
 from procrun.client import Run, VanishedError
-from procrun.errors import ControlError, ProcrunError
+from procrun.core.errors import ControlError, ProcrunError
 
 Heard = TypeVar("Heard")
 

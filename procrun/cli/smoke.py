@@ -10,17 +10,18 @@ from typing import Any, NoReturn
 
 import click
 
-from procrun import driver, front, junit, portblock, scorecard, values
+from procrun import driver, front, junit, portblock, scorecard
 from procrun.cli.click_options import WithCommand, process_names, takes
 from procrun.cli.faults import told, warn
 from procrun.cli.options import APP, CHOICE, FORMATION, JSON_LINES, LOOK, PLATFORM, PORT, TERMINALS, TIMEOUT, Option
 from procrun.cli.session import Session, tell_findings, wishes_of
-from procrun.errors import ConfigError
+from procrun.core import values
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Happening, Wishes
 from procrun.github import Workflow
 from procrun.hints import shown, there_are
 from procrun.link import Link
 from procrun.logwatch import LogWatch
-from procrun.model import Happening, Wishes
 from procrun.portblock import Placed
 from procrun.prefix import OURS
 from procrun.process import Process

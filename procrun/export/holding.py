@@ -9,8 +9,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from procrun.errors import ConfigError
-from procrun.model import Variable
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Variable
 from procrun.plan import Plan
 
 _LINE_END = re.compile(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029\0]")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
 from procrun.export.holding import refuse
 from procrun.hints import shown
 from procrun.plan import Plan

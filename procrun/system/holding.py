@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun.model import Stat
+from procrun.core.spec import Stat
 from procrun.system.audience import Heir, Key, key
 from procrun.system.linux import procfs
 

@@ -4,8 +4,8 @@ import errno
 import os
 from collections.abc import Mapping, Sequence
 
-from procrun.errors import ConfigError
-from procrun.model import APART, Spec
+from procrun.core.errors import ConfigError
+from procrun.core.spec import APART, Spec
 
 STANDING = 16
 """Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, output 2, socket, lock, record, the

@@ -7,7 +7,7 @@ memory of its process, which a disk that stands still can hold up.
 import signal
 from collections.abc import Container, Sequence
 
-from procrun.model import Stat
+from procrun.core.spec import Stat
 from procrun.system.audience import Bearing, Key, key
 from procrun.system.forwarders import HASTY, MULTICALL, RUNNERS, SHELLS, UNMOVED
 from procrun.system.linux import procfs

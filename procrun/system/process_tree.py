@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from time import monotonic
 
-from procrun.model import Stat
+from procrun.core.spec import Stat
 from procrun.system.linux import procfs
 
 MARK = "PROCRUN_DYNO"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import floor
 from time import monotonic
 
-from procrun.model import Stat
-from procrun.stopping import ENDING
+from procrun.core.spec import Stat
+from procrun.core.stop_sequence import ENDING
 from procrun.system.audience import Bearing, Call, Key, audience, key, tops
 from procrun.system.holding import LOOK_EVERY, Hold
 from procrun.system.linux import procfs

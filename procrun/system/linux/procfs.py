@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from procrun.errors import EXHAUSTED, ConfigError
-from procrun.model import Stat
+from procrun.core.errors import EXHAUSTED, ConfigError
+from procrun.core.spec import Stat
 from procrun.system import bounded
 from procrun.system.linux import pidfds
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable
 
-from procrun.model import STILL_ALIVE, Happening
+from procrun.core.spec import STILL_ALIVE, Happening
 
 INSTEAD = ", not on its "
 """In what showed that an instance is ready: `port 9090, not on its PORT 5000`."""

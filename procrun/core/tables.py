@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from procrun.text import clean
+from procrun.core.text import clean
 
 
 def table(cells: Iterable[Iterable[object]], headers: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from typing import BinaryIO, NoReturn
 from zlib import crc32
 
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
 
 NAME = ".procrun"
 LOCK = "lock"

@@ -4,8 +4,8 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 
+from procrun.core.spec import LONGEST_WAIT, PLATFORMS
 from procrun.hints import plain, shown, there_are
-from procrun.model import LONGEST_WAIT, PLATFORMS
 
 LAST_PORT = 65535
 LONGEST_TIME = 100

@@ -4,7 +4,7 @@ import math
 import re
 from collections import Counter
 
-from procrun.secret_names import is_secret, names_identifier, names_webhook
+from procrun.core.secret_names import is_secret, names_identifier, names_webhook
 
 HIDDEN = "****"
 

@@ -3,9 +3,9 @@
 import signal
 from collections.abc import Iterable, Sequence
 
-from procrun.errors import ConfigError
+from procrun.core.errors import ConfigError
+from procrun.core.spec import LONGEST_WAIT, Exit, ProcessConfig, Stat, Step
 from procrun.hints import did_you_mean, shown
-from procrun.model import LONGEST_WAIT, Exit, ProcessConfig, Stat, Step
 
 DEFAULT_BUDGET = 10.0
 """Seconds from TERM to gone: Heroku's figure in the days of Sidekiq's `-t 8`, and still `docker stop`'s."""
