@@ -8,7 +8,7 @@ from procrun import urls
 from procrun.asking import Command, Exchange, Get, at_port
 from procrun.core.spec import OWN_PORT, AliveCheck, Exit
 from procrun.countdown import Countdown
-from procrun.loop import Loop, Timer
+from procrun.eventloop.loop import Loop, Timer
 from procrun.ready import Asked
 from procrun.system.linux import procfs
 

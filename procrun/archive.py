@@ -4,10 +4,10 @@ import select
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from procrun.aside import Aside
+from procrun.eventloop.loop import Loop
+from procrun.eventloop.worker import Aside
 from procrun.lines import Amount, measure
 from procrun.logfile import LogFiles, Rotation
-from procrun.loop import Loop
 from procrun.sink import FULL, OVERFLOW
 
 COST = 512

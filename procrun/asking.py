@@ -14,9 +14,9 @@ from subprocess import DEVNULL
 
 from procrun.core.spec import Exit
 from procrun.core.stop_sequence import describe
+from procrun.eventloop.loop import Loop
 from procrun.hints import public
 from procrun.lookup import Lookup
-from procrun.loop import Loop
 from procrun.system import limits
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK, Family

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 
 from procrun.core.spec import Stat
-from procrun.loop import Loop, Timer
+from procrun.eventloop.loop import Loop, Timer
 from procrun.system.linux import procfs
 
 FIRST, LAST, GROWS = 0.05, 1.0, 1.5

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from procrun.client import HELLO_TIMEOUT, Run, SilentError, rows
 from procrun.core.errors import ProcrunError
 from procrun.core.events import duration
+from procrun.eventloop.loop import Loop, Timer
 from procrun.injection import Flood, Injection, Kill, Stop, takes_floods
 from procrun.link import STOPPING
-from procrun.loop import Loop, Timer
 from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
 from procrun.system.linux import procfs

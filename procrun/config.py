@@ -372,7 +372,7 @@ def _patterns(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
         raise ValueError('takes a list of patterns of files, as in ["app/**/*.py"]')
     if value:
-        from procrun.globs import read  # where files are watched
+        from procrun.eventloop.globs import read  # where files are watched
 
         read(value, "/")
     return tuple(value)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from procrun.core.spec import APART, PTY
+from procrun.eventloop.loop import Loop
 from procrun.intake import Hearer, Intake, Output
-from procrun.loop import Loop
 
 TERM = "xterm-256color"
 """The kind of a pseudo-terminal where the environment names none, as in a container or under systemd: every terminal

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 
 from procrun.core.errors import ProcrunError
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
 from procrun.messages import LONGEST, Answer, Final, Refused, Request, Talk, decode_request, encode
 
 UNREAD = 1024 * 1024

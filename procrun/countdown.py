@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from time import monotonic
 
-from procrun.loop import Loop, Timer
+from procrun.eventloop.loop import Loop, Timer
 
 PARTS = 4
 """In so many looks a wait is divided, so that a stop of the whole machine in the midst of it is seen."""

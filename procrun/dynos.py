@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from procrun.booting import Boot, Boots
 from procrun.core.spec import Happening
+from procrun.eventloop.loop import Loop, Timer
 from procrun.heroku import TOLD, Words
 from procrun.lifecycle import State
-from procrun.loop import Loop, Timer
 from procrun.process import Process
 from procrun.quota import VASTLY, Quota, share
 from procrun.supervisor import Supervisor

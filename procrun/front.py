@@ -12,13 +12,13 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
-from procrun import stderr
-from procrun.aside import PATIENCE
 from procrun.core.errors import EXHAUSTED, ConfigError
 from procrun.core.spec import Stat, Step
 from procrun.core.stop_sequence import signal_name
+from procrun.eventloop import stderr
+from procrun.eventloop.loop import Loop, Timer
+from procrun.eventloop.worker import PATIENCE
 from procrun.link import KNOWN, STOPPING, Link, Presses, leave_word, listen_to, obey_at_once
-from procrun.loop import Loop, Timer
 from procrun.system import limits
 from procrun.system.linux import procfs
 

@@ -6,9 +6,9 @@ from typing import NamedTuple, Protocol
 from procrun.alive import Alive, asker
 from procrun.core.spec import Exit, Manners
 from procrun.countdown import Countdown
+from procrun.eventloop.loop import Loop, Timer
 from procrun.hints import plain
 from procrun.keeper import Kept
-from procrun.loop import Loop, Timer
 from procrun.notify import LONGEST_STATUS, Mailbox
 from procrun.ready import Asked
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Protocol
 
+from procrun.eventloop.loop import Loop, Timer
 from procrun.lines import LineBuffer
-from procrun.loop import Loop, Timer
 from procrun.tame import tame
 
 LARGEST_PIPE = 2 * 1024 * 1024

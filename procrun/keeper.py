@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Iterable
 from time import monotonic, sleep
 from typing import NamedTuple, Protocol
 
-from procrun.aside import Occasional
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
-from procrun.loop import Loop, Timer
+from procrun.eventloop.loop import Loop, Timer
+from procrun.eventloop.worker import Occasional
 from procrun.system.linux import dir_notify
 from procrun.system.linux.disks import may_stand_still
 

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
 from procrun.system.terminal import PASTED, Terminal
 
 AT_ONCE = 4096

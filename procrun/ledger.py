@@ -16,7 +16,7 @@ from typing import NamedTuple
 from procrun.core import run_dir
 from procrun.core.spec import LONGEST_WAIT, Stat, Step
 from procrun.core.stop_sequence import ENDING
-from procrun.loop import Loop, Timer
+from procrun.eventloop.loop import Loop, Timer
 from procrun.system.linux import procfs
 
 LARGEST = 1024 * 1024

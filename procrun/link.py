@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic, time
 
 from procrun.core.spec import Step
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """The signals that stop everything."""

@@ -64,7 +64,7 @@ def _is_herokus_own(name: str) -> bool:
 def _watch(plan: Plan) -> Iterator[Finding]:
     places = [process.places["watch"] for process in plan.sources.config.processes.values() if process.watch]
     if places:
-        from procrun.lookout import CURE, extension  # where files are watched
+        from procrun.eventloop.file_watcher import CURE, extension  # where files are watched
 
         if extension() is None:
             yield Finding(places[0], CURE, "missing-watchfiles")

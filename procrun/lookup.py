@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
 
 
 class Lookup:

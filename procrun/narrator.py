@@ -8,8 +8,8 @@ from procrun.backoff import ends_well
 from procrun.core.events import NOT_RUN, Timeline, duration, exit_timeout, explain, step
 from procrun.core.spec import Happening, Step
 from procrun.core.stop_sequence import signal_name
+from procrun.eventloop.loop import Loop, Timer
 from procrun.lifecycle import State
-from procrun.loop import Loop, Timer
 from procrun.plan import port_holder
 from procrun.process import Process
 from procrun.system.linux import pidfds, procfs

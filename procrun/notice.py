@@ -3,9 +3,9 @@
 import signal
 from collections.abc import Callable
 
-from procrun.aside import Occasional
 from procrun.core.events import plan_changed
-from procrun.loop import Loop, Timer
+from procrun.eventloop.loop import Loop, Timer
+from procrun.eventloop.worker import Occasional
 from procrun.sources import Sources, Stamp, changed_files, folders_of_files
 from procrun.supervisor import Supervisor
 from procrun.system.linux import dir_notify

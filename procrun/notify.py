@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
-from procrun.loop import Loop, Timer
+from procrun.eventloop.loop import Loop, Timer
 from procrun.system.linux.disks import may_stand_still
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 
-from procrun import globs
-from procrun.aside import Occasional
 from procrun.core.errors import ConfigError
 from procrun.core.events import plan_changed
 from procrun.core.spec import Happening
-from procrun.globs import Globs
+from procrun.eventloop import globs
+from procrun.eventloop.file_watcher import CURE, Changes, Lookout, extension
+from procrun.eventloop.globs import Globs
+from procrun.eventloop.loop import Loop
+from procrun.eventloop.worker import Occasional
 from procrun.lifecycle import State
-from procrun.lookout import CURE, Changes, Lookout, extension
-from procrun.loop import Loop
 from procrun.plan import Plan
 from procrun.process import Process
 from procrun.sources import changed_files

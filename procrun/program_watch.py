@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from procrun import findings
 from procrun.core.spec import Entry, Happening, ProcessConfig
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
 from procrun.manners import with_program
 from procrun.plan import Plan
 from procrun.process import Process, Program

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from procrun.aside import Occasional
 from procrun.core.spec import Stat
-from procrun.loop import Loop, Timer
+from procrun.eventloop.loop import Loop, Timer
+from procrun.eventloop.worker import Occasional
 from procrun.system.linux import procfs
 
 FIRST, LAST = 1.0, 20.0

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun.aside import Occasional
 from procrun.core.events import INSTEAD
 from procrun.core.spec import OWN_PORT, Exit, Readiness
+from procrun.eventloop.loop import Loop, Timer
+from procrun.eventloop.worker import Occasional
 from procrun.hints import public
-from procrun.loop import Loop, Timer
 from procrun.sockets import Own, Sockets
 from procrun.system import limits
 from procrun.system.linux import procfs

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun import stderr
 from procrun.core.spec import Stat, Step
 from procrun.core.stop_sequence import DEFAULT_BUDGET, UNKILLABLE_AFTER, ending_step, signal_name, unkillable
-from procrun.loop import Loop, Timer
+from procrun.eventloop import stderr
+from procrun.eventloop.loop import Loop, Timer
 from procrun.system import limits
 from procrun.system.linux import pidfds, procfs
 from procrun.system.process_tree import FRESH, Family

@@ -5,8 +5,8 @@ import select
 import stat
 from collections.abc import Callable, Sequence
 
-from procrun.aside import Aside
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
+from procrun.eventloop.worker import Aside
 
 WHOLE = select.PIPE_BUF
 """Bytes written at once to a pipe or socket: they go out whole or not at all (pipe(7)), so what is out is known."""

@@ -4,10 +4,10 @@ import os
 import socket
 from collections.abc import Callable
 
-from procrun.aside import patiently
 from procrun.conversation import Conversation, Serve
 from procrun.core import run_dir
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
+from procrun.eventloop.worker import patiently
 from procrun.system import limits
 from procrun.system.linux.peer import peer
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from procrun.eventloop.loop import Loop
 from procrun.lines import Amount, measure
-from procrun.loop import Loop
 
 if TYPE_CHECKING:
     from procrun.scribe import Scribe

@@ -8,8 +8,8 @@ from procrun.backoff import ends_well
 from procrun.core.events import duration, explain, step
 from procrun.core.spec import Exit, Happening, Spec
 from procrun.core.stop_sequence import ENDING, describe, exit_status
+from procrun.eventloop.loop import Loop, Timer
 from procrun.lifecycle import State
-from procrun.loop import Loop, Timer
 from procrun.openports import Ports
 from procrun.process import Process
 from procrun.supervisor import Supervisor

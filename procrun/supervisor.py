@@ -10,14 +10,14 @@ from procrun.console import Window
 from procrun.core.dependencies import ranks
 from procrun.core.spec import Exit, Happening, Spec
 from procrun.core.stop_sequence import exit_status
+from procrun.eventloop.loop import Loop, Timer
 from procrun.intake import Output
 from procrun.lifecycle import State
-from procrun.loop import Loop, Timer
 from procrun.process import Process, Surroundings
 from procrun.system.process_tree import Family
 
 if TYPE_CHECKING:  # imported where somebody is asked, and where something is left at the end
-    from procrun.aside import Occasional
+    from procrun.eventloop.worker import Occasional
     from procrun.keeper import Kept
     from procrun.ready import Questions
     from procrun.rescue import Rescue

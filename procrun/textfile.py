@@ -8,8 +8,8 @@ import select
 import stat
 from enum import Enum
 
-from procrun import stderr
 from procrun.core.errors import ConfigError
+from procrun.eventloop import stderr
 
 LARGEST = 8 * 1024 * 1024
 """Bytes that a file may have: more than any Procfile, lock file or environment (6 MiB at most, execve(2)) has."""

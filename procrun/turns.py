@@ -3,7 +3,7 @@
 import heapq
 from time import monotonic
 
-from procrun.loop import Callback, Loop, Timer
+from procrun.eventloop.loop import Callback, Loop, Timer
 
 REST = 4
 """How many times as long as the last turn took nobody has one: a look at /proc with a thousand processes takes long."""

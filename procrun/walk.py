@@ -5,7 +5,7 @@ from time import monotonic
 
 from procrun.core.spec import Step
 from procrun.core.stop_sequence import signal_name
-from procrun.loop import Loop, Timer
+from procrun.eventloop.loop import Loop, Timer
 
 
 class Walk:

@@ -5,8 +5,8 @@ from time import monotonic
 
 from procrun.core.events import as_event
 from procrun.core.spec import Happening
+from procrun.eventloop.loop import Loop
 from procrun.lifecycle import State
-from procrun.loop import Loop
 from procrun.messages import Answer, Done, Progress, Refused, Talk, Wait, Watch
 from procrun.process import Process
 from procrun.supervisor import Supervisor

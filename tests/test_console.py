@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from procrun.console import UNREAD_INPUT, Console, Window
 from procrun.core.spec import APART, PIPES, PTY
+from procrun.eventloop.loop import Loop
 from procrun.intake import PROMPT_AFTER
-from procrun.loop import Loop
 from tests.harness import INT, Folder
 
 

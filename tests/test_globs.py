@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from procrun.globs import read, survey
+from procrun.eventloop.globs import read, survey
 
 PATHS = (
     "a.py",

@@ -13,8 +13,8 @@ import pytest
 
 from procrun import hindsight, ledger
 from procrun.core import run_dir
+from procrun.eventloop.loop import Loop
 from procrun.ledger import Record
-from procrun.loop import Loop
 from procrun.system.linux import procfs
 from tests.harness import INT, TERM, Folder, Run, alive, child, kill_both, until
 from tests.programs import need_right

@@ -13,7 +13,7 @@ from time import monotonic
 
 import pytest
 
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, Run, alive, until
 from tests.programs import need, need_namespace, need_right
 from tests.test_events import clients

@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
+from procrun.eventloop.loop import Loop
 from procrun.intake import FLOOD, Intake
-from procrun.loop import Loop
 
 Pipe = tuple[int, int]
 LINE = b"x" * 79 + b"\n"

@@ -9,7 +9,7 @@ import pytest
 
 from procrun import ready
 from procrun.core.spec import Readiness
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
 from procrun.own_ports import DEBUGGERS, of_command
 from procrun.ready import Asked, Probe, Questions
 from procrun.system.process_tree import Family

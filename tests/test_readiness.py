@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from procrun.core.spec import Readiness
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
 from procrun.ready import Asked, Probe, Questions
 from procrun.system.process_tree import Family
 from tests.apps.stores import Postgres, Redis

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from procrun import sink
+from procrun.eventloop.loop import Loop
 from procrun.lines import Amount, measure
-from procrun.loop import Loop
 from procrun.output import Stream
 from procrun.prefix import Look
 from procrun.sink import Sink

@@ -19,7 +19,7 @@ import pytest
 
 from procrun import conversation, ledger
 from procrun.conversation import Conversation
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
 from procrun.messages import Answer, Progress, Request, Talk
 from tests.harness import PYTHON, TERM, Folder, Run, until
 from tests.programs import AS_NOBODY, need, need_right

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from procrun import lines, logreading
 from procrun.choice import Choice
+from procrun.eventloop.loop import Loop
 from procrun.lines import LineBuffer
-from procrun.loop import Loop
 from procrun.outlet import Outlet
 from procrun.output import Stream
 from procrun.prefix import Look

@@ -19,8 +19,8 @@ import pexpect
 import pytest
 
 from procrun.core.spec import Step
+from procrun.eventloop.loop import Loop
 from procrun.link import Link
-from procrun.loop import Loop
 from tests.apps.bed import APP, Bed
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, alive, child, running, until
 from tests.programs import need_right

@@ -2,7 +2,7 @@
 
 from time import monotonic
 
-from procrun.loop import Loop
+from procrun.eventloop.loop import Loop
 from procrun.turns import Turns
 
 

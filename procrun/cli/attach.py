@@ -16,7 +16,7 @@ from procrun.core.errors import ControlError
 from procrun.core.events import step
 from procrun.core.spec import Happening
 from procrun.core.text import clean
-from procrun.loop import Loop, Timer
+from procrun.eventloop.loop import Loop, Timer
 from procrun.messages import (
     LONGEST,
     LONGEST_ANSWER,

@@ -4,12 +4,13 @@ import os
 import time
 from collections.abc import Callable
 
-from procrun import hindsight, linked, stderr
+from procrun import hindsight, linked
 from procrun.cli.follow import follow
 from procrun.client import Run, runs
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
+from procrun.eventloop import stderr
 from procrun.messages import Start
 from procrun.plan import Plan
 from procrun.system.linux import procfs

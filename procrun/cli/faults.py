@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable
 
-from procrun import stderr
 from procrun.core.errors import EXHAUSTED, ConfigError, ProcrunError
+from procrun.eventloop import stderr
 from procrun.system import limits
 
 

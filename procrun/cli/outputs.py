@@ -10,8 +10,8 @@ from procrun.choice import Choice
 from procrun.cli.faults import warn
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Happening
+from procrun.eventloop.loop import Loop
 from procrun.github import Workflow
-from procrun.loop import Loop
 from procrun.outlet import Outlet
 from procrun.output import Stream
 from procrun.plan import Plan

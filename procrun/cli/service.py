@@ -6,7 +6,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from procrun import config, findings, plan
-from procrun.aside import Occasional
 from procrun.attaching import Attachments
 from procrun.backlog import Backlog
 from procrun.core import run_dir
@@ -14,8 +13,9 @@ from procrun.core.errors import ControlError, ProcrunError
 from procrun.core.spec import Happening, Spec, Wishes
 from procrun.deploying import Deployment, Reloaded
 from procrun.desk import Desk
+from procrun.eventloop.loop import Loop
+from procrun.eventloop.worker import Occasional
 from procrun.link import Link
-from procrun.loop import Loop
 from procrun.messages import Attach, Logs, Refused, Reload, Talk, Wait, Watch
 from procrun.notice import Notice
 from procrun.process import Process

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from procrun import findings, link, linked, plan, stderr
-from procrun.aside import Occasional, patiently
+from procrun import findings, link, linked, plan
 from procrun.cli import appearance
 from procrun.cli.faults import warn
 from procrun.cli.orders import Orders
@@ -18,11 +17,13 @@ from procrun.core.events import as_event, step
 from procrun.core.spec import Exit, Happening, Step, Wishes
 from procrun.core.stop_sequence import ENDING_NAMES, ending_step
 from procrun.environment import OF_A_SERVICE_MANAGER
+from procrun.eventloop import stderr
+from procrun.eventloop.loop import Loop
+from procrun.eventloop.worker import Occasional, patiently
 from procrun.github import Workflow
 from procrun.lifecycle import State
 from procrun.lines import Amount
 from procrun.lint import told_at_start
-from procrun.loop import Loop
 from procrun.narrator import Narrator
 from procrun.process import Process
 from procrun.sources import folders_of_files, places

@@ -9,8 +9,8 @@ import os
 import random
 
 from procrun.backlog import Backlog
+from procrun.eventloop.loop import Loop
 from procrun.intake import Intake
-from procrun.loop import Loop
 
 
 class Heap(ctypes.Structure):

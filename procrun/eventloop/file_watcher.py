@@ -13,8 +13,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec, module_from_spec
 from typing import Any
 
-from procrun.globs import Globs, Survey, survey
-from procrun.loop import Loop
+from procrun.eventloop.globs import Globs, Survey, survey
+from procrun.eventloop.loop import Loop
 
 CURE = "needs watchfiles, which is not installed: pip install 'procrun[watch]'"
 

@@ -4,8 +4,8 @@ import os
 import stat
 from types import TracebackType
 
-from procrun.aside import patiently
 from procrun.core.text import clean, clean_lines
+from procrun.eventloop.worker import patiently
 
 PATIENCE = 0.5
 """Seconds that another thread is given to write where a write may block."""

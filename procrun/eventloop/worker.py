@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from procrun.loop import Loop
+    from procrun.eventloop.loop import Loop
 
 PATIENCE = 2.0
 """Seconds that a disk has for something small at the end of a run."""
