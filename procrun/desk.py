@@ -7,7 +7,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from procrun import plan
 from procrun.core.errors import ControlError
 from procrun.core.spec import LONGEST_WAIT, Happening, Spec
 from procrun.core.stop_sequence import signal_name, signal_number
@@ -38,6 +37,7 @@ from procrun.messages import (
     Watch,
     Welcome,
 )
+from procrun.plan import layout
 from procrun.prefix import OURS
 from procrun.process import Process
 from procrun.supervisor import Errand, Supervisor, Verdict
@@ -245,8 +245,8 @@ class Desk:
         fewer = [p for p in running.values() if p.spec.type in request.formation and p.spec.name not in names]
         more = [spec for spec in wanted if spec.name not in running or not _there(running[spec.name])]
         limits.make_room(more)
-        plan.refuse_shared_ports([*(p.spec for p in running.values() if p.wanted), *more])
-        plan.taken_ports(spec for spec in more if spec.name not in running)
+        layout.refuse_shared_ports([*(p.spec for p in running.values() if p.wanted), *more])
+        layout.taken_ports(spec for spec in more if spec.name not in running)
 
         def act() -> None:
             self._supervisor.stop(fewer, None, again=False)
@@ -370,7 +370,7 @@ def state_of(process: Process) -> str:
 
 def _never_quiet(profile: str) -> str:
     """That no signal quiets it, and what does, where that is known."""
-    from procrun import profiles
+    from procrun.plan.programs import profiles
 
     known = profiles.named(profile)
     hint = known.quiet_hint if known is not None else ""

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from shlex import join
 
-from procrun import shell
 from procrun.core.spec import APART, PIPES, Manners, Policy, Spec
 from procrun.core.stop_sequence import dyno_sequence
-from procrun.plan import Plan
+from procrun.plan.layout import Plan
+from procrun.plan.programs import command_line
 
 WEB = "web"
 """The type whose port is `PORT`, as it is the one that gets requests on Heroku."""
@@ -25,7 +25,7 @@ def driver(plan: Plan, name: str, argv: Sequence[str]) -> Spec:
         name=name,
         type=f"({name})",  # such that no process type can have it
         command=argv[0] if len(argv) == 1 else join(argv),
-        shell_line=f"exec </dev/null; {shell.line_of(argv)}",
+        shell_line=f"exec </dev/null; {command_line.line_of(argv)}",
         env={**variables, **ports(plan.specs), "PS": name},
         root=plan.sources.root,
         port=0,

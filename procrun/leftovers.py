@@ -17,7 +17,7 @@ from procrun.core.spec import Stat, Step
 from procrun.core.stop_sequence import DEFAULT_BUDGET, ending_step
 from procrun.fates import Fate, records
 from procrun.ledger import Dyno, Record
-from procrun.recognition import recognise
+from procrun.plan.programs.recognise import recognise
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK
 

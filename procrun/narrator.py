@@ -10,7 +10,7 @@ from procrun.core.spec import Happening, Step
 from procrun.core.stop_sequence import signal_name
 from procrun.eventloop.loop import Loop, Timer
 from procrun.lifecycle import State
-from procrun.plan import port_holder
+from procrun.plan.layout import port_holder
 from procrun.process import Process
 from procrun.system.linux import pidfds, procfs
 

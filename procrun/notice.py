@@ -6,7 +6,7 @@ from collections.abc import Callable
 from procrun.core.events import plan_changed
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
-from procrun.sources import Sources, Stamp, changed_files, folders_of_files
+from procrun.plan.sources import Sources, Stamp, changed_files, folders_of_files
 from procrun.supervisor import Supervisor
 from procrun.system.linux import dir_notify
 

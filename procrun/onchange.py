@@ -13,9 +13,9 @@ from procrun.eventloop.globs import Globs
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional
 from procrun.lifecycle import State
-from procrun.plan import Plan
+from procrun.plan.layout import Plan
+from procrun.plan.sources import changed_files
 from procrun.process import Process
-from procrun.sources import changed_files
 from procrun.supervisor import Supervisor
 
 SOON = 2.0

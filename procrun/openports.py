@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from procrun.core.spec import Spec
-from procrun.plan import names_port, port_holder
+from procrun.plan.layout import names_port, port_holder
 from procrun.system.linux import procfs
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Spec, Wishes
-from procrun.plan import PORTS_PER_TYPE, Plan, lay_out, port_holder, taken_ports
-from procrun.sources import Sources
+from procrun.plan.layout import PORTS_PER_TYPE, Plan, lay_out, port_holder, taken_ports
+from procrun.plan.sources import Sources
 from procrun.system.linux import procfs
 from procrun.system.linux.peer import peer
 

@@ -7,16 +7,16 @@ once, unless the command said it already.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from procrun import findings
 from procrun.core.spec import Entry, Happening, ProcessConfig
 from procrun.eventloop.loop import Loop
-from procrun.manners import with_program
-from procrun.plan import Plan
+from procrun.plan import findings
+from procrun.plan.layout import Plan
+from procrun.plan.policies import with_program
 from procrun.process import Process, Program
 from procrun.supervisor import Supervisor
 
 if TYPE_CHECKING:  # imported in the thread, behind the children
-    from procrun.running import Running
+    from procrun.plan.programs.running import Running
 
 LOOK_AGAIN = (1.0, 4.0, 10.0)
 """Seconds after a start at which an instance is looked at again while no known program was seen in it.
@@ -71,7 +71,7 @@ class ProgramWatch:
         root = process.spec.root
 
         def look() -> "list[Running]":
-            from procrun import running
+            from procrun.plan.programs import running
 
             return running.look(rows, root)
 
@@ -100,7 +100,7 @@ class ProgramWatch:
             self._supervisor.found_store(process)
 
     def _say_losses(self, process: Process, programs: "list[Running]") -> None:
-        from procrun.nesting import of_running
+        from procrun.plan.stop_budget import of_running
 
         entry = self._entry(process)
         if entry is None:

@@ -265,7 +265,7 @@ class Rescue:
 def _as_store(row: Stat, rank: int) -> Dyno | None:
     """A daemonised store, seen from its command line: redis-server writes its title over its mark."""
     try:
-        from procrun.recognition import recognise  # 20 ms, and only now needed
+        from procrun.plan.programs.recognise import recognise  # 20 ms, and only now needed
     except ImportError:
         return None  # procrun was replaced meanwhile
     for pid in (row.sid, row.pid):

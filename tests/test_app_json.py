@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from procrun.core.spec import Wishes
-from procrun.plan import Plan, build
+from procrun.plan.layout import Plan, build
 from tests.harness import TERM, Folder
 
 SHOP = """\

@@ -5,14 +5,14 @@ from math import inf
 
 import pytest
 
-from procrun import appcode
 from procrun.core.spec import Wishes
-from procrun.lint import lint
-from procrun.patience import Wait, patience
-from procrun.plan import build
-from procrun.python_workers import CELERY
-from procrun.recognition import Recognised, recognise
-from procrun.ruby_workers import SIDEKIQ
+from procrun.plan.check import lint
+from procrun.plan.layout import build
+from procrun.plan.programs import appcode
+from procrun.plan.programs.grace_period import Wait, patience
+from procrun.plan.programs.python_workers import CELERY
+from procrun.plan.programs.recognise import Recognised, recognise
+from procrun.plan.programs.ruby_workers import SIDEKIQ
 from tests.harness import Folder
 
 INITIALIZER = "config/initializers/sidekiq.rb"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from procrun.config import load
 from procrun.core.spec import OWN_PORT, Readiness
+from procrun.plan.config import load
 from tests.harness import Folder
 
 ALL = "port, http, log, command, notify"

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from procrun import bashisms, shell
-from procrun.bashisms import faults
+from procrun.plan import bashisms
+from procrun.plan.bashisms import faults
+from procrun.plan.programs import command_line
 from tests.harness import Folder
 from tests.programs import need
 
@@ -143,7 +144,7 @@ def test_shell_that_gives_no_answer_is_waited_for_no_longer_than_its_time(
 @pytest.mark.parametrize("command", [command for command, _, _ in BASH_ONLY])
 def test_exec_changes_nothing_but_what_is_behind_it(command: str) -> None:
     """Where `exec` is put before such a command, it is the one that bash would have run there."""
-    assert shell.exec_line(command).replace("exec ", "", 1) in (command, command.replace("exec ", "", 1))
+    assert command_line.exec_line(command).replace("exec ", "", 1) in (command, command.replace("exec ", "", 1))
 
 
 def test_start_tells_what_check_tells(folder: Folder) -> None:

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from procrun.core.spec import Wishes
-from procrun.findings import lines
-from procrun.lint import lint
-from procrun.plan import build
+from procrun.plan.check import lint
+from procrun.plan.findings import lines
+from procrun.plan.layout import build
 from tests.harness import Folder
 
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procrun import commandline, names
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
-from procrun.nesting import nesting
-from procrun.patience import Wait, deadline
-from procrun.plan import Plan, build
-from procrun.recognition import Recognised, recognise
+from procrun.plan.layout import Plan, build
+from procrun.plan.programs import index, what_runs
+from procrun.plan.programs.grace_period import Wait, deadline
+from procrun.plan.programs.recognise import Recognised, recognise
+from procrun.plan.stop_budget import nesting
 
 CELERY = "celery -A x worker"
 
@@ -242,10 +242,10 @@ def test_a_finding_names_the_worker_and_its_place_in_the_script(app: Path) -> No
 
 
 def test_files_that_may_say_what_runs_are_those_that_the_command_names() -> None:
-    assert names.files("cd app && ./run.sh | tee log") == ["./run.sh", "app/./run.sh"]
-    assert names.files("sh run.sh") == ["run.sh"]
-    assert names.files("npm run worker") == ["package.json"]
-    assert names.files("node server.js") == []
+    assert index.files("cd app && ./run.sh | tee log") == ["./run.sh", "app/./run.sh"]
+    assert index.files("sh run.sh") == ["run.sh"]
+    assert index.files("npm run worker") == ["package.json"]
+    assert index.files("node server.js") == []
 
 
 # --- managers and deadlines
@@ -334,7 +334,7 @@ def test_a_manager_is_what_the_entry_is_taken_for(tmp_path: Path) -> None:
 
 def test_a_procfile_that_runs_itself_is_looked_into_only_so_deep(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("".join(f"p{n}: foreman start\n" for n in range(20)))
-    assert len(commandline.programs("foreman start", {}, str(tmp_path))) < 1000
+    assert len(what_runs.programs("foreman start", {}, str(tmp_path))) < 1000
 
 
 PRODSERVER = """

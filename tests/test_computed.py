@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procrun import computed
-from procrun.computed import UNREAD, UnclearError, Value
 from procrun.core.spec import Wishes
-from procrun.nesting import nesting
-from procrun.patience import Wait, patience
-from procrun.plan import build
-from procrun.recognition import recognise
+from procrun.plan.layout import build
+from procrun.plan.programs import computed
+from procrun.plan.programs.computed import UNREAD, UnclearError, Value
+from procrun.plan.programs.grace_period import Wait, patience
+from procrun.plan.programs.recognise import recognise
+from procrun.plan.stop_budget import nesting
 
 VARIABLES = {"SEVEN": "7", "RAILS_ENV": "production"}
 

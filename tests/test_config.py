@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from procrun.config import load, validate, with_manifest
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Config, ProcessConfig
+from procrun.plan.config import load, validate, with_manifest
 from tests.harness import PYTHON
 
 TYPES = ("web", "worker", "redis")
@@ -32,7 +32,7 @@ def fault(folder: Path, text: str | bytes) -> str:
 def test_no_file_says_nothing_and_costs_no_import(tmp_path: Path) -> None:
     assert load(str(tmp_path)) == Config()
 
-    code = f"import sys; from procrun.config import load; load({str(tmp_path)!r}); print(*sys.modules)"
+    code = f"import sys; from procrun.plan.config import load; load({str(tmp_path)!r}); print(*sys.modules)"
     modules = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"tomllib", "msgspec", "yaml", "difflib", "dataclasses", "pathlib", "inspect"} & set(modules)
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from procrun import asked, config, plan
 from procrun.core.errors import ConfigError
 from procrun.core.spec import AliveCheck, Config, Heroku, ProcessConfig, ProgramConfig, Readiness, Wishes
+from procrun.plan import config, layout, probe_config
 from tests.harness import Folder
 from tests.test_docs import ROOT, rows
 
@@ -52,14 +52,14 @@ TABLES = {
     ),
     "Of the simulated dyno": Table(types(config._HEROKU_KEYS), Heroku(), "[heroku]\n{}\n"),
     "Of `ready`": Table(
-        {**types(asked.KINDS), "within": "seconds", "every": f"seconds, from {asked.FASTEST}"},
+        {**types(probe_config.KINDS), "within": "seconds", "every": f"seconds, from {probe_config.FASTEST}"},
         Readiness(""),
         "[process.web.ready]\nport = 3000\n{}\n",
     ),
     "Of `alive`": Table(
         {
-            **types({kind: asked.KINDS[kind] for kind in ("port", "http", "command")}),
-            "every": f"seconds, from {asked.OFTENEST}",
+            **types({kind: probe_config.KINDS[kind] for kind in ("port", "http", "command")}),
+            "every": f"seconds, from {probe_config.OFTENEST}",
             "within": "seconds",
             "failures": "number, 1 to 1000",
         },
@@ -91,7 +91,7 @@ def planned(folder: Folder, heading: str, lines: str = "") -> object:
     """What would be started, and how it would be stopped, by a configuration with these lines more."""
     folder.write("Procfile", CASE)
     folder.write("procrun.toml", TABLES[heading].file.format(lines))
-    return plan.build(Wishes(), {}).specs
+    return layout.build(Wishes(), {}).specs
 
 
 def read(folder: Folder) -> Config:
@@ -153,7 +153,7 @@ def test_the_examples_load_and_the_last_has_every_key(folder: Folder) -> None:
     folder.write(".cloud66/manifest.yml", "staging:\n  procfile_metadata: {}\n")
     for block in blocks():
         folder.write("procrun.toml", block)
-        assert plan.build(Wishes(), {}).specs
+        assert layout.build(Wishes(), {}).specs
 
     file = tomllib.loads(block)
     tables = {table.path()[0] for table in TABLES.values() if table.path()}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from procrun.core import dependencies
 from procrun.core.spec import Wishes
-from procrun.plan import build
+from procrun.plan.layout import build
 from tests.harness import TERM, Folder
 
 MANY = 1000

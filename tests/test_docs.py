@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 import pytest
 
-from procrun import profiles
 from procrun.cli.main import COMMANDS, command_first, procrun
 from procrun.core.spec import PLATFORMS
 from procrun.messages import Row
+from procrun.plan.programs import profiles
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

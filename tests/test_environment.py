@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Finding, Variable
-from procrun.environment import Environment, load, resolve_providers
+from procrun.plan.environment import Environment, load, resolve_providers
 
 
 def values(environment: Environment) -> dict[str, str]:

@@ -20,11 +20,12 @@ from honcho.environ import parse_procfile
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from procrun import bin_sh, config, environment, foreman, manifest, messages, procfile
+from procrun import messages
 from procrun.cli import main
 from procrun.core import spec, stop_sequence, values
 from procrun.core.errors import ControlError, ProcrunError
-from procrun.plan import DEFAULTS, build
+from procrun.plan import bin_sh, cloud66, config, environment, foreman, procfile
+from procrun.plan.layout import DEFAULTS, build
 from tests.harness import PROCRUN, TERM, Folder
 from tests.test_socket import answers, socket_of
 
@@ -219,7 +220,7 @@ FILES: dict[str, tuple[str, list[str], Callable[[Path], object]]] = {
     "manifest.yml": (
         MANIFEST,
         MANIFEST_PARTS,
-        lambda folder: _sequences(manifest.load(str(folder / "manifest.yml"), "production")),
+        lambda folder: _sequences(cloud66.load(str(folder / "manifest.yml"), "production")),
     ),
     ".foreman": (FOREMAN, FOREMAN_PARTS, lambda folder: foreman.defaults(str(folder / ".foreman"))),
 }

@@ -13,7 +13,7 @@ import pytest
 
 from procrun.booting import LAST
 from procrun.core.spec import Manners, Wishes
-from procrun.plan import build
+from procrun.plan.layout import build
 from tests.harness import PYTHON, TERM, Folder, Run, child, free_base, until
 
 CRASHES_ONCE = "test -e was && exec sleep 1000; touch was; exit 1"

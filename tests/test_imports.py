@@ -38,7 +38,7 @@ def imported(code: str) -> set[str]:
 def test_the_way_to_the_first_child_imports_nothing_it_does_not_use() -> None:
     code = (
         "from procrun.cli.quick import parse; parse(['start']); import procrun.cli.start, procrun.cli.session; "
-        "from procrun.environment import load; "
+        "from procrun.plan.environment import load; "
         "load(['.env.example'], {}, '.', True)"
     )
 
@@ -46,7 +46,7 @@ def test_the_way_to_the_first_child_imports_nothing_it_does_not_use() -> None:
 
 
 def test_the_front_is_forked_before_the_plan_is_imported() -> None:
-    assert "procrun.plan" not in imported("import procrun.cli.start")
+    assert "procrun.plan.layout" not in imported("import procrun.cli.start")
 
 
 def test_garbage_is_collected_again_once_everything_is_started(folder: Folder) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from procrun import linked
 from procrun.core.spec import Wishes
-from procrun.sources import places
+from procrun.plan.sources import places
 from tests.harness import PATIENCE, PROCRUN, TERM, Folder, Run, kill_both
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from procrun.core.errors import ConfigError
 from procrun.core.spec import ProcessConfig
 from procrun.core.stop_sequence import configured_sequence, format_sequence
-from procrun.manifest import load
+from procrun.plan.cloud66 import load
 
 
 def read(folder: Path, text: str | bytes, environment: str = "production") -> dict[str, ProcessConfig]:

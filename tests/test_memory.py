@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from procrun.core.spec import Manners, Wishes
-from procrun.plan import build
+from procrun.plan.layout import build
 from procrun.quota import share
 from procrun.system.linux import procfs
 from tests.harness import PYTHON, TERM, Folder, until

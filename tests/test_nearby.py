@@ -7,7 +7,7 @@ import pytest
 from procrun import client
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
-from procrun.sources import read
+from procrun.plan.sources import read
 from tests.harness import TERM, Folder
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from procrun.core.spec import Finding, Wishes
-from procrun.lint import told_at_start
-from procrun.nesting import nesting
-from procrun.plan import Plan, build
+from procrun.plan.check import told_at_start
+from procrun.plan.layout import Plan, build
+from procrun.plan.stop_budget import nesting
 from tests.harness import Folder
 
 WITH_HOOK = "uwsgi --hook-master-start 'unix_signal:15 gracefully_kill_them_all'"

@@ -4,8 +4,8 @@ import pytest
 
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
-from procrun.findings import lines
-from procrun.plan import Plan, build
+from procrun.plan.findings import lines
+from procrun.plan.layout import Plan, build
 from tests.harness import Folder
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from procrun import ports
+from procrun.plan import ports
 from tests.harness import PYTHON, TERM, Folder
 from tests.programs import need
 

@@ -8,9 +8,9 @@ import pytest
 
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
-from procrun.plan import Plan, build, instances
-from procrun.sources import changed_files, read
-from procrun.sources import folder as folder_of
+from procrun.plan.layout import Plan, build, instances
+from procrun.plan.sources import changed_files, read
+from procrun.plan.sources import folder as folder_of
 from tests.harness import Folder
 
 THREE = ("web: puma -p $PORT", "worker: sidekiq", "clock: clockwork")

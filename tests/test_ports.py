@@ -10,7 +10,7 @@ import pytest
 
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
-from procrun.plan import build, port_holder, taken_ports
+from procrun.plan.layout import build, port_holder, taken_ports
 from tests.harness import Folder, free_base, until
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Entry
-from procrun.procfile import parse
+from procrun.plan.procfile import parse
 
 
 def entries(data: bytes | str) -> list[tuple[str, str]]:

@@ -6,13 +6,13 @@ from math import inf
 
 import pytest
 
-from procrun import names, profiles
 from procrun.core import dependencies
 from procrun.core.spec import Step
-from procrun.profile import Patience, Profile, Versions
-from procrun.profiles import PROFILES
-from procrun.python_workers import CELERY
-from procrun.ruby_workers import RESQUE, SIDEKIQ
+from procrun.plan.programs import index, profiles
+from procrun.plan.programs.profile import Patience, Profile, Versions
+from procrun.plan.programs.profiles import PROFILES
+from procrun.plan.programs.python_workers import CELERY
+from procrun.plan.programs.ruby_workers import RESQUE, SIDEKIQ
 
 WANTED = (
     "sidekiq celery resque rq dramatiq gunicorn uvicorn puma unicorn nginx uwsgi postgres redis memcached mysqld "
@@ -226,9 +226,9 @@ def test_title_before_the_first_heartbeat_says_nothing(title: str) -> None:
 
 
 def test_every_program_of_a_profile_is_among_the_names_that_are_looked_for() -> None:
-    assert {program for profile in PROFILES for program in profile.programs} == names.NAMES
+    assert {program for profile in PROFILES for program in profile.programs} == index.NAMES
 
 
 def test_a_name_in_a_variable_that_the_command_uses_counts() -> None:
-    assert names.may_be_known("exec $SERVER -p 1", {"SERVER": "bin/puma"})
-    assert not names.may_be_known("exec bin/web -p $PORT", {"PORT": "5000", "SERVER": "puma"})
+    assert index.may_be_known("exec $SERVER -p 1", {"SERVER": "bin/puma"})
+    assert not index.may_be_known("exec bin/web -p $PORT", {"PORT": "5000", "SERVER": "puma"})

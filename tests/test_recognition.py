@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procrun import versions
-from procrun.patience import Wait, patience, stop_sequence
-from procrun.recognition import Recognised, installed_version, named, recognise
-from procrun.ruby_workers import SIDEKIQ
-from procrun.webservers import PUMA
+from procrun.plan.programs import versions
+from procrun.plan.programs.grace_period import Wait, patience, stop_sequence
+from procrun.plan.programs.recognise import Recognised, installed_version, named, recognise
+from procrun.plan.programs.ruby_workers import SIDEKIQ
+from procrun.plan.programs.webservers import PUMA
 
 ENVIRON = {"HOME": "/home/me", "RAILS_ENV": "production", "OPTS": "-c 5 -t 9", "EMPTY": ""}
 
@@ -670,7 +670,7 @@ def test_a_file_that_gives_the_wait_is_named(tmp_path: Path) -> None:
 
 @given(st.text(st.sampled_from("timeout:= &*<%production\n\t '\"8#") | st.characters(), max_size=60))
 def test_no_file_makes_it_raise(text: str) -> None:
-    from procrun.settings import seconds
+    from procrun.plan.programs.settings import seconds
 
     for profile in (SIDEKIQ, PUMA):
         assert profile.patience is not None

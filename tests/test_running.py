@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from procrun import running, wrappers
 from procrun.core.spec import Stat
+from procrun.plan.programs import running, wrappers
 from procrun.system.linux import procfs
 from tests.apps.bed import APP, Bed
 from tests.harness import TERM, Folder, child, until

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procrun.shell import exec_line, program, variables, words
+from procrun.plan.programs.command_line import exec_line, program, variables, words
 
 SHELLS = [found for found in map(shutil.which, ("dash", "bash", "busybox")) if found]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from procrun import textfile
 from procrun.core.errors import ConfigError
-from procrun.textfile import Pipes
+from procrun.plan import textfile
+from procrun.plan.textfile import Pipes
 
 
 def written(path: Path, *pieces: bytes) -> threading.Thread:

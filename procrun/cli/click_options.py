@@ -45,7 +45,7 @@ class WithCommand(click.Command):
 
 def process_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The process types of the Procfile that begin so, for the shell's completion; of a list the last one."""
-    from procrun.sources import read
+    from procrun.plan.sources import read
 
     wishes = Wishes(**{name: value for name, value in ctx.params.items() if name in ("procfile", "app_root")})
     try:

@@ -15,7 +15,7 @@ from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
 from procrun.hints import shown
 from procrun.messages import Reload, Request, Restart, Scale, Stop
-from procrun.sources import places
+from procrun.plan.sources import places
 
 _names = click.argument("names", nargs=-1, metavar="[NAME]…", shell_complete=process_names)
 

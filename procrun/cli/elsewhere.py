@@ -12,7 +12,7 @@ from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
 from procrun.eventloop import stderr
 from procrun.messages import Start
-from procrun.plan import Plan
+from procrun.plan.layout import Plan
 from procrun.system.linux import procfs
 
 _DOWN = {"down", "done"}

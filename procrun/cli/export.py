@@ -9,12 +9,12 @@ from procrun.cli.click_options import one_of, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, FORMATION, PORT
 from procrun.cli.printing import show
-from procrun.config import AUTO
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
 from procrun.export.plugins import Context, File, formats, render
-from procrun.plan import BASE_PORT, Plan, lay_out
-from procrun.sources import read
+from procrun.plan.config import AUTO
+from procrun.plan.layout import BASE_PORT, Plan, lay_out
+from procrun.plan.sources import read
 
 
 @click.command("export")

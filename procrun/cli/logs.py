@@ -21,13 +21,13 @@ from procrun.cli.options import APP, JSON_LINES, LOOK, Option
 from procrun.cli.printing import put_out
 from procrun.cli.several import hear
 from procrun.client import Run, ask, nothing_runs, runs
-from procrun.config import load
 from procrun.core.errors import ConfigError, ControlError
 from procrun.core.values import UNITS, regex
 from procrun.hints import plain, there_are
 from procrun.jsonlines import lines_as_json
 from procrun.logreading import Logged
 from procrun.messages import Logs, More, Output, Request, Turn, Written
+from procrun.plan.config import load
 from procrun.prefix import OURS, Prefix, put
 from procrun.tame import tame
 

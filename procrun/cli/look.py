@@ -11,10 +11,10 @@ from procrun.cli.options import APP, FORMATION, PLATFORM, PORT, TIMEOUT
 from procrun.cli.printing import show, show_json
 from procrun.core.masking import mask
 from procrun.core.spec import Spec, Variable, Wishes
-from procrun.findings import lines, unaccepted
-from procrun.lint import lint
-from procrun.plan import DEFAULTS, Plan, build, instances
-from procrun.sources import Sources, read
+from procrun.plan.check import lint
+from procrun.plan.findings import lines, unaccepted
+from procrun.plan.layout import DEFAULTS, Plan, build, instances
+from procrun.plan.sources import Sources, read
 
 
 @click.command("check")

@@ -14,7 +14,7 @@ from procrun.eventloop.loop import Loop
 from procrun.github import Workflow
 from procrun.outlet import Outlet
 from procrun.output import Stream
-from procrun.plan import Plan
+from procrun.plan.layout import Plan
 from procrun.prefix import OURS, Look
 from procrun.sink import Sink
 

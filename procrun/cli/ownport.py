@@ -3,11 +3,11 @@
 import os
 from collections.abc import Iterable, Mapping
 
-from procrun import ports
 from procrun.cli.faults import warn
 from procrun.core import run_dir
 from procrun.core.spec import Spec, Wishes
-from procrun.plan import Plan, lay_out, names_port, port_holder
+from procrun.plan import ports
+from procrun.plan.layout import Plan, lay_out, names_port, port_holder
 from procrun.system.linux import procfs
 
 WEB = "web"

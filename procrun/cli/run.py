@@ -9,15 +9,16 @@ from typing import Any, NoReturn
 
 import click
 
-from procrun import findings, shell
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, PORT
 from procrun.core.errors import CommandError, ConfigError
 from procrun.core.spec import Wishes
-from procrun.manners import RELEASE
-from procrun.plan import lay_out
-from procrun.sources import Sources, read
+from procrun.plan import findings
+from procrun.plan.layout import lay_out
+from procrun.plan.policies import RELEASE
+from procrun.plan.programs import command_line
+from procrun.plan.sources import Sources, read
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
@@ -39,7 +40,7 @@ def run_command(words: tuple[str, ...], **wishes: Any) -> int:
     env = {name: variable.value for name, variable in sources.environment.variables.items()}
     if wishes["port"] is not None:
         env["PORT"] = str(wishes["port"])
-    argv = ["/bin/sh", "-c", shell.exec_line(words[0])] if shell.is_line(words) else list(words)
+    argv = ["/bin/sh", "-c", command_line.exec_line(words[0])] if command_line.is_line(words) else list(words)
     if wishes["app_root"]:
         os.chdir(sources.root)
     try:

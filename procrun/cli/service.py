@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from procrun import config, findings, plan
 from procrun.attaching import Attachments
 from procrun.backlog import Backlog
 from procrun.core import run_dir
@@ -18,12 +17,13 @@ from procrun.eventloop.worker import Occasional
 from procrun.link import Link
 from procrun.messages import Attach, Logs, Refused, Reload, Talk, Wait, Watch
 from procrun.notice import Notice
+from procrun.plan import config, findings, layout
+from procrun.plan.sources import changed_files
 from procrun.process import Process
 from procrun.program_watch import ProgramWatch
 from procrun.reading import Reading
 from procrun.reloading import Reloading
 from procrun.server import Server
-from procrun.sources import changed_files
 from procrun.supervisor import Supervisor
 from procrun.system import limits
 from procrun.watching import Waiting, Watching
@@ -49,7 +49,7 @@ class Service:
         loop: Loop,
         aside: Occasional,
         to_front: Link,
-        made: plan.Plan,
+        made: layout.Plan,
         wishes: Wishes,
         backlog: Backlog,
         say: Callable[[str], None],
@@ -123,7 +123,7 @@ class Service:
         return reading.begin()
 
     def _expand(self, type_: str, count: int) -> Iterable[Spec]:
-        return plan.instances(self._plan, type_, count)
+        return layout.instances(self._plan, type_, count)
 
     def _deployment(self, chosen: list[Process], send: Send) -> Deployment:
         return Deployment(self._supervisor, self._loop, self._reload, chosen, send)
@@ -131,13 +131,13 @@ class Service:
     def _reload(self, then: Reloaded) -> None:
         """Hand over the specs of the plan as its files are now, which is the plan from here on."""
 
-        def adopt(now: plan.Plan, specs: tuple[Spec, ...]) -> None:
+        def adopt(now: layout.Plan, specs: tuple[Spec, ...]) -> None:
             self._adopt(now)
             then(specs)
 
         self._read_again(adopt, then)
 
-    def _adopt(self, now: plan.Plan) -> None:
+    def _adopt(self, now: layout.Plan) -> None:
         self._plan = now
         self._watch_files()
 
@@ -170,20 +170,20 @@ class Service:
             self._watch_files()
 
     def _read_again(
-        self, then: Callable[[plan.Plan, tuple[Spec, ...]], None], refused: Callable[[ProcrunError], None]
+        self, then: Callable[[layout.Plan, tuple[Spec, ...]], None], refused: Callable[[ProcrunError], None]
     ) -> None:
         """Hand over the plan as its files are now, and its specs as scaled, or a fault in them.
 
         Ports and names stay those of the command line. A thread reads: the disk may stand still.
         """
 
-        def planned(found: plan.Plan | ProcrunError) -> None:
+        def planned(found: layout.Plan | ProcrunError) -> None:
             if isinstance(found, ProcrunError):
                 refused(found)
                 return
             running = self._supervisor.processes
             try:
-                specs = tuple(plan.as_scaled(self._plan, found, list(running)))
+                specs = tuple(layout.as_scaled(self._plan, found, list(running)))
                 limits.make_room([spec for spec in specs if spec.name not in running])
                 then(found, specs)
             except ProcrunError as error:
@@ -196,7 +196,7 @@ class Service:
         self.desk.choose([])  # raises where the run is ending
         gone: list[bool] = []
 
-        def begin(now: plan.Plan, specs: tuple[Spec, ...]) -> None:
+        def begin(now: layout.Plan, specs: tuple[Spec, ...]) -> None:
             if gone:
                 return
             self.desk.choose([])
@@ -226,10 +226,10 @@ def _told(changed: Iterable[str], root: str) -> Iterable[str]:
         yield f"{os.path.relpath(file, root)} has changed since the start; restart keeps the old plan, {cure}"
 
 
-def _built(wishes: Wishes) -> plan.Plan | ProcrunError:
+def _built(wishes: Wishes) -> layout.Plan | ProcrunError:
     """The plan as its files are now, or what is wrong with them."""
     try:
-        made = plan.build(wishes, os.environ, again=True)
+        made = layout.build(wishes, os.environ, again=True)
         require_watchers(made)
     except ProcrunError as error:
         return error
@@ -238,7 +238,7 @@ def _built(wishes: Wishes) -> plan.Plan | ProcrunError:
     return made
 
 
-def require_watchers(made: plan.Plan) -> None:
+def require_watchers(made: layout.Plan) -> None:
     """Raise ConfigError where files are to be watched, and nothing is installed that can."""
     if any(made.manners[spec.type].watch for spec in made.specs):
         from procrun.onchange import require
@@ -246,7 +246,7 @@ def require_watchers(made: plan.Plan) -> None:
         require(made)
 
 
-def _of_the_start(before: plan.Plan, now: plan.Plan) -> list[str]:
+def _of_the_start(before: layout.Plan, now: layout.Plan) -> list[str]:
     """A line for each setting that is new and that only a start looks at."""
     then, new = before.sources.config, now.sources.config
     keys = [key for key in ("log_dir", "log_size", "log_keep", "log_rotate") if getattr(then, key) != getattr(new, key)]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from procrun import findings, link, linked, plan
+from procrun import link, linked
 from procrun.cli import appearance
 from procrun.cli.faults import warn
 from procrun.cli.orders import Orders
@@ -16,17 +16,18 @@ from procrun.core import run_dir
 from procrun.core.events import as_event, step
 from procrun.core.spec import Exit, Happening, Step, Wishes
 from procrun.core.stop_sequence import ENDING_NAMES, ending_step
-from procrun.environment import OF_A_SERVICE_MANAGER
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional, patiently
 from procrun.github import Workflow
 from procrun.lifecycle import State
 from procrun.lines import Amount
-from procrun.lint import told_at_start
 from procrun.narrator import Narrator
+from procrun.plan import findings, layout
+from procrun.plan.check import told_at_start
+from procrun.plan.environment import OF_A_SERVICE_MANAGER
+from procrun.plan.sources import folders_of_files, places
 from procrun.process import Process
-from procrun.sources import folders_of_files, places
 from procrun.startup import Startup
 from procrun.supervisor import TIMED_OUT, Supervisor, Verdict
 from procrun.system import limits
@@ -56,7 +57,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
     joined = _rejoined(wishes, values["as_json"], values["wait"]) if names else None
     if joined is not None:
         return joined
-    made = plan.build(wishes, os.environ)
+    made = layout.build(wishes, os.environ)
     if any(made.manners[spec.type].watch for spec in made.specs):
         from procrun.onchange import require
 
@@ -76,7 +77,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
                 from procrun.cli.ownport import settle
 
                 made, wishes = settle(made, wishes, first)
-            plan.taken_ports(made.specs)
+            layout.taken_ports(made.specs)
             limits.make_room(made.specs, limits.STANDING + _files(made))
             session = Session(to_front, made, wishes, values, why_not_run)
             session.begin(itertools.chain([first], folders), passed)
@@ -92,11 +93,11 @@ def wishes_of(names: tuple[str, ...], values: dict[str, Any]) -> Wishes:
         **{name: value for name, value in values.items() if name in Wishes._fields},
         names=names,
         apart=values["as_json"],
-        defaults=plan.DEFAULTS,
+        defaults=layout.DEFAULTS,
     )
 
 
-def tell_findings(made: plan.Plan) -> dict[str, str]:
+def tell_findings(made: layout.Plan) -> dict[str, str]:
     """Tell what `check` would warn of, as lines on stderr; why programs cannot be run, by process type."""
     found = told_at_start(made)
     for line in findings.lines(found):
@@ -114,7 +115,7 @@ def _rejoined(wishes: Wishes, as_json: bool, wait: bool) -> int | None:
     return rejoin(root, named, wishes.names, as_json, wait)
 
 
-def _files(made: plan.Plan) -> int:
+def _files(made: layout.Plan) -> int:
     """Descriptors of log files, one for each type, our own and a pipe; and of what watches files, or the plan's."""
     logs = len(made.types) + 3 if made.sources.config.log_dir is not None else 0
     watched = any(made.manners[spec.type].watch for spec in made.specs)
@@ -130,7 +131,7 @@ class Session:
     def __init__(
         self,
         to_front: link.Link,
-        made: plan.Plan,
+        made: layout.Plan,
         wishes: Wishes,
         values: dict[str, Any],
         why_not_run: Mapping[str, str] | None = None,

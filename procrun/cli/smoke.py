@@ -22,11 +22,11 @@ from procrun.github import Workflow
 from procrun.hints import shown, there_are
 from procrun.link import Link
 from procrun.logwatch import LogWatch
+from procrun.plan.sources import read
 from procrun.portblock import Placed
 from procrun.prefix import OURS
 from procrun.process import Process
 from procrun.smoke import Around, Asked, Conductor
-from procrun.sources import read
 from procrun.supervisor import Verdict
 from procrun.system import limits
 from procrun.verdict import CMD, Result

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from procrun.core.errors import ConfigError
 from procrun.export.holding import refuse
 from procrun.hints import shown
-from procrun.plan import Plan
+from procrun.plan.layout import Plan
 
 GROUP = "honcho_exporters"
 

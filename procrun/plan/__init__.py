@@ -1,0 +1,1 @@
+"""From Procfile, environment and configuration to frozen specs of what is to run."""

@@ -1,0 +1,1 @@
+"""What is known of the programs that people run: how each is recognised, stopped and read."""

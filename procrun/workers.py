@@ -1,8 +1,0 @@
-"""The workers procrun knows: programs that take jobs from a queue, and lose or repeat them when they are killed."""
-
-from procrun.other_workers import OTHER_WORKERS
-from procrun.profile import Profile
-from procrun.python_workers import PYTHON_WORKERS
-from procrun.ruby_workers import RUBY_WORKERS
-
-WORKERS: tuple[Profile, ...] = (*RUBY_WORKERS, *PYTHON_WORKERS, *OTHER_WORKERS)
