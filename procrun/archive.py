@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Aside
-from procrun.lines import Amount, measure
-from procrun.logfile import LogFiles, Rotation
-from procrun.sink import FULL, OVERFLOW
+from procrun.output.line_buffer import Amount, measure
+from procrun.output.log_files import LogFiles, Rotation
+from procrun.output.stdout_writer import FULL, OVERFLOW
 
 COST = 512
 """Bytes that lines take while they wait, besides themselves."""

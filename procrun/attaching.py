@@ -3,8 +3,6 @@
 from collections import deque
 from collections.abc import Callable
 
-from procrun.backlog import KEPT, Backlog
-from procrun.console import Window
 from procrun.core.errors import ControlError
 from procrun.core.spec import Happening
 from procrun.lifecycle import State
@@ -22,6 +20,8 @@ from procrun.messages import (
     Taken,
     Talk,
 )
+from procrun.output.backlog import KEPT, Backlog
+from procrun.output.stdio import Window
 from procrun.process import Process
 from procrun.supervisor import Supervisor
 

@@ -37,8 +37,8 @@ from procrun.messages import (
     Watch,
     Welcome,
 )
+from procrun.output.prefix import OURS
 from procrun.plan import layout
-from procrun.prefix import OURS
 from procrun.process import Process
 from procrun.supervisor import Errand, Supervisor, Verdict
 from procrun.system import limits

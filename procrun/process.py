@@ -6,12 +6,12 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.backoff import Backoff, comes_back, ends_well
-from procrun.console import Console, Ends, Window
 from procrun.core.spec import STILL_ALIVE, Exit, Happening, Manners, Spec, Stat, Step
 from procrun.core.stop_sequence import ENDING, UNKILLABLE_AFTER, describe, signal_name, unkillable, within
 from procrun.eventloop.loop import Loop, Timer
-from procrun.intake import Output
 from procrun.lifecycle import TABLE, Action, Event, State
+from procrun.output.reader import Output
+from procrun.output.stdio import Console, Ends, Window
 from procrun.system import limits
 from procrun.system.audience import Key
 from procrun.system.linux import procfs

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from procrun.backlog import Backlog, Piece
 from procrun.core.errors import ControlError
 from procrun.messages import Answer, Done, Logs, More, Output, Request, Talk, Written
-from procrun.prefix import OURS
+from procrun.output.backlog import Backlog, Piece
+from procrun.output.prefix import OURS
 
 AT_ONCE = 256 * 1024
 """Bytes of lines in one answer, at least one piece."""

@@ -291,7 +291,7 @@ class Probe:
 
     def _read(self, lines: bytes) -> None:
         """Whole lines of its output, in which its line may be."""
-        from procrun.choice import PATIENCE, in_time
+        from procrun.output.filter import PATIENCE, in_time
 
         pattern = re.compile(self._pattern)  # not before the children are started
         found = in_time(pattern, re.sub(_COLOURS, b"", lines).replace(b"\r\n", b"\n"))

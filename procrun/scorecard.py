@@ -7,8 +7,8 @@ from typing import Any
 
 from procrun.core.events import duration
 from procrun.core.tables import table
-from procrun.jsonlines import moment
-from procrun.tame import bare
+from procrun.output.ansi import bare
+from procrun.output.json_stream import moment
 from procrun.verdict import Command, Fault, Outcome, Result
 
 _HEADERS = ("PROCESS", "READY AFTER", "RESTARTS", "SLOWEST STOP", "MEMORY", "ENDED")

@@ -6,13 +6,13 @@ from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.backoff import ends_well
-from procrun.console import Window
 from procrun.core.dependencies import ranks
 from procrun.core.spec import Exit, Happening, Spec
 from procrun.core.stop_sequence import exit_status
 from procrun.eventloop.loop import Loop, Timer
-from procrun.intake import Output
 from procrun.lifecycle import State
+from procrun.output.reader import Output
+from procrun.output.stdio import Window
 from procrun.process import Process, Surroundings
 from procrun.system.process_tree import Family
 

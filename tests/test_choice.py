@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from procrun.choice import Choice
+from procrun.output.filter import Choice
 from tests.harness import TERM, Folder
 
 LINES = b"one\ntwo\n"

@@ -19,10 +19,10 @@ from procrun import messages
 from procrun.core.spec import Happening
 from procrun.core.tables import table
 from procrun.core.text import clean, clean_lines
-from procrun.github import Workflow
-from procrun.jsonlines import event_as_json, lines_as_json
 from procrun.messages import Attached, Done, Output, Progress, Raw, Refused, Row, Status, Welcome, Written
-from procrun.tame import bare
+from procrun.output.ansi import bare
+from procrun.output.github_actions import Workflow
+from procrun.output.json_stream import event_as_json, lines_as_json
 from tests.harness import PROCRUN, TERM, Folder, alive, kill_both
 from tests.programs import need_right
 from tests.test_doctor import until_written_down

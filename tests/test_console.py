@@ -5,10 +5,10 @@ import os
 import subprocess
 from collections.abc import Callable
 
-from procrun.console import UNREAD_INPUT, Console, Window
 from procrun.core.spec import APART, PIPES, PTY
 from procrun.eventloop.loop import Loop
-from procrun.intake import PROMPT_AFTER
+from procrun.output.reader import PROMPT_AFTER
+from procrun.output.stdio import UNREAD_INPUT, Console, Window
 from tests.harness import INT, Folder
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from procrun.core.events import _STEPS
-from procrun.jsonlines import lines_as_json
+from procrun.output.json_stream import lines_as_json
 from tests.disks import small_disk
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, until
 from tests.test_events import watched

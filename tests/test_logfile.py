@@ -11,10 +11,10 @@ from time import time
 
 import pytest
 
-from procrun import logfile
-from procrun.lines import Amount, measure
-from procrun.logfile import LogFiles, PlantedError, Rotation
-from procrun.logreading import read
+from procrun.output import log_files
+from procrun.output.line_buffer import Amount, measure
+from procrun.output.log_files import LogFiles, PlantedError, Rotation
+from procrun.output.log_reader import read
 from tests.disks import small_disk
 from tests.harness import PYTHON, TERM, Folder
 from tests.programs import need_right
@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 
 WRITER = """
 import sys, time
-from procrun.logfile import LogFiles, Rotation
+from procrun.output.log_files import LogFiles, Rotation
 name = sys.argv[1]
 files = LogFiles(sys.argv[2], Rotation(2000, 1000, "never"), sys.exit)
 sys.stdin.readline()
@@ -161,14 +161,14 @@ def test_a_run_that_finds_the_lock_taken_writes_on_and_waits_no_longer_than_its_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(logfile, "monotonic", lambda: now)
+    monkeypatch.setattr(log_files, "monotonic", lambda: now)
     files = LogFiles(str(tmp_path), Rotation(100, 5, "never"), pytest.fail)
     files.add("web.1", b"one\n", time())
     with (tmp_path / "web.log").open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         for line in (b"two\n" * 5, b"three\n"):
             files.add("web.1", line, time())
-            now += logfile.PATIENCE / 2
+            now += log_files.PATIENCE / 2
         assert [path.name for path in tmp_path.iterdir()] == ["web.log"]
         files.add("web.1", b"four\n", time())
     files.close()

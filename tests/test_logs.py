@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procrun import backlog, logreading, reading
-from procrun.backlog import Backlog
-from procrun.logfile import LogFiles, Rotation, before
+from procrun import reading
 from procrun.messages import Answer, Done, Logs, More, Output
+from procrun.output import backlog, log_reader
+from procrun.output.backlog import Backlog
+from procrun.output.log_files import LogFiles, Rotation, before
 from procrun.reading import Reading
 from tests.harness import INT, PROCRUN, PROGRAMS, PYTHON, TERM, Folder, Run, until
 
@@ -425,10 +426,10 @@ def test_two_runs_share_a_folder_of_log_files(folder: Folder, tmp_path: Path) ->
         run.finish(TERM)
 
     for name in "ab":
-        assert [line for _, _, line in logreading.read(str(shared), name)] == [
+        assert [line for _, _, line in log_reader.read(str(shared), name)] == [
             b"%d of %s\n" % (number, name.encode()) for number in range(1, 5001)
         ]
-    words = [line for _, _, line in logreading.read(str(shared), "procrun")]
+    words = [line for _, _, line in log_reader.read(str(shared), "procrun")]
     assert sum(b"started" in word for word in words) == 2
 
 
@@ -472,7 +473,7 @@ def test_last_lines_are_read_from_the_end(tmp_path: Path) -> None:
         file.seek(20 * 2**30)
         file.write(b"\n" + b"".join(before("web.1", time()) + b"%d\n" % n for n in range(5)))
 
-    back = logreading.read_back(str(tmp_path), "web")
+    back = log_reader.read_back(str(tmp_path), "web")
 
     assert [next(back).line for _ in range(5)] == [b"4\n", b"3\n", b"2\n", b"1\n", b"0\n"]
 
@@ -494,15 +495,15 @@ def test_back_is_the_same_as_forth_whatever_the_blocks(
         with open(folder / "web.log", "ab") as file:
             file.write(b"2026-11-22T17:00:00.000000+00:00 web.1 | half")
 
-    forth = [found.line for found in logreading.read(str(folder), "web")]
+    forth = [found.line for found in log_reader.read(str(folder), "web")]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logreading, "BLOCK", block)
-        back = [found.line for found in logreading.read_back(str(folder), "web")]
+        patch.setattr(log_reader, "BLOCK", block)
+        back = [found.line for found in log_reader.read_back(str(folder), "web")]
 
     assert forth == lines
     assert back == lines[::-1]
     for since in range(len(lines) + 1):
-        assert [f.line for f in logreading.read(str(folder), "web", since)] == lines[since:]
+        assert [f.line for f in log_reader.read(str(folder), "web", since)] == lines[since:]
 
 
 def test_json_of_files_is_one_object_a_line(folder: Folder) -> None:

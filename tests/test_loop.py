@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from procrun.eventloop.loop import Loop
-from procrun.intake import FLOOD, Intake
+from procrun.output.reader import FLOOD, Intake
 
 Pipe = tuple[int, int]
 LINE = b"x" * 79 + b"\n"

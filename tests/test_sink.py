@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from procrun import sink
 from procrun.eventloop.loop import Loop
-from procrun.lines import Amount, measure
-from procrun.output import Stream
-from procrun.prefix import Look
-from procrun.sink import Sink
+from procrun.output import stdout_writer
+from procrun.output.line_buffer import Amount, measure
+from procrun.output.prefix import Look
+from procrun.output.stdout_writer import Sink
+from procrun.output.stream import Stream
 
 LINES = st.tuples(st.just("lines"), st.integers(1, 30))
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -120,7 +120,7 @@ def test_a_long_line_that_waits_for_a_disk_holds_nobody_back() -> None:
     """Nobody would tell when there is room again."""
     with tempfile.TemporaryFile() as file, room_for(10):
         bench = Bench(file.fileno())
-        bench.sink.write(b"x" * 2 * sink.FULL + b"\n")
+        bench.sink.write(b"x" * 2 * stdout_writer.FULL + b"\n")
         bench.settle()
 
         assert bench.losses
@@ -130,9 +130,9 @@ def test_a_long_line_that_waits_for_a_disk_holds_nobody_back() -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory for a few lines."""
-    monkeypatch.setattr(sink, "FULL", 1000)
-    monkeypatch.setattr(sink, "OVERFLOW", 4000)
-    monkeypatch.setattr(sink, "SMALL", 100)
+    monkeypatch.setattr(stdout_writer, "FULL", 1000)
+    monkeypatch.setattr(stdout_writer, "OVERFLOW", 4000)
+    monkeypatch.setattr(stdout_writer, "SMALL", 100)
 
 
 @SETTINGS
@@ -177,17 +177,17 @@ def test_a_pipe_is_wide_only_while_all_write_much() -> None:
         turn(bench.loop)
 
     write(much)
-    assert size() == sink.USUAL_PIPE  # as long as all of it has room
+    assert size() == stdout_writer.USUAL_PIPE  # as long as all of it has room
     write(much)
-    assert size() == sink.WIDE_PIPE
+    assert size() == stdout_writer.WIDE_PIPE
 
     while read(reader, 65536):
         turn(bench.loop)
     write(b"a few words\n")
-    assert size() == sink.USUAL_PIPE
+    assert size() == stdout_writer.USUAL_PIPE
     write(much)
     write(much)
-    assert size() == sink.USUAL_PIPE
+    assert size() == stdout_writer.USUAL_PIPE
     os.close(reader)
     os.close(writer)
 

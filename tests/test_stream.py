@@ -13,14 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from procrun import lines, logreading
-from procrun.choice import Choice
 from procrun.eventloop.loop import Loop
-from procrun.lines import LineBuffer
-from procrun.outlet import Outlet
-from procrun.output import Stream
-from procrun.prefix import Look
-from procrun.sink import Sink
+from procrun.output import line_buffer as lines
+from procrun.output import log_reader
+from procrun.output.filter import Choice
+from procrun.output.line_buffer import LineBuffer
+from procrun.output.prefix import Look
+from procrun.output.router import Outlet
+from procrun.output.stdout_writer import Sink
+from procrun.output.stream import Stream
 from tests.disks import small_disk
 from tests.harness import PROCRUN, TERM, Folder, child, until
 
@@ -182,7 +183,7 @@ def test_log_files_have_every_line_once_however_often_they_are_begun_anew(folder
     assert len(list((folder.path / "log").glob("web.log*"))) > 5
     shown = of_each(run.raw)
     for type_, names in {"web": ("web.1", "web.2"), "b": ("b.1",), "procrun": ("procrun",)}.items():
-        logged = list(logreading.read(str(folder.path / "log"), type_))
+        logged = list(log_reader.read(str(folder.path / "log"), type_))
         for name in names:
             assert [line.line[:-1] for line in logged if line.name == name] == shown[name.encode()]
 
@@ -202,7 +203,7 @@ def test_a_full_disk_for_log_files_is_reported_once_and_survived(folder: Folder,
     assert len(said) == 1
     assert said[0].endswith("(No space left on device): lines are missing there, the run goes on")
     logged = [
-        [line.line for line in logreading.read(str(small_disk), type_) if line.name == f"{type_}.1"]
+        [line.line for line in log_reader.read(str(small_disk), type_) if line.name == f"{type_}.1"]
         for type_ in ("web", "b")
     ]
     # The disk has room for what one of them writes, whoever comes first.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procrun.tame import clip, tame
+from procrun.output.ansi import clip, tame
 
 RED, RESET = b"\x1b[31m", b"\x1b[0m"
 

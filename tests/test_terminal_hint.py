@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from procrun.terminal_hint import LARGEST, TerminalHint
+from procrun.output.terminal_hint import LARGEST, TerminalHint
 from tests.harness import TERM, Folder
 from tests.programs import need
 

@@ -36,8 +36,8 @@ from procrun.messages import (
     decode_answer,
     encode,
 )
+from procrun.output.ansi import tame
 from procrun.system.terminal import Terminal
-from procrun.tame import tame
 
 DETACH = b"\x1d"
 """Ctrl-], as telnet has it: no shell, editor or debugger needs it."""

@@ -18,8 +18,8 @@ from procrun.core.events import step
 from procrun.core.spec import Happening
 from procrun.core.text import clean
 from procrun.core.values import seconds
-from procrun.jsonlines import event_as_json
 from procrun.messages import Done, Progress, Wait, Watch
+from procrun.output.json_stream import event_as_json
 
 _UNTIL = ("ready", "exit")
 _SHORTEST = 0.001

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from procrun.core.errors import ProcrunError
 from procrun.desk import Desk
 from procrun.messages import Answer, Done, Ps, Refused, Reload, Request, Restart, Status
-from procrun.outlet import Outlet
-from procrun.output import Prompt
+from procrun.output.router import Outlet
+from procrun.output.stream import Prompt
 from procrun.report import status_table
 from procrun.supervisor import Supervisor
 from procrun.system.terminal import PASTED

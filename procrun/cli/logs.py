@@ -11,9 +11,6 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
-from procrun import logreading
-from procrun.choice import matching
-from procrun.cli import appearance
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
 from procrun.cli.faults import warn
@@ -24,12 +21,14 @@ from procrun.client import Run, ask, nothing_runs, runs
 from procrun.core.errors import ConfigError, ControlError
 from procrun.core.values import UNITS, regex
 from procrun.hints import plain, there_are
-from procrun.jsonlines import lines_as_json
-from procrun.logreading import Logged
 from procrun.messages import Logs, More, Output, Request, Turn, Written
+from procrun.output import appearance, log_reader
+from procrun.output.ansi import tame
+from procrun.output.filter import matching
+from procrun.output.json_stream import lines_as_json
+from procrun.output.log_reader import Logged
+from procrun.output.prefix import OURS, Prefix, put
 from procrun.plan.config import load
-from procrun.prefix import OURS, Prefix, put
-from procrun.tame import tame
 
 _FOLLOWED = 10
 """Lines that stand before what comes, where nothing else is said."""
@@ -118,7 +117,7 @@ def _see_to(root: str, names: Sequence[str], there: Sequence[Run], files: str | 
     if not there and (files is None or follow):
         raise nothing_runs(root)
     known = {known for name in _known(there, files) for known in (name, name.rpartition(".")[0] or name)}
-    types = logreading.types(files) if files is not None else []
+    types = log_reader.types(files) if files is not None else []
     for name in names:
         if name not in known and name.rpartition(".")[0] not in types:
             raise ControlError(f'no process "{plain(name)}" here{there_are(sorted(known), name)}', 2)
@@ -126,7 +125,7 @@ def _see_to(root: str, names: Sequence[str], there: Sequence[Run], files: str | 
 
 def _known(there: Sequence[Run], files: str | None) -> list[str]:
     """The instances and types there may be lines of."""
-    types = logreading.types(files) if files is not None else []
+    types = log_reader.types(files) if files is not None else []
     return [OURS, *types, *(name for run in there for name in run.states)]
 
 
@@ -146,12 +145,12 @@ def _from_files(
             if named and (until is None or at < until) and matching(grep, line):
                 yield Written(at, name, line, OURS if name == OURS else "output")
 
-    types = [type_ for type_ in logreading.types(folder) if not names or _of(type_, names)]
+    types = [type_ for type_ in log_reader.types(folder) if not names or _of(type_, names)]
     try:
         if last is None:
-            yield from wanted(merge(*(logreading.read(folder, type_, since or 0.0) for type_ in types), key=_at))
+            yield from wanted(merge(*(log_reader.read(folder, type_, since or 0.0) for type_ in types), key=_at))
         else:
-            back = merge(*(logreading.read_back(folder, type_) for type_ in types), key=_at, reverse=True)
+            back = merge(*(log_reader.read_back(folder, type_) for type_ in types), key=_at, reverse=True)
             recent = takewhile(lambda line: since is None or line.at >= since, back)
             yield from reversed(list(islice(wanted(recent), last)))
     except OSError as error:

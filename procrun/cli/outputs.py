@@ -4,23 +4,23 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from procrun import github
-from procrun.backlog import Backlog
-from procrun.choice import Choice
 from procrun.cli.faults import warn
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Happening
 from procrun.eventloop.loop import Loop
-from procrun.github import Workflow
-from procrun.outlet import Outlet
-from procrun.output import Stream
+from procrun.output import github_actions
+from procrun.output.backlog import Backlog
+from procrun.output.filter import Choice
+from procrun.output.github_actions import Workflow
+from procrun.output.prefix import OURS, Look
+from procrun.output.router import Outlet
+from procrun.output.stdout_writer import Sink
+from procrun.output.stream import Stream
 from procrun.plan.layout import Plan
-from procrun.prefix import OURS, Look
-from procrun.sink import Sink
 
 if TYPE_CHECKING:
     from procrun.archive import Archive
-    from procrun.jsonlines import JsonStream
+    from procrun.output.json_stream import JsonStream
 
 
 class Outputs(NamedTuple):
@@ -45,7 +45,7 @@ def outputs(loop: Loop, made: Plan, look: Look, values: dict[str, Any]) -> Outpu
     sink = Sink(loop, 1, lambda: outlet.drained(), warn, lambda lost: stream.mark(lost))
     stream = _stream(sink, look, values)
     event = _nothing if isinstance(stream, Stream) else stream.event
-    workflow = Workflow(stream.raw) if isinstance(stream, Stream) and github.runs_here(os.environ) else None
+    workflow = Workflow(stream.raw) if isinstance(stream, Stream) and github_actions.runs_here(os.environ) else None
     choice = Choice(made.only, made.quiet, values["grep"], lambda text: outlet.say(text))
     outlet = Outlet(stream, choice)
     outlet.taps.append(backlog.add)
@@ -57,7 +57,7 @@ def outputs(loop: Loop, made: Plan, look: Look, values: dict[str, Any]) -> Outpu
 
 def _stream(sink: Sink, look: Look, values: dict[str, Any]) -> "Stream | JsonStream":
     if values["as_json"]:
-        from procrun.jsonlines import JsonStream
+        from procrun.output.json_stream import JsonStream
 
         return JsonStream(sink)
     return Stream(sink, look, terminal=os.isatty(1))
@@ -69,7 +69,7 @@ def _archive(loop: Loop, made: Plan, on_drain: Callable[[], None]) -> "Archive |
     if config.log_dir is None:
         return None
     from procrun.archive import Archive
-    from procrun.logfile import Rotation
+    from procrun.output.log_files import Rotation
 
     folder = os.path.join(made.sources.root, config.log_dir)
     rotation = Rotation(config.log_size, config.log_keep, config.log_rotate)

@@ -6,7 +6,6 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from procrun.attaching import Attachments
-from procrun.backlog import Backlog
 from procrun.core import run_dir
 from procrun.core.errors import ControlError, ProcrunError
 from procrun.core.spec import Happening, Spec, Wishes
@@ -17,6 +16,7 @@ from procrun.eventloop.worker import Occasional
 from procrun.link import Link
 from procrun.messages import Attach, Logs, Refused, Reload, Talk, Wait, Watch
 from procrun.notice import Notice
+from procrun.output.backlog import Backlog
 from procrun.plan import config, findings, layout
 from procrun.plan.sources import changed_files
 from procrun.process import Process

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from procrun import link, linked
-from procrun.cli import appearance
 from procrun.cli.faults import warn
 from procrun.cli.orders import Orders
 from procrun.cli.outputs import outputs
@@ -19,10 +18,11 @@ from procrun.core.stop_sequence import ENDING_NAMES, ending_step
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional, patiently
-from procrun.github import Workflow
 from procrun.lifecycle import State
-from procrun.lines import Amount
 from procrun.narrator import Narrator
+from procrun.output import appearance
+from procrun.output.github_actions import Workflow
+from procrun.output.line_buffer import Amount
 from procrun.plan import findings, layout
 from procrun.plan.check import told_at_start
 from procrun.plan.environment import OF_A_SERVICE_MANAGER
@@ -190,7 +190,7 @@ class Session:
         link.listen_to(self._loop, self._orders.obey, self._supervisor.reap)
         self._link.watch(self._loop, self._orders.obey, self._press)
         self._supervisor.start(self._plan.specs)
-        from procrun.terminal_hint import TerminalHint
+        from procrun.output.terminal_hint import TerminalHint
 
         self._outputs.outlet.taps.append(TerminalHint(self._has_terminal, self._narrator.say).hear)
 

@@ -18,13 +18,13 @@ from procrun.cli.session import Session, tell_findings, wishes_of
 from procrun.core import values
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Happening, Wishes
-from procrun.github import Workflow
 from procrun.hints import shown, there_are
 from procrun.link import Link
 from procrun.logwatch import LogWatch
+from procrun.output.github_actions import Workflow
+from procrun.output.prefix import OURS
 from procrun.plan.sources import read
 from procrun.portblock import Placed
-from procrun.prefix import OURS
 from procrun.process import Process
 from procrun.smoke import Around, Asked, Conductor
 from procrun.supervisor import Verdict

@@ -8,9 +8,9 @@ import ctypes
 import os
 import random
 
-from procrun.backlog import Backlog
 from procrun.eventloop.loop import Loop
-from procrun.intake import Intake
+from procrun.output.backlog import Backlog
+from procrun.output.reader import Intake
 
 
 class Heap(ctypes.Structure):

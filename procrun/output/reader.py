@@ -7,8 +7,8 @@ from time import monotonic
 from typing import Protocol
 
 from procrun.eventloop.loop import Loop, Timer
-from procrun.lines import LineBuffer
-from procrun.tame import tame
+from procrun.output.ansi import tame
+from procrun.output.line_buffer import LineBuffer
 
 LARGEST_PIPE = 2 * 1024 * 1024
 """Bytes that a pipe may hold, and more: 1 MiB is what a user may ask for (pipe(7), F_SETPIPE_SZ)."""

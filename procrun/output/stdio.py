@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from procrun.core.spec import APART, PTY
 from procrun.eventloop.loop import Loop
-from procrun.intake import Hearer, Intake, Output
+from procrun.output.reader import Hearer, Intake, Output
 
 TERM = "xterm-256color"
 """The kind of a pseudo-terminal where the environment names none, as in a container or under systemd: every terminal

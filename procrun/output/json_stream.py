@@ -10,9 +10,9 @@ from time import time
 import msgspec
 
 from procrun.core.spec import Happening
-from procrun.lines import Amount
-from procrun.prefix import OURS
-from procrun.sink import Sink
+from procrun.output.line_buffer import Amount
+from procrun.output.prefix import OURS
+from procrun.output.stdout_writer import Sink
 
 _WILD = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]|##\[")
 """What JSON wants escaped besides quotes; what a terminal obeys (the C1 controls, U+0085 among them) or reorders by

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from time import time
 from typing import NamedTuple
 
-from procrun.lines import Amount
-from procrun.prefix import OURS, Look, Prefix, put
-from procrun.sink import Sink
-from procrun.tame import clip, tame
+from procrun.output.ansi import clip, tame
+from procrun.output.line_buffer import Amount
+from procrun.output.prefix import OURS, Look, Prefix, put
+from procrun.output.stdout_writer import Sink
 
 UNKNOWN_WIDTH = 80
 """Columns of a terminal that does not tell, or is gone."""

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from time import time
 from typing import Protocol
 
-from procrun.choice import Choice
 from procrun.core.text import clean
-from procrun.output import Prompt
-from procrun.prefix import OURS
+from procrun.output.filter import Choice
+from procrun.output.prefix import OURS
+from procrun.output.stream import Prompt
 
 Tap = Callable[[str, bytes, float, str], None]
 """Hears of all whole lines of an instance (or of procrun itself), shown or not: name, lines, Unix time, stream."""

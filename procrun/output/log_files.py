@@ -17,8 +17,8 @@ from time import localtime, monotonic, strftime, time
 from typing import NamedTuple
 
 from procrun.core.spec import PERIODS
-from procrun.lines import Amount, measure
-from procrun.prefix import put
+from procrun.output.line_buffer import Amount, measure
+from procrun.output.prefix import put
 
 PATIENCE = 10.0
 """Seconds for which a rotation is put off while another holds the lock; it takes a few milliseconds."""

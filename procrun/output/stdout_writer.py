@@ -10,10 +10,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from procrun.eventloop.loop import Loop
-from procrun.lines import Amount, measure
+from procrun.output.line_buffer import Amount, measure
 
 if TYPE_CHECKING:
-    from procrun.scribe import Scribe
+    from procrun.output.blocking_writer import Scribe
 
 FULL = 1024 * 1024
 """Bytes waiting for the terminal or pipe at which processes are held back."""
@@ -150,7 +150,7 @@ class Sink:
                 return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
             except OSError:
                 pass
-        from procrun.scribe import Scribe
+        from procrun.output.blocking_writer import Scribe
 
         self._scribe = Scribe(self._loop, fd, self._is_written)
         return fd

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from time import time
 from typing import Any
 
-from procrun.console import Window
 from procrun.core.errors import ConfigError
-from procrun.output import wants_colour
-from procrun.prefix import CLOCK, OURS, Look, Prefix
+from procrun.output.prefix import CLOCK, OURS, Look, Prefix
+from procrun.output.stdio import Window
+from procrun.output.stream import wants_colour
 
 
 def colour_wanted(values: Mapping[str, Any]) -> bool:
