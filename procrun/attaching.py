@@ -3,10 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
-from procrun.core.errors import ControlError
-from procrun.core.spec import Happening
-from procrun.lifecycle import State
-from procrun.messages import (
+from procrun.control.protocol import (
     Answer,
     Attach,
     Attached,
@@ -20,6 +17,9 @@ from procrun.messages import (
     Taken,
     Talk,
 )
+from procrun.core.errors import ControlError
+from procrun.core.spec import Happening
+from procrun.lifecycle import State
 from procrun.output.backlog import KEPT, Backlog
 from procrun.output.stdio import Window
 from procrun.process import Process

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from time import monotonic
 
+from procrun.control.protocol import Answer, Deployed, Done, Final, Go, Progress, Refused, Request, Talk
 from procrun.core.errors import ControlError, ProcrunError
 from procrun.core.spec import Happening, Spec
 from procrun.eventloop.loop import Loop
 from procrun.lifecycle import State
-from procrun.messages import Answer, Deployed, Done, Final, Go, Progress, Refused, Request, Talk
 from procrun.process import DRAIN_EVERY, Process
 from procrun.supervisor import Errand, Supervisor
 

@@ -7,13 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from procrun.core.errors import ControlError
-from procrun.core.spec import LONGEST_WAIT, Happening, Spec
-from procrun.core.stop_sequence import signal_name, signal_number
-from procrun.deploying import Deployment
-from procrun.hints import shown, there_are
-from procrun.lifecycle import State
-from procrun.messages import (
+from procrun.control.protocol import (
     Answer,
     Attach,
     Deploy,
@@ -37,6 +31,12 @@ from procrun.messages import (
     Watch,
     Welcome,
 )
+from procrun.core.errors import ControlError
+from procrun.core.spec import LONGEST_WAIT, Happening, Spec
+from procrun.core.stop_sequence import signal_name, signal_number
+from procrun.deploying import Deployment
+from procrun.hints import shown, there_are
+from procrun.lifecycle import State
 from procrun.output.prefix import OURS
 from procrun.plan import layout
 from procrun.process import Process

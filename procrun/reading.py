@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from procrun.control.protocol import Answer, Done, Logs, More, Output, Request, Talk, Written
 from procrun.core.errors import ControlError
-from procrun.messages import Answer, Done, Logs, More, Output, Request, Talk, Written
 from procrun.output.backlog import Backlog, Piece
 from procrun.output.prefix import OURS
 

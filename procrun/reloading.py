@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
 from typing import NamedTuple
 
+from procrun.control.protocol import Answer, Done, Progress, Talk
 from procrun.core.spec import Happening, Spec
 from procrun.differing import difference
 from procrun.lifecycle import State
-from procrun.messages import Answer, Done, Progress, Talk
 from procrun.process import Process
 from procrun.supervisor import Errand, Supervisor
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from procrun.control.protocol import Row
 from procrun.core.events import duration
 from procrun.core.tables import table
 from procrun.hindsight import moment
 from procrun.hints import plain
 from procrun.leftovers import Leftover
-from procrun.messages import Row
 from procrun.schedule import Fault, Outcome
 from procrun.system.linux import procfs
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from time import monotonic
 
+from procrun.control.protocol import Answer, Done, Progress, Refused, Talk, Wait, Watch
 from procrun.core.events import as_event
 from procrun.core.spec import Happening
 from procrun.eventloop.loop import Loop
 from procrun.lifecycle import State
-from procrun.messages import Answer, Done, Progress, Refused, Talk, Wait, Watch
 from procrun.process import Process
 from procrun.supervisor import Supervisor
 

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import procrun
-from procrun import messages
+from procrun.control import protocol
+from procrun.control.protocol import Attached, Done, Output, Progress, Raw, Refused, Row, Status, Welcome, Written
 from procrun.core.spec import Happening
 from procrun.core.tables import table
 from procrun.core.text import clean, clean_lines
-from procrun.messages import Attached, Done, Output, Progress, Raw, Refused, Row, Status, Welcome, Written
 from procrun.output.ansi import bare
 from procrun.output.github_actions import Workflow
 from procrun.output.json_stream import event_as_json, lines_as_json
@@ -254,19 +254,19 @@ _ROW = Row(EVIL, EVIL, 1, 5000, 1.0, 0, 0.0, 0.0, 0, EVIL, EVIL, EVIL, 1, 2, Fal
 _STEP = Progress(0.0, EVIL, EVIL, 1.0, EVIL, 1)
 
 
-def _said(request: messages.Request) -> list[object]:
+def _said(request: protocol.Request) -> list[object]:
     match request:
-        case messages.Hello():
+        case protocol.Hello():
             return [Welcome(os.getpid(), 0.0, {f"web.{EVIL}": EVIL, "web.1": EVIL})]
-        case messages.Ps():
+        case protocol.Ps():
             return [Status([_ROW])]
-        case messages.Watch():
+        case protocol.Watch():
             return [*(Progress(0.0, EVIL, what, 1.0, EVIL, 1) for what in ("exited", "left", "hung", EVIL))]
-        case messages.Logs():
+        case protocol.Logs():
             return [Output([Written(0.0, EVIL, b"text\n", EVIL)], live=True)]
-        case messages.Attach():
+        case protocol.Attach():
             return [Attached(EVIL, False, True), _STEP, Done([], [EVIL])]
-        case messages.Wait() | messages.Quiet():
+        case protocol.Wait() | protocol.Quiet():
             return [Refused(EVIL, 7)]
         case _:
             return [Progress(0.0, EVIL, "plan", 1.0, EVIL, 1), _STEP, Done([EVIL], [EVIL])]
@@ -283,7 +283,7 @@ def server(folder: Folder) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def serving(path: Path, said: Callable[[messages.Request], list[object]]) -> Iterator[None]:
+def serving(path: Path, said: Callable[[protocol.Request], list[object]]) -> Iterator[None]:
     """A socket at which each request is answered by what `said` has for it; then it hangs up."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -297,8 +297,8 @@ def serving(path: Path, said: Callable[[messages.Request], list[object]]) -> Ite
                         line = connection.makefile("rb").readline()
                         if not line:
                             return
-                        for answer in said(messages.decode_request(line)):
-                            connection.sendall(messages.encode(answer))
+                        for answer in said(protocol.decode_request(line)):
+                            connection.sendall(protocol.encode(answer))
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -346,8 +346,8 @@ def test_attached_to_another_users_run_root_sees_no_escape_sequences(folder: Fol
     """As chunks that are harmless each, and not together."""
     need_right("give files away")
 
-    def said(request: messages.Request) -> list[object]:
-        if isinstance(request, messages.Hello):
+    def said(request: protocol.Request) -> list[object]:
+        if isinstance(request, protocol.Hello):
             return [Welcome(os.getpid(), 0.0, {"web.1": "up"})]
         chunks = [b"red \x1b[31mtext\x1b[2J\n", b"\xc2", b"\x9b2Jsplit \x1b", b"]0;owned\x07 end\n"]
         return [Attached("web.1", False, False), *map(Raw, chunks), Done([], ["over"])]

@@ -12,8 +12,8 @@ import click
 import pytest
 
 from procrun.cli.main import COMMANDS, command_first, procrun
+from procrun.control.protocol import Row
 from procrun.core.spec import PLATFORMS
-from procrun.messages import Row
 from procrun.plan.programs import profiles
 
 ROOT = Path(__file__).parent.parent

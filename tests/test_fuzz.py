@@ -20,8 +20,8 @@ from honcho.environ import parse_procfile
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from procrun import messages
 from procrun.cli import main
+from procrun.control import protocol
 from procrun.core import spec, stop_sequence, values
 from procrun.core.errors import ControlError, ProcrunError
 from procrun.plan import bin_sh, cloud66, config, environment, foreman, procfile
@@ -320,7 +320,7 @@ def built(kind: type) -> st.SearchStrategy[Any]:
     """Any message of this kind."""
     known: dict[str, st.SearchStrategy[Any]] = {
         "formation": st.dictionaries(TEXT, st.integers(0, 65535), max_size=3),
-        "rows": st.lists(st.deferred(lambda: built(messages.Row)), max_size=2),
+        "rows": st.lists(st.deferred(lambda: built(protocol.Row)), max_size=2),
         "pid": st.integers(0, 2**22),
     }
 
@@ -338,24 +338,24 @@ def _is_json(value: object) -> bool:
     return not isinstance(value, float) or value - value == 0
 
 
-REQUESTS = list(messages.Request.__args__)
-ANSWERS = [messages.Progress, messages.Go, messages.Welcome, messages.Status, messages.Done, messages.Refused]
+REQUESTS = list(protocol.Request.__args__)
+ANSWERS = [protocol.Progress, protocol.Go, protocol.Welcome, protocol.Status, protocol.Done, protocol.Refused]
 
 
 @FEW
 @given(st.one_of(*map(built, REQUESTS)))
-def test_a_request_comes_over_the_wire_as_it_was(request: messages.Request) -> None:
-    line = messages.encode(request)
+def test_a_request_comes_over_the_wire_as_it_was(request: protocol.Request) -> None:
+    line = protocol.encode(request)
     assert line.count(b"\n") == 1
-    assert messages.decode_request(line) == request
+    assert protocol.decode_request(line) == request
 
 
 @FEW
 @given(st.one_of(*map(built, ANSWERS)))
-def test_an_answer_comes_over_the_wire_as_it_was(answer: messages.Answer) -> None:
-    line = messages.encode(answer)
+def test_an_answer_comes_over_the_wire_as_it_was(answer: protocol.Answer) -> None:
+    line = protocol.encode(answer)
     assert line.count(b"\n") == 1
-    assert messages.decode_answer(line) == answer
+    assert protocol.decode_answer(line) == answer
 
 
 WIRE = '{"type":"restart","names":["web","worker.2"],"timeout":1.5,"rolling":false}'
@@ -370,7 +370,7 @@ WIRE_PARTS = [
 @example(b'{"type":"ps","deep":' + b"[" * 60_000)
 @example(b'{"type":"scale","formation":{"web":-1}}')
 def test_bytes_on_the_socket_are_a_request_or_not_understood(data: bytes) -> None:
-    for decode in (messages.decode_request, messages.decode_answer):
+    for decode in (protocol.decode_request, protocol.decode_answer):
         with contextlib.suppress(ControlError):
             assert isinstance(decode(data), msgspec.Struct)
 

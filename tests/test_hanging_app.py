@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from procrun.control.protocol import Reload, Request, Restart, Stop, encode
 from procrun.core import run_dir
-from procrun.messages import Reload, Request, Restart, Stop, encode
 from tests.disks import NetworkDisk, network_disk
 from tests.harness import TERM, Folder, alive, until
 from tests.test_random import Talk

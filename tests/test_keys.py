@@ -11,7 +11,7 @@ import pexpect
 import pytest
 
 from procrun.cli import keyboard
-from procrun.messages import Restart
+from procrun.control.protocol import Restart
 from procrun.system.linux import procfs
 from tests.harness import PROCRUN, PYTHON, Folder, alive, is_read, until
 from tests.test_attach import TERMINAL, modes

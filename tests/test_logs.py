@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procrun import reading
-from procrun.messages import Answer, Done, Logs, More, Output
+from procrun.control.protocol import Answer, Done, Logs, More, Output
 from procrun.output import backlog, log_reader
 from procrun.output.backlog import Backlog
 from procrun.output.log_files import LogFiles, Rotation, before

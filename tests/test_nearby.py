@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from procrun import client
+from procrun.control import client
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
 from procrun.plan.sources import read

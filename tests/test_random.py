@@ -29,8 +29,7 @@ from time import monotonic
 
 import pytest
 
-from procrun.core.spec import Stat
-from procrun.messages import (
+from procrun.control.protocol import (
     Answer,
     Deploy,
     Deployed,
@@ -53,6 +52,7 @@ from procrun.messages import (
     decode_answer,
     encode,
 )
+from procrun.core.spec import Stat
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK
 from tests.harness import PATIENCE, PROGRAMS, PYTHON, Folder, Run, alive, child, free_base, until

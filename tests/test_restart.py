@@ -2,9 +2,9 @@
 
 import re
 
-from procrun import client
+from procrun.control import client
+from procrun.control.protocol import Done, Hello, Stop, decode_answer, encode
 from procrun.core import run_dir
-from procrun.messages import Done, Hello, Stop, decode_answer, encode
 from tests.harness import TERM, Folder, child
 
 IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"

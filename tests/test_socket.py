@@ -17,10 +17,11 @@ from time import monotonic
 
 import pytest
 
-from procrun import conversation, ledger
-from procrun.conversation import Conversation
+from procrun import ledger
+from procrun.control import connection as conversation
+from procrun.control.connection import Conversation
+from procrun.control.protocol import Answer, Progress, Request, Talk
 from procrun.eventloop.loop import Loop
-from procrun.messages import Answer, Progress, Request, Talk
 from tests.harness import PYTHON, TERM, Folder, Run, until
 from tests.programs import AS_NOBODY, need, need_right
 

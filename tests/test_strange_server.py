@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from procrun import client, messages
-from procrun.client import SilentError
+from procrun.control import client, protocol
+from procrun.control.client import SilentError
+from procrun.control.protocol import Refused, Welcome, encode
 from procrun.core.errors import ControlError
-from procrun.messages import Refused, Welcome, encode
 from tests.harness import PYTHON, Folder
 from tests.programs import NOBODY, need_right
 from tests.test_rundir import HURRIED
@@ -94,14 +94,14 @@ def test_nor_does_who_has_said_hello(folder: Folder) -> None:
     with server(folder.path, os.getpid(), says(welcome()), drips):
         ((run, _),) = client.find(str(folder.path), ())
         with pytest.raises(SilentError, match="does not answer"):
-            client.ask(run.path, messages.Stop([]))
+            client.ask(run.path, protocol.Stop([]))
 
 
 def test_who_makes_progress_for_ever_is_left_when_the_time_is_over(folder: Folder) -> None:
     def progresses(connection: socket.socket, request: bytes) -> None:
         try:
             while True:
-                connection.sendall(encode(messages.Progress(0.0, "web.1", "started", 0.0, "", 1)))
+                connection.sendall(encode(protocol.Progress(0.0, "web.1", "started", 0.0, "", 1)))
                 threading.Event().wait(0.05)
         except OSError:
             pass

@@ -11,13 +11,8 @@ import click
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
 from procrun.cli.options import APP
-from procrun.client import Run, connect, find
-from procrun.core.errors import ControlError
-from procrun.core.events import step
-from procrun.core.spec import Happening
-from procrun.core.text import clean
-from procrun.eventloop.loop import Loop, Timer
-from procrun.messages import (
+from procrun.control.client import Run, connect, find
+from procrun.control.protocol import (
     LONGEST,
     LONGEST_ANSWER,
     Answer,
@@ -36,6 +31,11 @@ from procrun.messages import (
     decode_answer,
     encode,
 )
+from procrun.core.errors import ControlError
+from procrun.core.events import step
+from procrun.core.spec import Happening
+from procrun.core.text import clean
+from procrun.eventloop.loop import Loop, Timer
 from procrun.output.ansi import tame
 from procrun.system.terminal import Terminal
 

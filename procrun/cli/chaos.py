@@ -13,13 +13,13 @@ from procrun.cli.control import root_of
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON, Option
 from procrun.cli.printing import show, show_json, show_lines
-from procrun.client import HELLO_TIMEOUT, Run, VanishedError, find, rows
+from procrun.control.client import HELLO_TIMEOUT, Run, VanishedError, find, rows
+from procrun.control.protocol import Row
 from procrun.core.errors import ConfigError, NoRunError
 from procrun.core.stop_sequence import signal_name
 from procrun.core.values import split
 from procrun.hints import there_are
 from procrun.link import obey_at_once
-from procrun.messages import Row
 from procrun.schedule import KINDS, Fault, Outcome, draw
 from procrun.system.linux import pidfds, procfs
 

@@ -10,11 +10,11 @@ from procrun.cli.click_options import counts, process_names, takes
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show_json, show_lines
-from procrun.client import Run, ask, ended, find, rows, runs
+from procrun.control.client import Run, ask, ended, find, rows, runs
+from procrun.control.protocol import Reload, Request, Restart, Scale, Stop
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
 from procrun.hints import shown
-from procrun.messages import Reload, Request, Restart, Scale, Stop
 from procrun.plan.sources import places
 
 _names = click.argument("names", nargs=-1, metavar="[NAME]…", shell_complete=process_names)

@@ -13,7 +13,7 @@ from procrun.cli.control import root_of
 from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show, show_json, show_lines
-from procrun.client import runs
+from procrun.control.client import runs
 from procrun.core.events import Timeline, step
 from procrun.core.spec import Happening
 from procrun.hindsight import Earlier, account

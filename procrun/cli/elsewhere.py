@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from procrun import hindsight, linked
 from procrun.cli.follow import follow
-from procrun.client import Run, runs
+from procrun.control.client import Run, runs
+from procrun.control.protocol import Start
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
 from procrun.eventloop import stderr
-from procrun.messages import Start
 from procrun.plan.layout import Plan
 from procrun.system.linux import procfs
 

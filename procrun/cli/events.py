@@ -12,13 +12,13 @@ from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON_LINES, Option
 from procrun.cli.printing import put_out
 from procrun.cli.several import hear
-from procrun.client import HELLO_TIMEOUT, Run, ask, find
+from procrun.control.client import HELLO_TIMEOUT, Run, ask, find
+from procrun.control.protocol import Done, Progress, Wait, Watch
 from procrun.core.errors import ControlError
 from procrun.core.events import step
 from procrun.core.spec import Happening
 from procrun.core.text import clean
 from procrun.core.values import seconds
-from procrun.messages import Done, Progress, Wait, Watch
 from procrun.output.json_stream import event_as_json
 
 _UNTIL = ("ready", "exit")

@@ -5,11 +5,11 @@ from typing import Any
 
 from procrun.cli.faults import warn
 from procrun.cli.printing import show, show_json
-from procrun.client import Run, ask
+from procrun.control.client import Run, ask
+from procrun.control.protocol import Done, Progress, Request, Start, Stop, Turn
 from procrun.core.errors import NOT_READY, ControlError
 from procrun.core.events import step
 from procrun.core.spec import STILL_ALIVE, Happening
-from procrun.messages import Done, Progress, Request, Start, Stop, Turn
 
 
 def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[[Turn], Request] | None = None) -> int:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
+from procrun.control.protocol import Answer, Done, Ps, Refused, Reload, Request, Restart, Status
 from procrun.core.errors import ProcrunError
 from procrun.desk import Desk
-from procrun.messages import Answer, Done, Ps, Refused, Reload, Request, Restart, Status
 from procrun.output.router import Outlet
 from procrun.output.stream import Prompt
 from procrun.report import status_table

@@ -17,11 +17,11 @@ from procrun.cli.faults import warn
 from procrun.cli.options import APP, JSON_LINES, LOOK, Option
 from procrun.cli.printing import put_out
 from procrun.cli.several import hear
-from procrun.client import Run, ask, nothing_runs, runs
+from procrun.control.client import Run, ask, nothing_runs, runs
+from procrun.control.protocol import Logs, More, Output, Request, Turn, Written
 from procrun.core.errors import ConfigError, ControlError
 from procrun.core.values import UNITS, regex
 from procrun.hints import plain, there_are
-from procrun.messages import Logs, More, Output, Request, Turn, Written
 from procrun.output import appearance, log_reader
 from procrun.output.ansi import tame
 from procrun.output.filter import matching

@@ -10,9 +10,9 @@ from procrun.cli.click_options import WithCommand, one_of, process_names, takes
 from procrun.cli.control import each, root_of
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON
-from procrun.client import find
+from procrun.control.client import find
+from procrun.control.protocol import Deploy, Deployed, Quiet, Request, Signal
 from procrun.core.errors import CommandError, ConfigError
-from procrun.messages import Deploy, Deployed, Quiet, Request, Signal
 
 _SIGNALS = [number.name.removeprefix("SIG").lower() for number in signal.Signals]
 

@@ -6,6 +6,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from procrun.attaching import Attachments
+from procrun.control.protocol import Attach, Logs, Refused, Reload, Talk, Wait, Watch
+from procrun.control.server import Server
 from procrun.core import run_dir
 from procrun.core.errors import ControlError, ProcrunError
 from procrun.core.spec import Happening, Spec, Wishes
@@ -14,7 +16,6 @@ from procrun.desk import Desk
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional
 from procrun.link import Link
-from procrun.messages import Attach, Logs, Refused, Reload, Talk, Wait, Watch
 from procrun.notice import Notice
 from procrun.output.backlog import Backlog
 from procrun.plan import config, findings, layout
@@ -23,7 +24,6 @@ from procrun.process import Process
 from procrun.program_watch import ProgramWatch
 from procrun.reading import Reading
 from procrun.reloading import Reloading
-from procrun.server import Server
 from procrun.supervisor import Supervisor
 from procrun.system import limits
 from procrun.watching import Waiting, Watching

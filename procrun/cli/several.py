@@ -6,7 +6,7 @@ from queue import Queue
 from threading import Thread
 from typing import TypeVar
 
-from procrun.client import Run, VanishedError
+from procrun.control.client import Run, VanishedError
 from procrun.core.errors import ControlError, ProcrunError
 
 Heard = TypeVar("Heard")

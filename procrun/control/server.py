@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Callable
 
-from procrun.conversation import Conversation, Serve
+from procrun.control.connection import Conversation, Serve
 from procrun.core import run_dir
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import patiently

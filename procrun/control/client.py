@@ -8,12 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import monotonic, sleep
 from typing import NamedTuple
 
-from procrun.core import run_dir
-from procrun.core.errors import ControlError, NoRunError
-from procrun.core.run_dir import await_start, sockets
-from procrun.core.spec import Stat
-from procrun.hints import plain, there_are
-from procrun.messages import (
+from procrun.control.protocol import (
     LONGEST,
     LONGEST_ANSWER,
     Answer,
@@ -31,6 +26,11 @@ from procrun.messages import (
     decode_answer,
     encode,
 )
+from procrun.core import run_dir
+from procrun.core.errors import ControlError, NoRunError
+from procrun.core.run_dir import await_start, sockets
+from procrun.core.spec import Stat
+from procrun.hints import plain, there_are
 from procrun.system.linux import pidfds, procfs
 from procrun.system.linux.peer import peer
 

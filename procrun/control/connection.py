@@ -4,9 +4,9 @@ import select
 import socket
 from collections.abc import Callable
 
+from procrun.control.protocol import LONGEST, Answer, Final, Refused, Request, Talk, decode_request, encode
 from procrun.core.errors import ProcrunError
 from procrun.eventloop.loop import Loop
-from procrun.messages import LONGEST, Answer, Final, Refused, Request, Talk, decode_request, encode
 
 UNREAD = 1024 * 1024
 """Bytes of steps that wait for a client; one that lets more pile up is hung up on."""
