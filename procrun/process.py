@@ -21,9 +21,9 @@ from procrun.system.spawn import spawn
 from procrun.walk import Walk
 
 if TYPE_CHECKING:  # imported behind the first child, or where something is to be watched
-    from procrun.health import Health
+    from procrun.health.monitor import Health
+    from procrun.health.readiness import Asked, Probe, Questions
     from procrun.keeper import Kept
-    from procrun.ready import Asked, Probe, Questions
     from procrun.work import Busy
 
 DRAIN_EVERY = 0.5
@@ -375,13 +375,13 @@ class Process:
         self._tell("started", 0.0, "")
         self._around.loop.after(SETTLED_AFTER, lambda: self._settle(pid))
         if spec.manners.ready is not None:
-            from procrun.ready import Probe
+            from procrun.health.readiness import Probe
 
             around = self._around
             self._probe = Probe(around.loop, spec.manners.ready, self._asked(), around.questions(), self._answered)
 
     def _asked(self) -> "Asked":
-        from procrun.ready import Asked
+        from procrun.health.readiness import Asked
 
         spec = self.spec
         return Asked(spec.name, spec.port, spec.root, spec.env, self._pids, self.console.readers, self._around.family)
@@ -392,7 +392,7 @@ class Process:
         notifies = manners.ready is not None and manners.ready.kind == "notify"
         if not (manners.watchdog or manners.alive or notifies):
             return {}
-        from procrun.health import Ears, Health
+        from procrun.health.monitor import Ears, Health
 
         ears = Ears(self.hang, self.notified, lambda: self._tell("unwatched", manners.watchdog, ""))
         self._health = Health(around.loop, manners, self._asked(), around.questions().ends, ears, around.kept)

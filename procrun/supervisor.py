@@ -18,8 +18,8 @@ from procrun.system.process_tree import Family
 
 if TYPE_CHECKING:  # imported where somebody is asked, and where something is left at the end
     from procrun.eventloop.worker import Occasional
+    from procrun.health.readiness import Questions
     from procrun.keeper import Kept
-    from procrun.ready import Questions
     from procrun.rescue import Rescue
 
 Listener = Callable[[Process, Happening], None]
@@ -218,7 +218,7 @@ class Supervisor:
     def _asking(self) -> "Questions":
         """What all who are asked share."""
         if self._questions is None:
-            from procrun.ready import Questions
+            from procrun.health.readiness import Questions
 
             self._questions = Questions(self._loop)
         return self._questions

@@ -13,9 +13,9 @@ from time import monotonic
 
 import pytest
 
-from procrun.asking import Address, Command, Exchange, Get, at_port
 from procrun.core.spec import Exit
 from procrun.eventloop.loop import Loop
+from procrun.health.probes import Address, Command, Exchange, Get, at_port
 from procrun.system.linux import procfs
 from procrun.system.process_tree import Family
 from procrun.urls import Url, read
@@ -79,7 +79,7 @@ def test_nowhere_to_ask_is_an_answer_too() -> None:
 
 ONESELF = """
 import fcntl, socket, struct
-from procrun.asking import Exchange
+from procrun.health.probes import Exchange
 from procrun.eventloop.loop import Loop
 fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sH14x", b"lo", 1))  # SIOCSIFFLAGS: up (netdevice(7))
 open("/proc/sys/net/ipv4/ip_local_port_range", "w").write("40000 40001")

@@ -18,7 +18,7 @@ USELESS = {
     "logging",
     "msgspec",
     "pathlib",
-    "procrun.ready",
+    "procrun.health.readiness",
     "procrun.work",
     "psutil",
     "shutil",

@@ -7,11 +7,11 @@ from time import monotonic
 
 import pytest
 
-from procrun import ready
 from procrun.core.spec import Readiness
 from procrun.eventloop.loop import Loop
-from procrun.own_ports import DEBUGGERS, of_command
-from procrun.ready import Asked, Probe, Questions
+from procrun.health import readiness
+from procrun.health.own_ports import DEBUGGERS, of_command
+from procrun.health.readiness import Asked, Probe, Questions
 from procrun.system.process_tree import Family
 from tests.harness import PATIENCE, PYTHON, TERM, Folder, child, free_base, free_port
 from tests.programs import need
@@ -118,7 +118,7 @@ def test_port_that_is_known_as_its_own_counts_at_once(ports: tuple[int, int]) ->
 def test_another_port_counts_after_a_while_and_that_is_said(
     ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ready, "ELSEWHERE_AFTER", 0.3)
+    monkeypatch.setattr(readiness, "ELSEWHERE_AFTER", 0.3)
     begun = monotonic()
     with listening(ports[0]):
         assert ask(ports[1]) == (f"port {ports[0]}, not on its PORT {ports[1]}", "")
@@ -137,7 +137,7 @@ def test_what_a_store_should_listen_on_is_its_usual_port(ports: tuple[int, int])
 
 
 def test_port_of_a_debugger_never_counts(ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ready, "ELSEWHERE_AFTER", 0.0)
+    monkeypatch.setattr(readiness, "ELSEWHERE_AFTER", 0.0)
     with listening(ports[0]):
         told = ask(ports[1], within=0.3, never=(ports[0],))
     assert told == ("", f"it listens on port {ports[0]}, not on its PORT {ports[1]}")
@@ -205,5 +205,5 @@ def test_a_listener_on_another_port_alone_is_ready_after_a_while_and_that_is_sai
     run = folder.start("-p", str(base))
     port = run.wait_for(r"listening on (\d+)")[1]
     found = run.wait_for(rf"web\.1 ready after (\d+\.\d\d) s; it listens on port {port}, not on its PORT {base}$")
-    assert float(found[1]) >= ready.ELSEWHERE_AFTER
+    assert float(found[1]) >= readiness.ELSEWHERE_AFTER
     run.finish(TERM)

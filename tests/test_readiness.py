@@ -11,7 +11,7 @@ import pytest
 
 from procrun.core.spec import Readiness
 from procrun.eventloop.loop import Loop
-from procrun.ready import Asked, Probe, Questions
+from procrun.health.readiness import Asked, Probe, Questions
 from procrun.system.process_tree import Family
 from tests.apps.stores import Postgres, Redis
 from tests.harness import PATIENCE, PYTHON, TERM, Folder, Run, child, free_port, until

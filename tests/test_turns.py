@@ -3,7 +3,7 @@
 from time import monotonic
 
 from procrun.eventloop.loop import Loop
-from procrun.turns import Turns
+from procrun.health.scheduler import Turns
 
 
 def test_turns_come_in_the_order_in_which_they_are_due() -> None:

@@ -5,11 +5,11 @@ from time import monotonic
 from typing import Protocol
 
 from procrun import urls
-from procrun.asking import Command, Exchange, Get, at_port
 from procrun.core.spec import OWN_PORT, AliveCheck, Exit
-from procrun.countdown import Countdown
 from procrun.eventloop.loop import Loop, Timer
-from procrun.ready import Asked
+from procrun.health.probes import Command, Exchange, Get, at_port
+from procrun.health.readiness import Asked
+from procrun.health.watchdog_timer import Countdown
 from procrun.system.linux import procfs
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from procrun.alive import Alive, asker
 from procrun.core.spec import Exit, Manners
-from procrun.countdown import Countdown
 from procrun.eventloop.loop import Loop, Timer
+from procrun.health.liveness import Alive, asker
+from procrun.health.readiness import Asked
+from procrun.health.sd_notify import LONGEST_STATUS, Mailbox
+from procrun.health.watchdog_timer import Countdown
 from procrun.hints import plain
 from procrun.keeper import Kept
-from procrun.notify import LONGEST_STATUS, Mailbox
-from procrun.ready import Asked
 
 
 class Ears(NamedTuple):

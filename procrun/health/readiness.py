@@ -9,17 +9,17 @@ from procrun.core.events import INSTEAD
 from procrun.core.spec import OWN_PORT, Exit, Readiness
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
+from procrun.health.listeners import Own, Sockets
+from procrun.health.scheduler import Turns
 from procrun.hints import public
-from procrun.sockets import Own, Sockets
 from procrun.system import limits
 from procrun.system.linux import procfs
-from procrun.turns import Turns
 
 if TYPE_CHECKING:  # imported behind the children
     from typing import Protocol
 
-    from procrun.asking import Address, Answered
-    from procrun.protocols import Protocol as Known
+    from procrun.health.probes import Address, Answered
+    from procrun.health.store_protocols import Protocol as Known
     from procrun.system.linux.procfs import Listener
     from procrun.system.process_tree import Family
 
@@ -184,7 +184,7 @@ class Probe:
                 self._ask_port()
             case "http":
                 from procrun import urls
-                from procrun.asking import Get
+                from procrun.health.probes import Get
 
                 url = urls.read(self._wish.value, self._asked.port)
                 self._question = Get(self._loop, url, self._within(), self._heard(f"GET {url}"))
@@ -193,12 +193,12 @@ class Probe:
             case "title":
                 self._look()
             case "redis" | "postgres" | "memcached" as kind:
-                from procrun.protocols import PROTOCOLS
+                from procrun.health.store_protocols import PROTOCOLS
 
                 self._connect(self._listeners(), PROTOCOLS[kind].called, PROTOCOLS[kind])
 
     def _ask_port(self) -> None:
-        from procrun.asking import at_port
+        from procrun.health.probes import at_port
 
         number = self._asked.port if self._wish.value == OWN_PORT else int(self._wish.value or 0)
         if not number:
@@ -242,7 +242,7 @@ class Probe:
         return [found[self._turn % len(found)].address] if found else []
 
     def _connect(self, addresses: "list[Address]", by: str, known: "Known | None" = None) -> None:
-        from procrun.asking import Exchange
+        from procrun.health.probes import Exchange
 
         if not addresses:
             self._heard(by)("it listens on no port")
@@ -251,7 +251,7 @@ class Probe:
         self._question = Exchange(self._loop, addresses, self._within(), self._heard(by), by, *more)
 
     def _run(self) -> None:
-        from procrun.asking import Command
+        from procrun.health.probes import Command
 
         asked, line = self._asked, self._wish.value
         name, answered = f"{asked.name}:ready", self._heard("command", f"the command `{public(line)}`")

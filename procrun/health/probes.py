@@ -15,8 +15,8 @@ from subprocess import DEVNULL
 from procrun.core.spec import Exit
 from procrun.core.stop_sequence import describe
 from procrun.eventloop.loop import Loop
+from procrun.health.resolver import Lookup
 from procrun.hints import public
-from procrun.lookup import Lookup
 from procrun.system import limits
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK, Family

@@ -1,0 +1,1 @@
+"""Whether an instance is ready and still works: probes, notifications, watchdogs."""
