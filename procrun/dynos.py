@@ -9,10 +9,10 @@ from procrun.booting import Boot, Boots
 from procrun.core.spec import Happening
 from procrun.eventloop.loop import Loop, Timer
 from procrun.heroku import TOLD, Words
-from procrun.lifecycle import State
-from procrun.process import Process
 from procrun.quota import VASTLY, Quota, share
-from procrun.supervisor import Supervisor
+from procrun.supervise.instance import Process
+from procrun.supervise.state_machine import State
+from procrun.supervise.supervisor import Supervisor
 
 SPREAD = 0.15
 """The part of its period that a cycle may come later: Heroku's 216 minutes of 24 hours."""

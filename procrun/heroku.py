@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from procrun.core.events import R14, R15, RUNNING, boot_timeout, exit_timeout
 from procrun.core.spec import Happening
 from procrun.core.stop_sequence import exit_status
-from procrun.lifecycle import State
-from procrun.process import Process
+from procrun.supervise.instance import Process
+from procrun.supervise.state_machine import State
 
 TOLD = frozenset({"timeout", "memory", "memory-kill", "cycling"})
 """What needs no other words than these."""

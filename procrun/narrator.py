@@ -4,14 +4,14 @@ import itertools
 import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from procrun.backoff import ends_well
 from procrun.core.events import NOT_RUN, Timeline, duration, exit_timeout, explain, step
 from procrun.core.spec import Happening, Step
 from procrun.core.stop_sequence import signal_name
 from procrun.eventloop.loop import Loop, Timer
-from procrun.lifecycle import State
 from procrun.plan.layout import port_holder
-from procrun.process import Process
+from procrun.supervise.instance import Process
+from procrun.supervise.restart_policy import ends_well
+from procrun.supervise.state_machine import State
 from procrun.system.linux import pidfds, procfs
 
 REMIND_AFTER = 2.0

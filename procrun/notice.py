@@ -7,7 +7,7 @@ from procrun.core.events import plan_changed
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
 from procrun.plan.sources import Sources, Stamp, changed_files, folders_of_files
-from procrun.supervisor import Supervisor
+from procrun.supervise.supervisor import Supervisor
 from procrun.system.linux import dir_notify
 
 Look = tuple[list[int], dict[str, Stamp | None]]

@@ -12,11 +12,11 @@ from procrun.eventloop.file_watcher import CURE, Changes, Lookout, extension
 from procrun.eventloop.globs import Globs
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional
-from procrun.lifecycle import State
 from procrun.plan.layout import Plan
 from procrun.plan.sources import changed_files
-from procrun.process import Process
-from procrun.supervisor import Supervisor
+from procrun.supervise.instance import Process
+from procrun.supervise.state_machine import State
+from procrun.supervise.supervisor import Supervisor
 
 SOON = 2.0
 """Seconds after a start in which a change may be its own doing."""

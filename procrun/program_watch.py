@@ -12,8 +12,8 @@ from procrun.eventloop.loop import Loop
 from procrun.plan import findings
 from procrun.plan.layout import Plan
 from procrun.plan.policies import with_program
-from procrun.process import Process, Program
-from procrun.supervisor import Supervisor
+from procrun.supervise.instance import Process, Program
+from procrun.supervise.supervisor import Supervisor
 
 if TYPE_CHECKING:  # imported in the thread, behind the children
     from procrun.plan.programs.running import Running

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterable
 from time import monotonic, time
 from typing import NamedTuple
 
-from procrun.backoff import ends_well
 from procrun.core.events import duration, explain, step
 from procrun.core.spec import Exit, Happening, Spec
 from procrun.core.stop_sequence import ENDING, describe, exit_status
 from procrun.eventloop.loop import Loop, Timer
-from procrun.lifecycle import State
 from procrun.openports import Ports
-from procrun.process import Process
-from procrun.supervisor import Supervisor
+from procrun.supervise.instance import Process
+from procrun.supervise.restart_policy import ends_well
+from procrun.supervise.state_machine import State
+from procrun.supervise.supervisor import Supervisor
 from procrun.system.linux import procfs
 from procrun.verdict import CMD, COMMAND, CRASH, FORCED, LEFT, LOG, SLOW, UNREADY, Command, Fault, Outcome, Result
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from procrun.backoff import ends_well
 from procrun.core import tables
 from procrun.core.errors import NOT_READY
 from procrun.core.events import duration
 from procrun.core.spec import Happening, Spec
 from procrun.core.stop_sequence import describe, exit_status
-from procrun.lifecycle import State
-from procrun.process import Process
+from procrun.supervise.instance import Process
+from procrun.supervise.restart_policy import ends_well
+from procrun.supervise.state_machine import State
 
 
 class Start:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from procrun.backoff import FIRST, LONGEST, STEADY, Backoff, comes_back
 from procrun.core.spec import Exit, Limit, Policy
+from procrun.supervise.restart_policy import FIRST, LONGEST, STEADY, Backoff, comes_back
 
 ALWAYS = Policy("always")
 

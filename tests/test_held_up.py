@@ -13,7 +13,7 @@ from time import monotonic
 
 import pytest
 
-from procrun import work
+from procrun.supervise import drain
 from procrun.system import bounded
 from procrun.system.linux import procfs
 from tests.disks import FrozenDisk, frozen_disk
@@ -117,7 +117,7 @@ def test_what_is_held_up_is_waited_for_once(held: Held) -> None:
         assert procfs.held(held.pid) > 1_000_000
         row = procfs.stat(held.pid)
         assert row is not None
-        assert not work.drained(r"(?P<busy>\d)(?P<slots>\d)(?P<quiet>q)", [row])
+        assert not drain.drained(r"(?P<busy>\d)(?P<slots>\d)(?P<quiet>q)", [row])
         assert procfs.title(run.pid) != name
     finally:
         held.disk.go_on()

@@ -19,7 +19,7 @@ USELESS = {
     "msgspec",
     "pathlib",
     "procrun.health.readiness",
-    "procrun.work",
+    "procrun.supervise.drain",
     "psutil",
     "shutil",
     "socket",

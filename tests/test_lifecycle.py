@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from procrun.lifecycle import TABLE, Action, Event, State
+from procrun.supervise.state_machine import TABLE, Action, Event, State
 
 
 def test_every_state_answers_every_event() -> None:

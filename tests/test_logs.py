@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procrun import reading
 from procrun.control.protocol import Answer, Done, Logs, More, Output
 from procrun.output import backlog, log_reader
 from procrun.output.backlog import Backlog
 from procrun.output.log_files import LogFiles, Rotation, before
-from procrun.reading import Reading
+from procrun.supervise.handlers import logs
+from procrun.supervise.handlers.logs import Reading
 from tests.harness import INT, PROCRUN, PROGRAMS, PYTHON, TERM, Folder, Run, until
 
 WITH_FILES = 'log_dir = "log"\n'
@@ -284,7 +284,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "KEPT", 1200)
     monkeypatch.setattr(backlog, "KEPT_OF_ONE", 800)
     monkeypatch.setattr(backlog, "COST", 10)
-    monkeypatch.setattr(reading, "AT_ONCE", 200)
+    monkeypatch.setattr(logs, "AT_ONCE", 200)
 
 
 @pytest.mark.usefixtures("small")

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from procrun.control.protocol import Answer, Done, Ps, Refused, Reload, Request, Restart, Status
 from procrun.core.errors import ProcrunError
-from procrun.desk import Desk
 from procrun.output.router import Outlet
 from procrun.output.stream import Prompt
 from procrun.report import status_table
-from procrun.supervisor import Supervisor
+from procrun.supervise.handlers.dispatch import Desk
+from procrun.supervise.supervisor import Supervisor
 from procrun.system.terminal import PASTED
 
 HELP = "keys: 1-9 choose, m mutes or shows it, a shows all, rr restarts it, RR reloads, p lists states, ? this help"

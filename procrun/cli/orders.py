@@ -4,7 +4,7 @@ import signal
 
 from procrun import link
 from procrun.narrator import Narrator
-from procrun.supervisor import Supervisor, Verdict
+from procrun.supervise.supervisor import Supervisor, Verdict
 
 
 class Orders:

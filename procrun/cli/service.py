@@ -5,14 +5,11 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from procrun.attaching import Attachments
 from procrun.control.protocol import Attach, Logs, Refused, Reload, Talk, Wait, Watch
 from procrun.control.server import Server
 from procrun.core import run_dir
 from procrun.core.errors import ControlError, ProcrunError
 from procrun.core.spec import Happening, Spec, Wishes
-from procrun.deploying import Deployment, Reloaded
-from procrun.desk import Desk
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional
 from procrun.link import Link
@@ -20,13 +17,16 @@ from procrun.notice import Notice
 from procrun.output.backlog import Backlog
 from procrun.plan import config, findings, layout
 from procrun.plan.sources import changed_files
-from procrun.process import Process
 from procrun.program_watch import ProgramWatch
-from procrun.reading import Reading
-from procrun.reloading import Reloading
-from procrun.supervisor import Supervisor
+from procrun.supervise.handlers.attach import Attachments
+from procrun.supervise.handlers.deploy import Deployment, Reloaded
+from procrun.supervise.handlers.dispatch import Desk
+from procrun.supervise.handlers.logs import Reading
+from procrun.supervise.handlers.reload import Reloading
+from procrun.supervise.handlers.watch import Waiting, Watching
+from procrun.supervise.instance import Process
+from procrun.supervise.supervisor import Supervisor
 from procrun.system import limits
-from procrun.watching import Waiting, Watching
 
 PATIENCE_WITH_WATCHERS = 0.5
 """Seconds that the thread which watches files has for its end; it looks ten times a second whether it is there."""

@@ -18,7 +18,6 @@ from procrun.core.stop_sequence import ENDING_NAMES, ending_step
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional, patiently
-from procrun.lifecycle import State
 from procrun.narrator import Narrator
 from procrun.output import appearance
 from procrun.output.github_actions import Workflow
@@ -27,9 +26,10 @@ from procrun.plan import findings, layout
 from procrun.plan.check import told_at_start
 from procrun.plan.environment import OF_A_SERVICE_MANAGER
 from procrun.plan.sources import folders_of_files, places
-from procrun.process import Process
 from procrun.startup import Startup
-from procrun.supervisor import TIMED_OUT, Supervisor, Verdict
+from procrun.supervise.instance import Process
+from procrun.supervise.state_machine import State
+from procrun.supervise.supervisor import TIMED_OUT, Supervisor, Verdict
 from procrun.system import limits
 from procrun.system.linux import procfs
 from procrun.system.linux.disks import may_stand_still

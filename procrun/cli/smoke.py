@@ -25,9 +25,9 @@ from procrun.output.github_actions import Workflow
 from procrun.output.prefix import OURS
 from procrun.plan.sources import read
 from procrun.portblock import Placed
-from procrun.process import Process
 from procrun.smoke import Around, Asked, Conductor
-from procrun.supervisor import Verdict
+from procrun.supervise.instance import Process
+from procrun.supervise.supervisor import Verdict
 from procrun.system import limits
 from procrun.verdict import CMD, Result
 

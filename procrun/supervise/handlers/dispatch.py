@@ -34,13 +34,13 @@ from procrun.control.protocol import (
 from procrun.core.errors import ControlError
 from procrun.core.spec import LONGEST_WAIT, Happening, Spec
 from procrun.core.stop_sequence import signal_name, signal_number
-from procrun.deploying import Deployment
 from procrun.hints import shown, there_are
-from procrun.lifecycle import State
 from procrun.output.prefix import OURS
 from procrun.plan import layout
-from procrun.process import Process
-from procrun.supervisor import Errand, Supervisor, Verdict
+from procrun.supervise.handlers.deploy import Deployment
+from procrun.supervise.instance import Process
+from procrun.supervise.state_machine import State
+from procrun.supervise.supervisor import Errand, Supervisor, Verdict
 from procrun.system import limits
 from procrun.system.linux import procfs
 

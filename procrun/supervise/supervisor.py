@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable
 from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun.backoff import ends_well
 from procrun.core.dependencies import ranks
 from procrun.core.spec import Exit, Happening, Spec
 from procrun.core.stop_sequence import exit_status
 from procrun.eventloop.loop import Loop, Timer
-from procrun.lifecycle import State
 from procrun.output.reader import Output
 from procrun.output.stdio import Window
-from procrun.process import Process, Surroundings
+from procrun.supervise.instance import Process, Surroundings
+from procrun.supervise.restart_policy import ends_well
+from procrun.supervise.state_machine import State
 from procrun.system.process_tree import Family
 
 if TYPE_CHECKING:  # imported where somebody is asked, and where something is left at the end

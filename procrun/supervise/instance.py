@@ -5,26 +5,26 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun.backoff import Backoff, comes_back, ends_well
 from procrun.core.spec import STILL_ALIVE, Exit, Happening, Manners, Spec, Stat, Step
 from procrun.core.stop_sequence import ENDING, UNKILLABLE_AFTER, describe, signal_name, unkillable, within
 from procrun.eventloop.loop import Loop, Timer
-from procrun.lifecycle import TABLE, Action, Event, State
 from procrun.output.reader import Output
 from procrun.output.stdio import Console, Ends, Window
+from procrun.supervise.restart_policy import Backoff, comes_back, ends_well
+from procrun.supervise.state_machine import TABLE, Action, Event, State
+from procrun.supervise.stopper import Walk
 from procrun.system import limits
 from procrun.system.audience import Key
 from procrun.system.linux import procfs
 from procrun.system.process_tree import FRESH, MARK, Family
 from procrun.system.signalling import HARMLESS, Volley, main_process
 from procrun.system.spawn import spawn
-from procrun.walk import Walk
 
 if TYPE_CHECKING:  # imported behind the first child, or where something is to be watched
     from procrun.health.monitor import Health
     from procrun.health.readiness import Asked, Probe, Questions
     from procrun.keeper import Kept
-    from procrun.work import Busy
+    from procrun.supervise.drain import Busy
 
 DRAIN_EVERY = 0.5
 """Seconds between two looks at the title of a quieted worker while it drains."""
@@ -185,7 +185,7 @@ class Process:
         pattern = self.manners.busy_title
         if not pattern:
             return None
-        from procrun.work import told
+        from procrun.supervise.drain import told
 
         return told(pattern, self.alive())
 
@@ -194,7 +194,7 @@ class Process:
         pattern, rows = self.manners.busy_title, self.alive()
         if not pattern:
             return lambda: True
-        from procrun.work import drained
+        from procrun.supervise.drain import drained
 
         return lambda: drained(pattern, rows)
 
@@ -545,7 +545,7 @@ class Process:
         """A wait after a quiet signal ends when the work is done, where a title tells of it."""
         pattern, rows = self.manners.busy_title, self.alive()
         if pattern and self._is_at(step):
-            from procrun.work import told
+            from procrun.supervise.drain import told
 
             self._around.questions().aside.do(lambda: told(pattern, rows), lambda busy: self._see_drain(step, busy))
 

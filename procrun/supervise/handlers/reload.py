@@ -7,9 +7,9 @@ from typing import NamedTuple
 from procrun.control.protocol import Answer, Done, Progress, Talk
 from procrun.core.spec import Happening, Spec
 from procrun.differing import difference
-from procrun.lifecycle import State
-from procrun.process import Process
-from procrun.supervisor import Errand, Supervisor
+from procrun.supervise.instance import Process
+from procrun.supervise.state_machine import State
+from procrun.supervise.supervisor import Errand, Supervisor
 
 Send = Callable[[Answer], None]
 

@@ -19,11 +19,11 @@ from procrun.control.protocol import (
 )
 from procrun.core.errors import ControlError
 from procrun.core.spec import Happening
-from procrun.lifecycle import State
 from procrun.output.backlog import KEPT, Backlog
 from procrun.output.stdio import Window
-from procrun.process import Process
-from procrun.supervisor import Supervisor
+from procrun.supervise.instance import Process
+from procrun.supervise.state_machine import State
+from procrun.supervise.supervisor import Supervisor
 
 FIRST_LINES = 10
 """Lines of the past that are shown first."""

@@ -7,9 +7,9 @@ from procrun.control.protocol import Answer, Deployed, Done, Final, Go, Progress
 from procrun.core.errors import ControlError, ProcrunError
 from procrun.core.spec import Happening, Spec
 from procrun.eventloop.loop import Loop
-from procrun.lifecycle import State
-from procrun.process import DRAIN_EVERY, Process
-from procrun.supervisor import Errand, Supervisor
+from procrun.supervise.instance import DRAIN_EVERY, Process
+from procrun.supervise.state_machine import State
+from procrun.supervise.supervisor import Errand, Supervisor
 
 Send = Callable[[Answer], None]
 Reloaded = Callable[[tuple[Spec, ...] | ProcrunError], None]

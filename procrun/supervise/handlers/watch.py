@@ -7,9 +7,9 @@ from procrun.control.protocol import Answer, Done, Progress, Refused, Talk, Wait
 from procrun.core.events import as_event
 from procrun.core.spec import Happening
 from procrun.eventloop.loop import Loop
-from procrun.lifecycle import State
-from procrun.process import Process
-from procrun.supervisor import Supervisor
+from procrun.supervise.instance import Process
+from procrun.supervise.state_machine import State
+from procrun.supervise.supervisor import Supervisor
 
 Send = Callable[[Answer], None]
 

@@ -1,0 +1,1 @@
+"""The instances of a run: their states, their stops, their restarts."""

@@ -1,0 +1,1 @@
+"""What the supervisor does for each request of a client."""
