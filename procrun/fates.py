@@ -3,9 +3,9 @@
 import os
 from enum import Enum
 
-from procrun import ledger
 from procrun.core import run_dir
-from procrun.ledger import Record
+from procrun.recovery import run_record
+from procrun.recovery.run_record import Record
 from procrun.system.linux import procfs
 
 PROGRAMS = ("python", "pypy", "procrun", procfs.program(os.getpid()))
@@ -25,7 +25,7 @@ class Fate(Enum):
 
 def records(root: str) -> list[tuple[Record, Fate]]:
     """The records in the folder `root`, oldest first."""
-    read = (ledger.read(path) for path in run_dir.records(root))
+    read = (run_record.read(path) for path in run_dir.records(root))
     believed = [_believed(record) for record in read if record is not None]
     return [(record, fate(record)) for record in believed]
 
@@ -39,12 +39,12 @@ def strangers(root: str) -> list[str]:
 def fate(record: Record) -> Fate:
     """What has become of its run, as far as can be known here; a start time tells a later process with the same pid."""
     if not record.machine:
-        return Fate.LIVING if ledger.held(record.path) else Fate.DAMAGED  # it has just begun to write, perhaps
+        return Fate.LIVING if run_record.held(record.path) else Fate.DAMAGED  # it has just begun to write, perhaps
     here = procfs.machine()
     if record.machine.partition("/")[0] != here.partition("/")[0]:
-        return Fate.LIVING if ledger.held(record.path) else Fate.REBOOTED  # NFS has locks between machines, too
+        return Fate.LIVING if run_record.held(record.path) else Fate.REBOOTED  # NFS has locks between machines, too
     if record.machine != here:
-        return Fate.LIVING if ledger.held(record.path) else Fate.ELSEWHERE
+        return Fate.LIVING if run_record.held(record.path) else Fate.ELSEWHERE
     if alive(record.supervisor):
         return Fate.LIVING
     return Fate.RESCUED if alive(record.front) else Fate.OVER

@@ -105,7 +105,7 @@ class _Front:
         self._continued = False
         self._loop = Loop()
         # In this process, while the supervisor reads its plan in the other.
-        from procrun.rescue import Dyno, Rescue
+        from procrun.recovery.orphans import Dyno, Rescue
         from procrun.system.process_tree import Family
 
         self._keys: Keys | None = None

@@ -6,9 +6,9 @@ from typing import Any
 from procrun.control.protocol import Row
 from procrun.core.events import duration
 from procrun.core.tables import table
-from procrun.hindsight import moment
 from procrun.hints import plain
-from procrun.leftovers import Leftover
+from procrun.recovery.leftovers import Leftover
+from procrun.recovery.past_runs import moment
 from procrun.schedule import Fault, Outcome
 from procrun.system.linux import procfs
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from procrun import fates, ledger
+from procrun import fates
 from procrun.core import run_dir
 from procrun.fates import Fate
+from procrun.recovery import run_record
 from procrun.system.linux import procfs
 from tests.harness import TERM, Folder, Run, alive, child, until
 from tests.test_killed import children, supervisor
@@ -46,9 +47,9 @@ def test_a_front_killed_before_the_record_is_written_is_named_in_it(folder: Fold
     run, pid = orphan(folder, "-t", "20")
     run.wait_for("the front process is gone; stopping web.1")
     (path,) = (folder.path / ".procrun").glob("*.run")
-    until(lambda: (found := ledger.read(str(path))) is not None and found.machine, "the record is written")
+    until(lambda: (found := run_record.read(str(path))) is not None and found.machine, "the record is written")
 
-    found = ledger.read(str(path))
+    found = run_record.read(str(path))
 
     assert found is not None
     assert found.front.startswith(f"{run.pid}-")

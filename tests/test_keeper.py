@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from procrun import ledger
+from procrun.recovery import run_record
 from tests.harness import PROCRUN, TERM, Folder, Run, child, until
 from tests.programs import need
 from tests.test_rundir import _runtime_directory, assert_reached
@@ -82,8 +82,8 @@ def test_a_run_is_reached_again_and_a_second_start_refused(
     run.wait_for(AGAIN.format(re.escape(str(home(folder)))))
     assert_reached(folder)
     (record,) = home(folder).glob("*.run")
-    until(lambda: (found := ledger.read(str(record))) is not None and found.dynos, "the record is written")
-    assert ledger.held(str(record))
+    until(lambda: (found := run_record.read(str(record))) is not None and found.dynos, "the record is written")
+    assert run_record.held(str(record))
     assert run.finish(TERM) == -TERM
     assert {path.name for path in home(folder).iterdir()} == {"lock", ".gitignore"}
 

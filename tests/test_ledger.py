@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from procrun import hindsight, ledger
 from procrun.core import run_dir
 from procrun.eventloop.loop import Loop
-from procrun.ledger import Record
+from procrun.recovery import past_runs, run_record
+from procrun.recovery.run_record import Record
 from procrun.system.linux import procfs
 from tests.harness import INT, TERM, Folder, Run, alive, child, kill_both, until
 from tests.programs import need_right
@@ -25,7 +25,7 @@ IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 def record(folder: Folder) -> Record:
     """The record of the one run in the folder."""
     (path,) = (folder.path / ".procrun").glob("*.run")
-    found = ledger.read(str(path))
+    found = run_record.read(str(path))
     assert found is not None
     return found
 
@@ -40,13 +40,13 @@ def test_who_looks_while_it_is_made_takes_no_record_away(folder: Folder, monkeyp
 
     def looked_at(handle: int, how: int) -> None:
         if how & fcntl.LOCK_EX:
-            assert hindsight.look_back(str(folder.path)) == []
+            assert past_runs.look_back(str(folder.path)) == []
         hold(handle, how)
 
     (folder.path / ".procrun").mkdir(mode=0o700)
     path = run_dir.record_path(str(folder.path / ".procrun"))
     monkeypatch.setattr(fcntl, "flock", looked_at)
-    os.close(ledger._create(path))
+    os.close(run_record._create(path))
 
     assert os.listdir(folder.path / ".procrun") == [os.path.basename(path)]
 
@@ -210,7 +210,7 @@ def test_no_record_whatever_is_in_it_is_a_fault(folder: Folder) -> None:
     whole = Path(record(folder).path).read_text()
 
     for end in range(len(whole)):
-        cut = ledger.parse("1.run", whole[:end].split("\n"))
+        cut = run_record.parse("1.run", whole[:end].split("\n"))
         assert cut.machine in ("", *(whole.split()[1][:n] for n in range(len(whole.split()[1]) + 1)))
     for odd in (
         "dyno a 1-1 1 0 0 9 10",
@@ -220,7 +220,10 @@ def test_no_record_whatever_is_in_it_is_a_fault(folder: Folder) -> None:
         "\0",
         "é",
     ):
-        assert ledger.parse("1.run", [*whole.split("\n"), odd]).dynos == ledger.parse("1.run", whole.split("\n")).dynos
+        assert (
+            run_record.parse("1.run", [*whole.split("\n"), odd]).dynos
+            == run_record.parse("1.run", whole.split("\n")).dynos
+        )
     os.kill(left, signal.SIGKILL)
 
 
@@ -228,15 +231,15 @@ def test_a_record_that_is_kept_is_not_written_over_by_a_run_with_the_same_pid(fo
     """In containers the supervisor has the same pid each time."""
     path = folder.write("7.run", "kept")
 
-    ledger.Ledger(str(path), Loop(), "1-1", 1.0, {}, list, lambda path: None)
+    run_record.Ledger(str(path), Loop(), "1-1", 1.0, {}, list, lambda path: None)
 
     assert path.read_text() == "kept"
     (other,) = set(folder.path.glob("7-*.run"))
-    until(lambda: ledger.parse("", other.read_text().split("\n")).machine, "it is written")
-    found = ledger.read(str(other))
+    until(lambda: run_record.parse("", other.read_text().split("\n")).machine, "it is written")
+    found = run_record.read(str(other))
     assert found is not None
     assert found.supervisor == procfs.identity(os.getpid())
-    assert ledger.held(str(other))
+    assert run_record.held(str(other))
 
 
 @pytest.fixture

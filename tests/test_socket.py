@@ -17,11 +17,11 @@ from time import monotonic
 
 import pytest
 
-from procrun import ledger
 from procrun.control import connection as conversation
 from procrun.control.connection import Conversation
 from procrun.control.protocol import Answer, Progress, Request, Talk
 from procrun.eventloop.loop import Loop
+from procrun.recovery import run_record
 from tests.harness import PYTHON, TERM, Folder, Run, until
 from tests.programs import AS_NOBODY, need, need_right
 
@@ -92,7 +92,7 @@ def at_rest(pid: int) -> None:
         switches = "".join(re.findall(r"ctxt_switches:\s+\d+", path.read_text()))
         if switches != before:
             since, before = monotonic(), switches
-        return monotonic() - since > 2 * ledger.LATER
+        return monotonic() - since > 2 * run_record.LATER
 
     until(rests, "nothing wakes it up any more")
 

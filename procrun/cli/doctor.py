@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from procrun import fates, hindsight, leftovers
-from procrun.clearance import clear
+from procrun import fates
 from procrun.cli.click_options import takes
 from procrun.cli.control import root_of
 from procrun.cli.faults import warn
@@ -16,8 +15,10 @@ from procrun.cli.printing import show, show_json, show_lines
 from procrun.control.client import runs
 from procrun.core.events import Timeline, step
 from procrun.core.spec import Happening
-from procrun.hindsight import Earlier, account
-from procrun.leftovers import Found, Leftover
+from procrun.recovery import leftovers, past_runs
+from procrun.recovery.cleanup import clear
+from procrun.recovery.leftovers import Found, Leftover
+from procrun.recovery.past_runs import Earlier, account
 from procrun.report import leftover_rows, leftover_table
 from procrun.system.linux import pidfds, procfs
 
@@ -39,7 +40,7 @@ def doctor_command(clean: bool, everywhere: bool, timeout: float | None, as_json
     procfs.require()
     root = root_of(where)
     runs(root)  # clears the sockets that nobody answers on
-    earlier = hindsight.look_back(root)
+    earlier = past_runs.look_back(root)
     found = _look(root)
     chosen = _chosen(found, everywhere)
     if not as_json:
@@ -50,7 +51,7 @@ def doctor_command(clean: bool, everywhere: bool, timeout: float | None, as_json
     if chosen and (clean or (not as_json and _asked(chosen))):
         _stop(root, everywhere, timeout, as_json, steps)
         left = _chosen(_look(root), everywhere)
-        doubtful = hindsight.give_up(root)
+        doubtful = past_runs.give_up(root)
         if doubtful and not as_json:
             warn(f"left alone, since it may be somebody else's: pid {', '.join(str(one.row.pid) for one in doubtful)}")
     if as_json:
@@ -82,7 +83,7 @@ def _chosen(found: Found, everywhere: bool) -> list[Leftover]:
 def _show(root: str, earlier: list[Earlier], found: Found, everywhere: bool) -> None:
     for one in earlier:
         warn(account(one))
-    for record, _ in hindsight.rescued(root):
+    for record, _ in past_runs.rescued(root):
         pid = record.front.partition("-")[0]
         warn(f"the procrun with pid {pid} is still stopping what its killed supervisor left; that is not listed here")
     for path in fates.strangers(root):

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable
 
-from procrun import hindsight, linked
+from procrun import linked
 from procrun.cli.follow import follow
 from procrun.control.client import Run, runs
 from procrun.control.protocol import Start
@@ -13,6 +13,7 @@ from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
 from procrun.eventloop import stderr
 from procrun.plan.layout import Plan
+from procrun.recovery import past_runs
 from procrun.system.linux import procfs
 
 _DOWN = {"down", "done"}
@@ -86,15 +87,15 @@ def _look_back(root: str, wanted: set[str]) -> None:
 
     Raises ConfigError where one of these instances is just being stopped.
     """
-    for record, names in hindsight.rescued(root):
+    for record, names in past_runs.rescued(root):
         names = sorted(wanted & set(names))
         if names:
             raise ConfigError(
                 f"{', '.join(names)}: the procrun with pid {record.front.partition('-')[0]} is still stopping what its "
                 "killed supervisor left here; try again in a moment"
             )
-    for earlier in hindsight.look_back(root):
-        stderr.tell(hindsight.account(earlier) + hindsight.who_lives(earlier.left))
+    for earlier in past_runs.look_back(root):
+        stderr.tell(past_runs.account(earlier) + past_runs.who_lives(earlier.left))
 
 
 def _start(run: Run, names: list[str], as_json: bool, wait: bool) -> int:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from procrun.cli.service import Service
     from procrun.dynos import DynoManager
     from procrun.keeper import Keeper
-    from procrun.ledger import Ledger
+    from procrun.recovery.run_record import Ledger
 
 PATIENCE = 10.0
 """Seconds that a reader of the last output may make no progress."""
@@ -259,7 +259,7 @@ class Session:
 
     def _write_down(self, folder: str) -> None:
         """Begin the record of what is up, for who comes after a run that was cut short."""
-        from procrun.ledger import Ledger
+        from procrun.recovery.run_record import Ledger
 
         try:
             path, adopted = run_dir.record_path(folder), self._supervisor.family.adopted

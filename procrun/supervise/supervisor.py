@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # imported where somebody is asked, and where something is le
     from procrun.eventloop.worker import Occasional
     from procrun.health.readiness import Questions
     from procrun.keeper import Kept
-    from procrun.rescue import Rescue
+    from procrun.recovery.orphans import Rescue
 
 Listener = Callable[[Process, Happening], None]
 OnEnd = Callable[[str, "Verdict"], None]
@@ -348,7 +348,7 @@ class Supervisor:
             self._loop.stop()
             return
         if self._strays is None:
-            from procrun.rescue import Rescue
+            from procrun.recovery.orphans import Rescue
 
             self._strays = Rescue(self._loop, self.family, self._loop.stop, self.family.owner, spared)
         self._strays.check("all instances are down")

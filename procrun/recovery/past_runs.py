@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from procrun.core import run_dir
 from procrun.fates import Fate, records
-from procrun.ledger import Record
-from procrun.leftovers import Leftover, find
+from procrun.recovery.leftovers import Leftover, find
+from procrun.recovery.run_record import Record
 from procrun.system.linux import procfs
 
 SHOWN = 3

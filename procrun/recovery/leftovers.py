@@ -16,8 +16,8 @@ from typing import NamedTuple
 from procrun.core.spec import Stat, Step
 from procrun.core.stop_sequence import DEFAULT_BUDGET, ending_step
 from procrun.fates import Fate, records
-from procrun.ledger import Dyno, Record
 from procrun.plan.programs.recognise import recognise
+from procrun.recovery.run_record import Dyno, Record
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK
 

@@ -13,7 +13,7 @@ from time import monotonic
 
 from procrun.core.spec import Happening, Stat
 from procrun.core.stop_sequence import UNKILLABLE_AFTER, signal_name
-from procrun.leftovers import Leftover
+from procrun.recovery.leftovers import Leftover
 from procrun.system import limits
 from procrun.system.audience import key
 from procrun.system.linux import pidfds, procfs

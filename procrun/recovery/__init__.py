@@ -1,0 +1,1 @@
+"""What a run that was cut short has left behind, and how it is cleaned up."""
