@@ -11,7 +11,7 @@ from procrun.cli.options import APP, FORMATION, PORT
 from procrun.cli.printing import show
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Wishes
-from procrun.export.plugins import Context, File, formats, render
+from procrun.export.registry import Context, File, formats, render
 from procrun.plan.config import AUTO
 from procrun.plan.layout import BASE_PORT, Plan, lay_out
 from procrun.plan.sources import read
