@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from procrun.chaos.schedule import Fault, Outcome
 from procrun.control.protocol import Row
 from procrun.core.events import duration
 from procrun.core.tables import table
 from procrun.hints import plain
 from procrun.recovery.leftovers import Leftover
 from procrun.recovery.past_runs import moment
-from procrun.schedule import Fault, Outcome
 from procrun.system.linux import procfs
 
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from procrun.schedule import Fault, draw
+from procrun.chaos.schedule import Fault, draw
 from procrun.system.linux import procfs
 from tests.harness import INT, PROCRUN, TERM, Folder, Run, alive, child, until
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from procrun import injection
+from procrun.chaos import faults
 from procrun.core.spec import Stat
 from procrun.system.linux import procfs
 from tests.harness import A_SECOND, TERM, Folder, alive, child, kill_both, until
@@ -133,10 +133,10 @@ def test_everything_that_it_has_is_seen(mainless: Stat) -> None:
 
 def test_chaos_stops_it_and_sees_that_it_stands_still(mainless: Stat) -> None:
     procfs.send(signal.SIGSTOP, mainless)
-    until(lambda: injection.alive([mainless], "T"), "it stands still")
+    until(lambda: faults.alive([mainless], "T"), "it stands still")
 
     procfs.send(signal.SIGCONT, mainless)
-    until(lambda: injection.alive([mainless], "S"), "it goes on")
+    until(lambda: faults.alive([mainless], "S"), "it goes on")
 
 
 def test_it_is_a_zombie_once_its_last_thread_has_ended() -> None:

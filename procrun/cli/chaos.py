@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from procrun.chaos import RUNNING, Chaos, Report, targets
+from procrun.chaos.runner import RUNNING, Chaos, Report, targets
+from procrun.chaos.schedule import KINDS, Fault, Outcome, draw
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
 from procrun.cli.faults import warn
@@ -20,7 +21,6 @@ from procrun.core.stop_sequence import signal_name
 from procrun.core.values import split
 from procrun.hints import there_are
 from procrun.link import obey_at_once
-from procrun.schedule import KINDS, Fault, Outcome, draw
 from procrun.system.linux import pidfds, procfs
 
 _LONGEST = 3600.0

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple
 
+from procrun.chaos.faults import Flood, Injection, Kill, Stop, takes_floods
+from procrun.chaos.schedule import Fault, Outcome
 from procrun.control.client import HELLO_TIMEOUT, Run, SilentError, rows
 from procrun.control.protocol import Row
 from procrun.core.errors import ProcrunError
 from procrun.core.events import duration
 from procrun.eventloop.loop import Loop, Timer
-from procrun.injection import Flood, Injection, Kill, Stop, takes_floods
 from procrun.link import STOPPING
-from procrun.schedule import Fault, Outcome
 from procrun.system.linux import procfs
 
 RUNNING = ("up", "ready", "quiet", "starting", "unready")

@@ -1,0 +1,1 @@
+"""Faults on purpose, and whether a run recovers from them."""
