@@ -10,8 +10,8 @@ import click
 import pytest
 import yaml
 
-from procrun import verdict
 from procrun.cli.main import procrun
+from procrun.run.smoke import result as verdict
 from tests.harness import PYTHON
 from tests.programs import need_module
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from procrun.dynos import SPREAD, _once_in
+from procrun.run.heroku.dyno_manager import SPREAD, _once_in
 from tests.harness import PATIENCE, PYTHON, TERM, Folder, Run, free_base, until
 from tests.test_watchdog import states
 

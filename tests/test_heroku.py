@@ -11,9 +11,9 @@ from time import sleep
 
 import pytest
 
-from procrun.booting import LAST
 from procrun.core.spec import Manners, Wishes
 from procrun.plan.layout import build
+from procrun.run.heroku.dyno_limits import LAST
 from tests.harness import PYTHON, TERM, Folder, Run, child, free_base, until
 
 CRASHES_ONCE = "test -e was && exec sleep 1000; touch was; exit 1"

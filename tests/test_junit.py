@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from procrun import junit
 from procrun.core.errors import ConfigError
+from procrun.run.smoke import junit
 from tests.harness import INT, Folder, free_base
 from tests.programs import need_module
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pexpect
 import pytest
 
-from procrun.cli import keyboard
 from procrun.control.protocol import Restart
+from procrun.run import keyboard
 from procrun.system.linux import procfs
 from tests.harness import PROCRUN, PYTHON, Folder, alive, is_read, until
 from tests.test_attach import TERMINAL, modes

@@ -9,7 +9,7 @@ from time import monotonic
 
 import pytest
 
-from procrun.narrator import REMIND_AFTER
+from procrun.run.reporter import REMIND_AFTER
 from tests.harness import A_SECOND, HUP, INT, PROCRUN, PYTHON, QUIT, TERM, Folder, Run, alive, child, until
 
 IGNORES_TERM = "trap '' TERM; echo ready; while :; do sleep 0.1; done"

@@ -20,7 +20,7 @@ import pytest
 
 from procrun.core.spec import Step
 from procrun.eventloop.loop import Loop
-from procrun.link import Link
+from procrun.run.guardian_link import Link
 from tests.apps.bed import APP, Bed
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, alive, child, running, until
 from tests.programs import need_right

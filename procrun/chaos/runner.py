@@ -12,7 +12,7 @@ from procrun.control.protocol import Row
 from procrun.core.errors import ProcrunError
 from procrun.core.events import duration
 from procrun.eventloop.loop import Loop, Timer
-from procrun.link import STOPPING
+from procrun.run.guardian_link import STOPPING
 from procrun.system.linux import procfs
 
 RUNNING = ("up", "ready", "quiet", "starting", "unready")

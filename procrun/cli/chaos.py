@@ -20,7 +20,7 @@ from procrun.core.errors import ConfigError, NoRunError
 from procrun.core.stop_sequence import signal_name
 from procrun.core.values import split
 from procrun.hints import there_are
-from procrun.link import obey_at_once
+from procrun.run.guardian_link import obey_at_once
 from procrun.system.linux import pidfds, procfs
 
 _LONGEST = 3600.0

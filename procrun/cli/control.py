@@ -25,7 +25,7 @@ def root_of(where: dict[str, Any]) -> str:
     root, named = places(Wishes(**where), os.environ)
     if named == os.path.realpath(root):
         return root
-    from procrun.cli.elsewhere import followed  # where the path has a symbolic link in it
+    from procrun.run.other_runs import followed  # where the path has a symbolic link in it
 
     return followed(root, named)
 

@@ -10,26 +10,28 @@ from typing import Any, NoReturn
 
 import click
 
-from procrun import driver, front, junit, portblock, scorecard
 from procrun.cli.click_options import WithCommand, process_names, takes
 from procrun.cli.faults import told, warn
 from procrun.cli.options import APP, CHOICE, FORMATION, JSON_LINES, LOOK, PLATFORM, PORT, TERMINALS, TIMEOUT, Option
-from procrun.cli.session import Session, tell_findings, wishes_of
 from procrun.core import values
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Happening, Wishes
 from procrun.hints import shown, there_are
-from procrun.link import Link
 from procrun.logwatch import LogWatch
 from procrun.output.github_actions import Workflow
 from procrun.output.prefix import OURS
 from procrun.plan.sources import read
-from procrun.portblock import Placed
-from procrun.smoke import Around, Asked, Conductor
+from procrun.run import guardian
+from procrun.run.guardian_link import Link
+from procrun.run.session import Session, tell_findings, wishes_of
+from procrun.run.smoke import command as driver
+from procrun.run.smoke import junit, ports, report
+from procrun.run.smoke.conductor import Around, Asked, Conductor
+from procrun.run.smoke.ports import Placed
+from procrun.run.smoke.result import CMD, Result
 from procrun.supervise.instance import Process
 from procrun.supervise.supervisor import Verdict
 from procrun.system import limits
-from procrun.verdict import CMD, Result
 
 READY_WITHIN = 60.0
 """Seconds in which everything must be ready, where nothing else is said."""
@@ -112,14 +114,14 @@ def smoke_command(names: tuple[str, ...], **values: Any) -> NoReturn:
         raise ConfigError("is for runs without CMD; leave out one of the two", "--for")
     if values["junit"] is not None:
         values["junit"] = junit.prepare(values["junit"])
-    sys.exit(told(lambda: front.lead(lambda link: told(lambda: _supervise(link, names, command, values)))))
+    sys.exit(told(lambda: guardian.lead(lambda link: told(lambda: _supervise(link, names, command, values)))))
 
 
 def _supervise(to_front: Link, names: tuple[str, ...], command: list[str] | None, values: dict[str, Any]) -> int:
     wishes = wishes_of(names, values)
     sources = read(wishes, os.environ)
     _refuse_command(names, [entry.name for entry in sources.entries], command is not None)
-    placed = portblock.place(sources, wishes)
+    placed = ports.place(sources, wishes)
     sources = placed.plan.sources
     # Log files are the app's own, and another run may be writing them just now.
     alone = sources._replace(config=sources.config._replace(log_dir=None))
@@ -191,9 +193,9 @@ class _Smoke(Session):
         result = self._conductor.conclude()._replace(interrupted=self._interrupted(verdict))
         status = self._report(result, verdict.status if result.interrupted else result.status)
         if self._values["as_json"]:
-            self._outputs.raw(scorecard.as_json(result, status, time.time()))
+            self._outputs.raw(report.as_json(result, status, time.time()))
         else:
-            for line in scorecard.lines(result, status):
+            for line in report.lines(result, status):
                 self._narrator.say(line)
         self._tell_github(result, status)
         return status
@@ -212,7 +214,7 @@ class _Smoke(Session):
         if page:
             try:
                 with open(page, "a", encoding="utf-8", errors="replace") as file:
-                    file.write(scorecard.markdown(result, status))
+                    file.write(report.markdown(result, status))
             except OSError as error:
                 warn(f"GITHUB_STEP_SUMMARY: {page}: {error.strerror}")
 

@@ -3,9 +3,9 @@
 import sys
 from typing import Any, NoReturn
 
-from procrun import front
 from procrun.cli.faults import told
-from procrun.link import Link
+from procrun.run import guardian
+from procrun.run.guardian_link import Link
 
 
 def start(names: tuple[str, ...] = (), **values: Any) -> NoReturn:
@@ -17,8 +17,8 @@ def start(names: tuple[str, ...] = (), **values: Any) -> NoReturn:
     """
 
     def supervise(to_front: Link) -> int:
-        from procrun.cli.session import supervise
+        from procrun.run.session import supervise
 
         return told(lambda: supervise(to_front, names, values))
 
-    sys.exit(told(lambda: front.lead(supervise, not values["no_keys"])))
+    sys.exit(told(lambda: guardian.lead(supervise, not values["no_keys"])))

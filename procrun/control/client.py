@@ -104,7 +104,7 @@ def find(root: str, names: Sequence[str], within: float | None = None) -> list[t
 
 def nothing_runs(root: str) -> NoRunError:
     """The error where `root` has no run; it names the app above that may be meant instead."""
-    from procrun import nearby  # where nothing runs
+    from procrun.run import nearby  # where nothing runs
 
     text = f"nothing runs in {root}"
     for folder in () if nearby.has(root) else nearby.above(root):

@@ -10,7 +10,7 @@ from procrun.health.readiness import Asked
 from procrun.health.sd_notify import LONGEST_STATUS, Mailbox
 from procrun.health.watchdog_timer import Countdown
 from procrun.hints import plain
-from procrun.keeper import Kept
+from procrun.run.keeper import Kept
 
 
 class Ears(NamedTuple):

@@ -226,7 +226,7 @@ def _read_procfile(path: str | None, pipes: Pipes, app_root: str | None) -> byte
     try:
         return textfile.read(textfile.STDIN if path is None else path, path or "stdin", pipes)
     except FileNotFoundError:
-        from procrun import nearby  # where there is none
+        from procrun.run import nearby  # where there is none
 
         hint = "does not exist; make one, as in `web: python app.py`, or name one with -f"
         raise ConfigError(nearby.instead(path or "", app_root) or hint, path) from None

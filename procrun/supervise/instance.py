@@ -23,7 +23,7 @@ from procrun.system.spawn import spawn
 if TYPE_CHECKING:  # imported behind the first child, or where something is to be watched
     from procrun.health.monitor import Health
     from procrun.health.readiness import Asked, Probe, Questions
-    from procrun.keeper import Kept
+    from procrun.run.keeper import Kept
     from procrun.supervise.drain import Busy
 
 DRAIN_EVERY = 0.5

@@ -19,8 +19,8 @@ from procrun.system.process_tree import Family
 if TYPE_CHECKING:  # imported where somebody is asked, and where something is left at the end
     from procrun.eventloop.worker import Occasional
     from procrun.health.readiness import Questions
-    from procrun.keeper import Kept
     from procrun.recovery.orphans import Rescue
+    from procrun.run.keeper import Kept
 
 Listener = Callable[[Process, Happening], None]
 OnEnd = Callable[[str, "Verdict"], None]

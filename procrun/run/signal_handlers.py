@@ -2,28 +2,28 @@
 
 import signal
 
-from procrun import link
-from procrun.narrator import Narrator
+from procrun.run import guardian_link
+from procrun.run.reporter import Narrator
 from procrun.supervise.supervisor import Supervisor, Verdict
 
 
 class Orders:
     """Obeys what the front passes on. `orphaned` is how many instances were up when the front died, None until then."""
 
-    def __init__(self, to_front: link.Link, supervisor: Supervisor, narrator: Narrator) -> None:
+    def __init__(self, to_front: guardian_link.Link, supervisor: Supervisor, narrator: Narrator) -> None:
         self.orphaned: int | None = None
         self._link = to_front
         self._supervisor = supervisor
         self._narrator = narrator
-        self._presses = link.Presses()
+        self._presses = guardian_link.Presses()
         self._suspended = False
 
     def obey(self, number: int) -> None:
         """Do what a signal to procrun means; GONE when the front is dead."""
-        if number == link.GONE:
+        if number == guardian_link.GONE:
             self.orphaned = len(self._supervisor.alive())
             self.end("the front process is gone", Verdict(128 + signal.SIGKILL))
-        elif number in link.STOPPING:
+        elif number in guardian_link.STOPPING:
             self._stop_by(number)
         elif number == signal.SIGTSTP:
             self._suspend()

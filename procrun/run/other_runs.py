@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable
 
-from procrun import linked
 from procrun.cli.follow import follow
 from procrun.control.client import Run, runs
 from procrun.control.protocol import Start
@@ -14,6 +13,7 @@ from procrun.core.spec import Wishes
 from procrun.eventloop import stderr
 from procrun.plan.layout import Plan
 from procrun.recovery import past_runs
+from procrun.run import linked
 from procrun.system.linux import procfs
 
 _DOWN = {"down", "done"}

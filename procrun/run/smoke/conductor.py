@@ -9,12 +9,25 @@ from procrun.core.spec import Exit, Happening, Spec
 from procrun.core.stop_sequence import ENDING, describe, exit_status
 from procrun.eventloop.loop import Loop, Timer
 from procrun.openports import Ports
+from procrun.run.smoke.result import (
+    CMD,
+    COMMAND,
+    CRASH,
+    FORCED,
+    LEFT,
+    LOG,
+    SLOW,
+    UNREADY,
+    Command,
+    Fault,
+    Outcome,
+    Result,
+)
 from procrun.supervise.instance import Process
 from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 from procrun.system.linux import procfs
-from procrun.verdict import CMD, COMMAND, CRASH, FORCED, LEFT, LOG, SLOW, UNREADY, Command, Fault, Outcome, Result
 
 Step = Callable[[], None]
 

@@ -7,10 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from procrun import link, linked
 from procrun.cli.faults import warn
-from procrun.cli.orders import Orders
-from procrun.cli.outputs import outputs
 from procrun.core import run_dir
 from procrun.core.events import as_event, step
 from procrun.core.spec import Exit, Happening, Step, Wishes
@@ -18,7 +15,6 @@ from procrun.core.stop_sequence import ENDING_NAMES, ending_step
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional, patiently
-from procrun.narrator import Narrator
 from procrun.output import appearance
 from procrun.output.github_actions import Workflow
 from procrun.output.line_buffer import Amount
@@ -26,7 +22,11 @@ from procrun.plan import findings, layout
 from procrun.plan.check import told_at_start
 from procrun.plan.environment import OF_A_SERVICE_MANAGER
 from procrun.plan.sources import folders_of_files, places
-from procrun.startup import Startup
+from procrun.run import guardian_link, linked
+from procrun.run.outputs import outputs
+from procrun.run.reporter import Narrator
+from procrun.run.signal_handlers import Orders
+from procrun.run.startup_report import Startup
 from procrun.supervise.instance import Process
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import TIMED_OUT, Supervisor, Verdict
@@ -35,11 +35,11 @@ from procrun.system.linux import procfs
 from procrun.system.linux.disks import may_stand_still
 
 if TYPE_CHECKING:
-    from procrun.cli.keyboard import Keyboard
-    from procrun.cli.service import Service
-    from procrun.dynos import DynoManager
-    from procrun.keeper import Keeper
     from procrun.recovery.run_record import Ledger
+    from procrun.run.control_service import Service
+    from procrun.run.heroku.dyno_manager import DynoManager
+    from procrun.run.keeper import Keeper
+    from procrun.run.keyboard import Keyboard
 
 PATIENCE = 10.0
 """Seconds that a reader of the last output may make no progress."""
@@ -48,7 +48,7 @@ PATIENCE_WHEN_TOLD = 2.0
 """The same when procrun was told to stop: who told it is waiting."""
 
 
-def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any]) -> int:
+def supervise(to_front: guardian_link.Link, names: tuple[str, ...], values: dict[str, Any]) -> int:
     """Read the plan, start it and serve until everything is over; the exit status.
 
     Raises ConfigError, with nothing started, for bad input and for names that run already.
@@ -59,7 +59,7 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
         return joined
     made = layout.build(wishes, os.environ)
     if any(made.manners[spec.type].watch for spec in made.specs):
-        from procrun.onchange import require
+        from procrun.run.restart_on_change import require
 
         require(made)
     why_not_run = tell_findings(made)
@@ -69,12 +69,12 @@ def supervise(to_front: link.Link, names: tuple[str, ...], values: dict[str, Any
     with run_dir.lock(first):
         join = None
         if run_dir.traces(made.sources.root) or linked.pointers(made.sources.named):
-            from procrun.cli.elsewhere import take_part
+            from procrun.run.other_runs import take_part
 
             join = take_part(made, wishes, values["as_json"], values["wait"])
         if join is None:
             if made.own_port:
-                from procrun.cli.ownport import settle
+                from procrun.run.auto_port import settle
 
                 made, wishes = settle(made, wishes, first)
             layout.taken_ports(made.specs)
@@ -110,7 +110,7 @@ def _rejoined(wishes: Wishes, as_json: bool, wait: bool) -> int | None:
     root, named = places(wishes, os.environ)
     if not run_dir.sockets(root) and not linked.pointers(named):
         return None
-    from procrun.cli.elsewhere import rejoin
+    from procrun.run.other_runs import rejoin
 
     return rejoin(root, named, wishes.names, as_json, wait)
 
@@ -130,7 +130,7 @@ class Session:
 
     def __init__(
         self,
-        to_front: link.Link,
+        to_front: guardian_link.Link,
         made: layout.Plan,
         wishes: Wishes,
         values: dict[str, Any],
@@ -169,7 +169,7 @@ class Session:
         places = iter(folders)
         first = next(places)
         self._write_down(first)
-        from procrun.cli.service import Service
+        from procrun.run.control_service import Service
 
         wishes, backlog, say = self._wishes, self._outputs.backlog, self._narrator.say
         self._aside = Occasional(self._loop)
@@ -177,7 +177,7 @@ class Session:
         self._service.open(itertools.chain([first], places), passed)
         self._pointers = linked.leave(self._plan.sources.named, self._plan.sources.root)
         if self._plan.own_port:
-            from procrun.cli.ownport import urls
+            from procrun.run.auto_port import urls
 
             for line in urls(self._plan.specs):
                 self._narrator.say(line)
@@ -187,7 +187,7 @@ class Session:
         """Heed signals, and start everything."""
         sys.excepthook = stderr.crashed
         procfs.become_subreaper()  # before there can be an orphan
-        link.listen_to(self._loop, self._orders.obey, self._supervisor.reap)
+        guardian_link.listen_to(self._loop, self._orders.obey, self._supervisor.reap)
         self._link.watch(self._loop, self._orders.obey, self._press)
         self._supervisor.start(self._plan.specs)
         from procrun.output.terminal_hint import TerminalHint
@@ -200,7 +200,7 @@ class Session:
 
     def _keep_folder(self) -> None:
         """Have what the run needs in its folder made anew when somebody takes it away."""
-        from procrun.keeper import Keeper
+        from procrun.run.keeper import Keeper
 
         self._aside = self._aside or Occasional(self._loop)
         root, kept, say = self._plan.sources.root, self._supervisor.kept, self._narrator.say
@@ -242,7 +242,7 @@ class Session:
         """Have a dyno manager as soon as there is something for it to do; a deploy may bring the first quota."""
         manners, cycle = process.spec.manners, self._plan.cycle
         if self._manager is None and (manners.dyno or manners.memory or cycle):
-            from procrun.dynos import DynoManager
+            from procrun.run.heroku.dyno_manager import DynoManager
 
             log = self._plan.sources.config.heroku.log
             self._manager = DynoManager(self._loop, self._supervisor, cycle, self._outputs.outlet.say, log)
@@ -291,9 +291,9 @@ class Session:
             patiently(self._ledger.close)
         elif self._ledger is not None:
             path, stopped = self._ledger.path, orphaned or 0
-            patiently(lambda: link.leave_word(path, "its front process was killed", stopped))
+            patiently(lambda: guardian_link.leave_word(path, "its front process was killed", stopped))
         verdict = self._supervisor.verdict
-        link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
+        guardian_link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
         told_to = verdict is None or verdict.told
         patience = PATIENCE_WHEN_TOLD if told_to else PATIENCE
         self._outputs.sink.close(patience)
@@ -318,7 +318,7 @@ class Session:
 
     def _press(self, key: str) -> None:
         if self._keyboard is None and self._service is not None:
-            from procrun.cli.keyboard import Keyboard
+            from procrun.run.keyboard import Keyboard
 
             desk = self._service.desk
             self._keyboard = Keyboard(self._supervisor, desk, self._outputs.outlet, self._narrator.say)

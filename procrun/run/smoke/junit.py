@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from procrun.core.errors import ConfigError
-from procrun.verdict import Check, Result, checks
+from procrun.run.smoke.result import Check, Result, checks
 
 if TYPE_CHECKING:
     from junitparser import TestCase

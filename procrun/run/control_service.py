@@ -12,12 +12,12 @@ from procrun.core.errors import ControlError, ProcrunError
 from procrun.core.spec import Happening, Spec, Wishes
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional
-from procrun.link import Link
-from procrun.notice import Notice
 from procrun.output.backlog import Backlog
 from procrun.plan import config, findings, layout
 from procrun.plan.sources import changed_files
-from procrun.program_watch import ProgramWatch
+from procrun.run.guardian_link import Link
+from procrun.run.plan_watch import Notice
+from procrun.run.program_watch import ProgramWatch
 from procrun.supervise.handlers.attach import Attachments
 from procrun.supervise.handlers.deploy import Deployment, Reloaded
 from procrun.supervise.handlers.dispatch import Desk
@@ -32,7 +32,7 @@ PATIENCE_WITH_WATCHERS = 0.5
 """Seconds that the thread which watches files has for its end; it looks ten times a second whether it is there."""
 
 if TYPE_CHECKING:  # imported where files are watched
-    from procrun.onchange import OnChange
+    from procrun.run.restart_on_change import OnChange
 
 PATIENCE_WITH_FOLLOWERS = 0.5
 """Seconds that those who follow the output have for its end."""
@@ -155,7 +155,7 @@ class Service:
             self._on_change.close()
             self._on_change = None
         elif wanted:
-            from procrun.onchange import OnChange
+            from procrun.run.restart_on_change import OnChange
 
             self._on_change = OnChange(self._supervisor, self._loop, self._aside, self._plan, wanted, self._say)
         if not wanted:
@@ -241,7 +241,7 @@ def _built(wishes: Wishes) -> layout.Plan | ProcrunError:
 def require_watchers(made: layout.Plan) -> None:
     """Raise ConfigError where files are to be watched, and nothing is installed that can."""
     if any(made.manners[spec.type].watch for spec in made.specs):
-        from procrun.onchange import require
+        from procrun.run.restart_on_change import require
 
         require(made)
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun.booting import Boot, Boots
 from procrun.core.spec import Happening
 from procrun.eventloop.loop import Loop, Timer
-from procrun.heroku import TOLD, Words
 from procrun.quota import VASTLY, Quota, share
+from procrun.run.heroku.dyno_limits import Boot, Boots
+from procrun.run.heroku.log_lines import TOLD, Words
 from procrun.supervise.instance import Process
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor

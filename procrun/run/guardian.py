@@ -18,7 +18,7 @@ from procrun.core.stop_sequence import signal_name
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import PATIENCE
-from procrun.link import KNOWN, STOPPING, Link, Presses, leave_word, listen_to, obey_at_once
+from procrun.run.guardian_link import KNOWN, STOPPING, Link, Presses, leave_word, listen_to, obey_at_once
 from procrun.system import limits
 from procrun.system.linux import procfs
 
@@ -26,7 +26,7 @@ HEARD_WITHIN = 5.0
 """Seconds that the supervisor has to answer a signal that stops everything, or to say anything at all."""
 
 if TYPE_CHECKING:
-    from procrun.keys import Keys
+    from procrun.run.key_reader import Keys
 
 LOOK_AGAIN_AFTER = 0.1
 """Seconds until the front looks again for what it must stop, where it had no descriptor to look with."""
@@ -110,7 +110,7 @@ class _Front:
 
         self._keys: Keys | None = None
         if life >= 0:
-            from procrun import keys
+            from procrun.run import key_reader as keys
 
             self._keys = keys.Keys(self._loop, life)
         self._dyno = Dyno

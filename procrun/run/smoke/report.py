@@ -9,7 +9,7 @@ from procrun.core.events import duration
 from procrun.core.tables import table
 from procrun.output.ansi import bare
 from procrun.output.json_stream import moment
-from procrun.verdict import Command, Fault, Outcome, Result
+from procrun.run.smoke.result import Command, Fault, Outcome, Result
 
 _HEADERS = ("PROCESS", "READY AFTER", "RESTARTS", "SLOWEST STOP", "MEMORY", "ENDED")
 

@@ -1,0 +1,1 @@
+"""What wires one run: guardian, session, keyboard, reporter."""

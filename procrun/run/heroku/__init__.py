@@ -1,0 +1,1 @@
+"""A run as a dyno manager would have it: its limits and its log lines."""

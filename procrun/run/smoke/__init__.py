@@ -1,0 +1,1 @@
+"""Smoke runs for CI: start, wait until ready, run a command, report."""
