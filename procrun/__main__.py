@@ -11,7 +11,7 @@ def main() -> None:
     gc.disable()  # what is imported is no garbage, and to look for some costs 2.5 ms; whoever stays looks again
     _open_standard_descriptors()
     _read_all_as_utf8()
-    from procrun.cli.quick import parse
+    from procrun.cli.fast_start import parse
 
     plain_start = parse(sys.argv[1:])
     if plain_start is not None:

@@ -15,9 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from procrun import __version__
+from procrun.cli.fast_start import parse
 from procrun.cli.main import COMMANDS, command_first, start_command
 from procrun.cli.options import START
-from procrun.cli.quick import parse
 from tests.harness import PATIENCE, PROCRUN, Folder
 
 SCRIPT = Path(sys.executable).parent / "procrun"

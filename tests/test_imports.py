@@ -37,7 +37,7 @@ def imported(code: str) -> set[str]:
 
 def test_the_way_to_the_first_child_imports_nothing_it_does_not_use() -> None:
     code = (
-        "from procrun.cli.quick import parse; parse(['start']); import procrun.cli.start, procrun.run.session; "
+        "from procrun.cli.fast_start import parse; parse(['start']); import procrun.cli.start, procrun.run.session; "
         "from procrun.plan.environment import load; "
         "load(['.env.example'], {}, '.', True)"
     )

@@ -11,7 +11,7 @@ from procrun.chaos.runner import RUNNING, Chaos, Report, targets
 from procrun.chaos.schedule import KINDS, Fault, Outcome, draw
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
 from procrun.cli.options import APP, JSON, Option
 from procrun.cli.printing import show, show_json, show_lines
 from procrun.control.client import HELLO_TIMEOUT, Run, VanishedError, find, rows

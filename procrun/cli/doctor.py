@@ -9,7 +9,7 @@ import click
 from procrun import fates
 from procrun.cli.click_options import takes
 from procrun.cli.control import root_of
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show, show_json, show_lines
 from procrun.control.client import runs

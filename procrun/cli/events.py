@@ -8,10 +8,10 @@ import click
 
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
+from procrun.cli.many_runs import hear
 from procrun.cli.options import APP, JSON_LINES, Option
 from procrun.cli.printing import put_out
-from procrun.cli.several import hear
 from procrun.control.client import HELLO_TIMEOUT, Run, ask, find
 from procrun.control.protocol import Done, Progress, Wait, Watch
 from procrun.core.errors import ControlError

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from procrun.cli.click_options import one_of, takes
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
 from procrun.cli.options import APP, FORMATION, PORT
 from procrun.cli.printing import show
 from procrun.core.errors import ConfigError

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
 from procrun.cli.printing import show, show_json
 from procrun.control.client import Run, ask
 from procrun.control.protocol import Done, Progress, Request, Start, Stop, Turn

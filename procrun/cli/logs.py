@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
+from procrun.cli.many_runs import hear
 from procrun.cli.options import APP, JSON_LINES, LOOK, Option
 from procrun.cli.printing import put_out
-from procrun.cli.several import hear
 from procrun.control.client import Run, ask, nothing_runs, runs
 from procrun.control.protocol import Logs, More, Output, Request, Turn, Written
 from procrun.core.errors import ConfigError, ControlError

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from procrun import __version__
 from procrun.cli.click_options import parameters, process_names
-from procrun.cli.faults import told, warn
+from procrun.cli.errors import told, warn
 from procrun.cli.options import START, Option, by_flag
 from procrun.cli.printing import show, show_lines
 from procrun.cli.start import start

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from procrun.cli.click_options import process_names, takes
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
 from procrun.cli.options import APP, PORT
 from procrun.core.errors import CommandError, ConfigError
 from procrun.core.spec import Wishes

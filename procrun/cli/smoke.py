@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from procrun.cli.click_options import WithCommand, process_names, takes
-from procrun.cli.faults import told, warn
+from procrun.cli.errors import told, warn
 from procrun.cli.options import APP, CHOICE, FORMATION, JSON_LINES, LOOK, PLATFORM, PORT, TERMINALS, TIMEOUT, Option
 from procrun.core import values
 from procrun.core.errors import ConfigError

@@ -3,7 +3,7 @@
 import sys
 from typing import Any, NoReturn
 
-from procrun.cli.faults import told
+from procrun.cli.errors import told
 from procrun.run import guardian
 from procrun.run.guardian_link import Link
 

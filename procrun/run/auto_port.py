@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
 from procrun.core import run_dir
 from procrun.core.spec import Spec, Wishes
 from procrun.plan import ports

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
 from procrun.core.errors import ConfigError
 from procrun.core.spec import Happening
 from procrun.eventloop.loop import Loop

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
 from procrun.core import run_dir
 from procrun.core.events import as_event, step
 from procrun.core.spec import Exit, Happening, Step, Wishes

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from procrun.cli.click_options import process_names, takes
-from procrun.cli.faults import warn
+from procrun.cli.errors import warn
 from procrun.cli.options import APP, FORMATION, PLATFORM, PORT, TIMEOUT
 from procrun.cli.printing import show, show_json
 from procrun.core.masking import mask
