@@ -7,7 +7,7 @@ from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
 from procrun.system.linux import procfs
 
-FIRST, LAST = 1.0, 20.0
+FIRST_LOOK, LONGEST_PAUSE = 1.0, 20.0
 """Seconds from the start to the first look; each further one comes after twice as long, and 20 s at the most.
 
 Heroku looks every 20 s or so, as its logs show; what allocates too much at its start is seen sooner here.
@@ -36,9 +36,9 @@ class Quota:
         self._quota = quota
         self._rows = rows
         self._on_over = on_over
-        self._next = FIRST
+        self._next = FIRST_LOOK
         self._over = False
-        self._timer: Timer = loop.after(FIRST, self._look)
+        self._timer: Timer = loop.after(FIRST_LOOK, self._look)
 
     def cancel(self) -> None:
         """Look no more."""
@@ -46,7 +46,7 @@ class Quota:
         self._timer.cancel()
 
     def _look(self) -> None:
-        self._next = min(2 * self._next, LAST)
+        self._next = min(2 * self._next, LONGEST_PAUSE)
         self._timer = self._loop.after(self._next, self._look)
         try:
             rows = self._rows()
