@@ -6,9 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from procrun.core.stop_sequence import signal_name
 from procrun.plan.programs.profile import Profile
 from procrun.plan.programs.profiles import PROFILES
+from procrun.system.signals import signal_name
 
 HEAD = ("profile", "programs", "ends its work at", "its own time-out", "where that is set", "at KILL", "source")
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 
+from procrun.core.text import PATIENCE, in_time
 from procrun.hints import plain
-from procrun.output.filter import PATIENCE, in_time
 
 MOST, LONGEST = 10, 500
 """Lines that are told of at most, and letters of each."""

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from procrun.core.spec import Spec
-from procrun.plan.layout import names_port, port_holder
-from procrun.system.linux import procfs
+from procrun.plan.preflight import names_port, port_holder
+from procrun.system.linux import sockets
 
 
 class Open(NamedTuple):
@@ -23,15 +23,15 @@ class Ports:
     """
 
     def __init__(self, specs: Iterable[Spec]) -> None:
-        self._before = {port for port, _ in procfs.listening_sockets()}
+        self._before = {port for port, _ in sockets.listening_sockets()}
         self._given = {spec.port: spec.name for spec in specs if names_port(spec)}
         self._seen: dict[tuple[int, str], str] = {}
 
     def look(self, processes: Mapping[str, Iterable[int]]) -> None:
         """See where the processes of these instances listen now."""
-        listeners = procfs.all_listeners()
+        listeners = sockets.all_listeners()
         for name, pids in processes.items():
-            for address, inode in procfs.listeners(pids, listeners):
+            for address, inode in sockets.listeners(pids, listeners):
                 if not isinstance(address, str):
                     self._seen[address[1], inode] = name
 
@@ -42,7 +42,7 @@ class Ports:
         """
         seen = {port for port, _ in self._seen}
         found = {}
-        for port, inode in sorted(procfs.listening_sockets()):
+        for port, inode in sorted(sockets.listening_sockets()):
             name = self._seen.get((port, inode))
             if name is None and port not in self._before | seen:
                 name = self._given.get(port)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from procrun.core.spec import Stat
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
 from procrun.system.linux import procfs
+from procrun.system.types import Stat
 
 FIRST_LOOK, LONGEST_PAUSE = 1.0, 20.0
 """Seconds from the start to the first look; each further one comes after twice as long, and 20 s at the most.

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from hypothesis import settings
 
-from procrun.system.linux import procfs
+from procrun.system.linux import subreaper
 from tests.harness import Folder
 from tests.programs import pytest_terminal_summary
 from tests.rows import row
@@ -47,7 +47,7 @@ def pytest_configure() -> None:
     # An example may take as long as a busy machine has it wait; by itself hypothesis allows 0.2 seconds.
     settings.register_profile("patient", deadline=None)
     settings.load_profile("patient")
-    procfs.become_subreaper()
+    subreaper.become_subreaper()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)

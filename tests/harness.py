@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 
-from procrun.system.linux import procfs
+from procrun.system.linux import procfs, sockets
 
 PROCRUN = [sys.executable, "-m", "procrun"]
 PATIENCE = 90.0
@@ -238,12 +238,12 @@ def free_base(span: int = 300) -> int:
 def free_port() -> int:
     """A port with nobody listening on it, ours in the same way; each call gives another one."""
     base = next(iter(_ports), 0) or _free_blocks(_BLOCK, _ports)
-    listening = set(procfs.listening())
+    listening = set(sockets.listening())
     return next(port for port in (base + turn % _BLOCK for turn in _turn) if port not in listening)
 
 
 def _free_blocks(span: int, held: Held) -> int:
-    taken = set(procfs.listening())
+    taken = set(sockets.listening())
     start = os.getpid() * 7 % len(_BLOCKS)  # test runs side by side look in different places first
     for base in itertools.chain(_BLOCKS[start:], _BLOCKS[:start]):
         blocks = range(base, base + span, _BLOCK)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from procrun.core.spec import Wishes
 from procrun.plan.layout import Plan, build
+from procrun.plan.options import Wishes
 from tests.harness import TERM, Folder
 
 SHOP = """\

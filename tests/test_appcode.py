@@ -5,9 +5,9 @@ from math import inf
 
 import pytest
 
-from procrun.core.spec import Wishes
 from procrun.plan.check import lint
 from procrun.plan.layout import build
+from procrun.plan.options import Wishes
 from procrun.plan.programs import appcode
 from procrun.plan.programs.grace_period import Wait, patience
 from procrun.plan.programs.python_workers import CELERY

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pytest
 
-from procrun.core.spec import Stat
 from procrun.system.audience import Audience, Bearing, Key, audience, key
 from procrun.system.signalling import main_process
+from procrun.system.types import Stat
 
 CATCHES, IGNORES, DIES, BLOCKS = Bearing.CATCHES, Bearing.IGNORES, Bearing.DIES, Bearing.BLOCKS
 PROCRUN = 1
@@ -270,7 +270,7 @@ def caught(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> N
     def catches(pid: int, number: int) -> bool:
         return next(node.bearing is CATCHES for name, node in tree.nodes.items() if tree.pids[name] == pid)
 
-    monkeypatch.setattr("procrun.system.linux.procfs.catches", catches)
+    monkeypatch.setattr("procrun.system.linux.signals.catches", catches)
 
 
 @pytest.mark.usefixtures("caught")

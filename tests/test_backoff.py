@@ -2,8 +2,9 @@
 
 import pytest
 
-from procrun.core.spec import Exit, Limit, Policy
+from procrun.core.spec import Limit, Policy
 from procrun.supervise.restart_policy import FIRST, LONGEST, STEADY, Backoff, comes_back
+from procrun.system.types import Exit
 
 ALWAYS = Policy("always")
 

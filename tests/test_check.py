@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from procrun.core.spec import Wishes
 from procrun.plan.check import lint
 from procrun.plan.findings import lines
 from procrun.plan.layout import build
+from procrun.plan.options import Wishes
 from tests.harness import Folder
 
 

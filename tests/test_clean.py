@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import procrun
 from procrun.control import protocol
 from procrun.control.protocol import Attached, Done, Output, Progress, Raw, Refused, Row, Status, Welcome, Written
-from procrun.core.spec import Happening
+from procrun.core.events import Happening
 from procrun.core.tables import table
 from procrun.core.text import clean, clean_lines
 from procrun.output.ansi import bare

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Wishes
 from procrun.plan.layout import Plan, build
+from procrun.plan.options import Wishes
 from procrun.plan.programs import index, what_runs
 from procrun.plan.programs.grace_period import Wait, deadline
 from procrun.plan.programs.recognise import Recognised, recognise

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procrun.core.spec import Wishes
 from procrun.plan.layout import build
+from procrun.plan.options import Wishes
 from procrun.plan.programs import computed
 from procrun.plan.programs.computed import UNREAD, UnclearError, Value
 from procrun.plan.programs.grace_period import Wait, patience

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Config, ProcessConfig
 from procrun.plan.config import load, validate, with_manifest
+from procrun.plan.options import Config, ProcessConfig
 from tests.harness import PYTHON
 
 TYPES = ("web", "worker", "redis")

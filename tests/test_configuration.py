@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import AliveCheck, Config, Heroku, ProcessConfig, ProgramConfig, Readiness, Wishes
+from procrun.core.spec import AliveCheck, ProgramConfig, Readiness
 from procrun.plan import config, layout, probe_config
+from procrun.plan.options import Config, Heroku, ProcessConfig, Wishes
 from tests.harness import Folder
 from tests.test_docs import ROOT, rows
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procrun.core import dependencies
-from procrun.core.spec import Wishes
 from procrun.plan.layout import build
+from procrun.plan.options import Wishes
 from tests.harness import TERM, Folder
 
 MANY = 1000

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from procrun.core.errors import ConfigError
-from procrun.core.spec import Finding, Wishes
+from procrun.core.errors import ConfigError, Finding
 from procrun.plan import bin_sh
 from procrun.plan.check import lint
 from procrun.plan.env_file import Setting, is_name, parse
 from procrun.plan.environment import load
 from procrun.plan.findings import lines
 from procrun.plan.layout import build
+from procrun.plan.options import Wishes
 from tests.harness import Folder, child
 
 LINE = "MIIEpAIBAAKCAQEAx3c9vX0aGVsbG8gd29ybGQhIHRoaXMgaXMgbm90IGEga2V5"

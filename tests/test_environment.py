@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from procrun.core.errors import ConfigError
-from procrun.core.spec import Finding, Variable
+from procrun.core.errors import ConfigError, Finding
 from procrun.plan.environment import Environment, load, resolve_providers
+from procrun.plan.options import Variable
 
 
 def values(environment: Environment) -> dict[str, str]:

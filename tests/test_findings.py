@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from procrun.core.errors import ConfigError
-from procrun.core.spec import Finding, Wishes
+from procrun.core.errors import ConfigError, Finding
 from procrun.plan import findings
 from procrun.plan.check import lint
 from procrun.plan.findings import APP_CODES, PROCESS_CODES, PROGRAM_CODES
 from procrun.plan.layout import build
+from procrun.plan.options import Wishes
 from tests.harness import Folder
 from tests.test_docs import ROOT, rows
 

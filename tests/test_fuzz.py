@@ -24,7 +24,8 @@ from procrun.cli import main
 from procrun.control import protocol
 from procrun.core import spec, stop_sequence, values
 from procrun.core.errors import ControlError, ProcrunError
-from procrun.plan import bin_sh, cloud66, config, environment, foreman, procfile
+from procrun.plan import bin_sh, cloud66, config, environment, foreman, policies, procfile
+from procrun.plan import options as options_
 from procrun.plan.layout import DEFAULTS, build
 from tests.harness import PROCRUN, TERM, Folder
 from tests.test_socket import answers, socket_of
@@ -229,9 +230,9 @@ FILES: dict[str, tuple[str, list[str], Callable[[Path], object]]] = {
 def _sequences(processes: Any) -> None:
     for process in processes.values():
         with refused_in_one_line(r"(procrun\.toml|manifest\.yml): "):
-            stop_sequence.configured_sequence(process)
+            policies.configured_sequence(process)
         with refused_in_one_line(r"(procrun\.toml|manifest\.yml): "):
-            stop_sequence.configured_restart_signal(process)
+            policies.configured_restart_signal(process)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -258,7 +259,7 @@ def test_a_whole_app_is_planned_or_refused_in_one_line(
         folder.write(name, data)
     folder.write(".cloud66/manifest.yml", MANIFEST)
     with refused_in_one_line(r"\S[^:]*(:\d+)*: "):
-        build(spec.Wishes(defaults=DEFAULTS), os.environ)
+        build(options_.Wishes(defaults=DEFAULTS), os.environ)
 
 
 # --- small grammars

@@ -11,8 +11,9 @@ from time import sleep
 
 import pytest
 
-from procrun.core.spec import Manners, Wishes
+from procrun.core.spec import Manners
 from procrun.plan.layout import build
+from procrun.plan.options import Wishes
 from procrun.run.heroku.dyno_limits import LAST
 from tests.harness import PYTHON, TERM, Folder, Run, child, free_base, until
 

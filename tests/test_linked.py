@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from procrun.core.spec import Wishes
+from procrun.plan.options import Wishes
 from procrun.plan.sources import places
 from procrun.run import linked
 from tests.harness import PATIENCE, PROCRUN, TERM, Folder, Run, kill_both

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from procrun.chaos import faults
-from procrun.core.spec import Stat
-from procrun.system.linux import procfs
+from procrun.system.linux import pipes, procfs, signals
+from procrun.system.types import Stat
 from tests.harness import A_SECOND, TERM, Folder, alive, child, kill_both, until
 
 POLITE, DEAF = child("mainless.py"), child("mainless.py", "deaf")
@@ -127,15 +127,15 @@ def test_everything_that_it_has_is_seen(mainless: Stat) -> None:
     assert procfs.memory(pid) > 1_000_000
     assert procfs.held(pid) > 1_000_000
     assert procfs.peak_memory(pid) >= procfs.memory(pid)
-    assert len(procfs.pipes_written(pid)) == 1
-    assert procfs.output_pipe(pid, os.getpid()) is not None
+    assert len(pipes.pipes_written(pid)) == 1
+    assert pipes.output_pipe(pid, os.getpid()) is not None
 
 
 def test_chaos_stops_it_and_sees_that_it_stands_still(mainless: Stat) -> None:
-    procfs.send(signal.SIGSTOP, mainless)
+    signals.send(signal.SIGSTOP, mainless)
     until(lambda: faults.alive([mainless], "T"), "it stands still")
 
-    procfs.send(signal.SIGCONT, mainless)
+    signals.send(signal.SIGCONT, mainless)
     until(lambda: faults.alive([mainless], "S"), "it goes on")
 
 

@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import ProcessConfig
-from procrun.core.stop_sequence import configured_sequence, format_sequence
+from procrun.core.stop_sequence import format_sequence
 from procrun.plan.cloud66 import load
+from procrun.plan.options import ProcessConfig
+from procrun.plan.policies import configured_sequence
 
 
 def read(folder: Path, text: str | bytes, environment: str = "production") -> dict[str, ProcessConfig]:

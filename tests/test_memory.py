@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from procrun.core.spec import Manners, Wishes
+from procrun.core.spec import Manners
 from procrun.plan.layout import build
+from procrun.plan.options import Wishes
 from procrun.quota import share
 from procrun.system.linux import procfs
 from tests.harness import PYTHON, TERM, Folder, until

@@ -6,7 +6,7 @@ import pytest
 
 from procrun.control import client
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Wishes
+from procrun.plan.options import Wishes
 from procrun.plan.sources import read
 from tests.harness import TERM, Folder
 

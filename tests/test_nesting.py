@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import pytest
 
-from procrun.core.spec import Finding, Wishes
+from procrun.core.errors import Finding
 from procrun.plan.check import told_at_start
 from procrun.plan.layout import Plan, build
+from procrun.plan.options import Wishes
 from procrun.plan.stop_budget import nesting
 from tests.harness import Folder
 

@@ -3,9 +3,9 @@
 import pytest
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Wishes
 from procrun.plan.findings import lines
 from procrun.plan.layout import Plan, build
+from procrun.plan.options import Wishes
 from tests.harness import Folder
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Wishes
 from procrun.plan.layout import Plan, build, instances
+from procrun.plan.options import Wishes
 from procrun.plan.sources import changed_files, read
 from procrun.plan.sources import folder as folder_of
 from tests.harness import Folder

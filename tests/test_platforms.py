@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Spec, Step, Wishes
+from procrun.core.spec import Spec, Step
 from procrun.core.stop_sequence import format_sequence
 from procrun.plan.layout import Plan, build
+from procrun.plan.options import Wishes
 from tests.harness import PYTHON, TERM, Folder
 
 ALL = ("redis: redis-server", "db: postgres -D data", "web: puma -p $PORT", "worker: sidekiq", "clock: bin/clock")

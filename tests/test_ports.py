@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Wishes
-from procrun.plan.layout import build, port_holder, taken_ports
+from procrun.plan.layout import build
+from procrun.plan.options import Wishes
+from procrun.plan.preflight import port_holder, taken_ports
 from tests.harness import Folder, free_base, until
 
 

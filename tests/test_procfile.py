@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Entry
+from procrun.plan.options import Entry
 from procrun.plan.procfile import parse
 
 

@@ -52,9 +52,9 @@ from procrun.control.protocol import (
     decode_answer,
     encode,
 )
-from procrun.core.spec import Stat
-from procrun.system.linux import procfs
+from procrun.system.linux import procfs, signals
 from procrun.system.process_tree import MARK
+from procrun.system.types import Stat
 from tests.harness import PATIENCE, PROGRAMS, PYTHON, Folder, Run, alive, child, free_base, until
 
 SEED = int(os.environ.get("RANDOM_SEED", "1"))
@@ -260,7 +260,7 @@ class World:
     def may_wait(self, names: list[str]) -> bool:
         """Whether these can come up: what is started waits for a store that was stopped by hand."""
         for row in self.members():
-            procfs.send(signal.SIGCONT, row)  # a frozen store does not become ready
+            signals.send(signal.SIGCONT, row)  # a frozen store does not become ready
         return all(self.wanted[name] for name in self.chosen([STORE]) if name not in names and STORE not in names)
 
     def wish(self, request: Request, names: list[str], wish: bool) -> None:
@@ -395,7 +395,7 @@ class World:
         if victims:
             victim = self.rng.choice(victims)
             self.note(f"kill {victim.pid} of {rows[victim.pid].name if victim.pid in rows else victim.sid}")
-            procfs.send(signal.SIGKILL, victim)
+            signals.send(signal.SIGKILL, victim)
 
     def may_die(self, row: Row) -> bool:
         """Whether a KILL of this leader leaves the run as it is wanted."""
@@ -406,7 +406,7 @@ class World:
         there = self.born()
         for row in self.rng.sample(there, min(3, len(there))):
             self.note(f"{number.name} {row.pid}")
-            procfs.send(number, row)
+            signals.send(number, row)
 
     def clean(self) -> None:
         """What the run has in its folder is taken away, as by `git clean -fdx`; it is soon to be reached again."""
@@ -448,7 +448,7 @@ class World:
     def rest(self) -> None:
         """Wait for what was asked, and compare what is said with what is."""
         for row in self.members():
-            procfs.send(signal.SIGCONT, row)
+            signals.send(signal.SIGCONT, row)
         wrong: list[str] = []
 
         def settled() -> bool:

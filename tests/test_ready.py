@@ -13,7 +13,7 @@ from time import sleep
 
 import pytest
 
-from procrun.system.linux import procfs
+from procrun.system.linux import sockets
 from tests.apps.bed import APP, Bed
 from tests.apps.stores import Redis
 from tests.harness import PYTHON, TERM, Folder, Run, alive, child, free_base, free_port, until
@@ -231,7 +231,7 @@ def test_real_servers_are_ready_by_their_port_whatever_the_type(folder: Folder, 
     assert folder.procrun("wait", "api", "-t", "30").returncode == 0
 
     port = json.loads(folder.procrun("ps", "--json").stdout)[0]["port"]
-    assert port in procfs.listening()
+    assert port in sockets.listening()
     assert re.search(r"api\.1 ready after", run.output)
     run.finish(TERM)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from procrun.core.spec import Stat
 from procrun.plan.programs import running, wrappers
 from procrun.system.linux import procfs
+from procrun.system.types import Stat
 from tests.apps.bed import APP, Bed
 from tests.harness import TERM, Folder, child, until
 

@@ -7,16 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import ProcessConfig, Step
-from procrun.core.stop_sequence import (
-    UNKILLABLE_AFTER,
-    configured_restart_signal,
-    configured_sequence,
-    format_sequence,
-    parse_sequence,
-    signal_number,
-    within,
-)
+from procrun.core.spec import Step
+from procrun.core.stop_sequence import UNKILLABLE_AFTER, format_sequence, parse_sequence, signal_number, within
+from procrun.plan.options import ProcessConfig
+from procrun.plan.policies import configured_restart_signal, configured_sequence
 
 WHERE = "procrun.toml: process.worker.stop_sequence"
 SIDEKIQ = (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from procrun.system.linux import procfs
+from procrun.system.linux import procfs, signals
 from procrun.system.signalling import Volley
 from tests.harness import PYTHON, TERM, Folder, Run, alive, child, free_base, until
 from tests.programs import need, need_right
@@ -52,7 +52,7 @@ def _restart_one_of_two(folder: Folder, way: str, budget: str = "0.5") -> Run:
     assert first.gone()
     assert not sibling.gone()
     if "chain" not in way:  # whose first links end by themselves
-        assert [pid for pid, row in untouched.items() if row is None or not procfs.send(0, row)] == []
+        assert [pid for pid, row in untouched.items() if row is None or not signals.send(0, row)] == []
     second = Generation(folder, run, "web.1", 2)
     assert run.finish(TERM) == -TERM
     assert second.gone()
@@ -208,12 +208,12 @@ def test_a_pid_that_was_given_to_another_process_is_not_signalled() -> None:
     refused: list[object] = []
     volley = Volley(refused.append)
 
-    assert not procfs.send(signal.SIGKILL, before)
+    assert not signals.send(signal.SIGKILL, before)
     assert volley.fire(signal.SIGKILL, row.pid, [before]) == 0
     volley.again(signal.SIGTERM, [before])
     volley.aim(signal.SIGUSR1, row.pid, [before])
 
     assert stranger.poll() is None
-    assert procfs.send(signal.SIGTERM, row)  # and TERM is the first that it gets
+    assert signals.send(signal.SIGTERM, row)  # and TERM is the first that it gets
     assert stranger.wait() == -TERM
     assert refused == []

@@ -11,9 +11,9 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Protocol
 
-from procrun.core.spec import Stat
-from procrun.system.linux import procfs
+from procrun.system.linux import pipes, procfs, signals
 from procrun.system.process_tree import MARK, Family
+from procrun.system.types import Stat
 
 _LOOKS = 10
 """Looks at an instance that is being stopped: what it forks meanwhile is caught by the next, and few fork so fast."""
@@ -46,7 +46,7 @@ class Kill:
         self._leader = next((row for row in self._before if row.pid == leader), None)
         others = [row for row in self._before if row != self._leader]
         victim = others[int(child * len(others))] if child is not None and others else self._leader
-        if victim is None or not procfs.send(signal.SIGKILL, victim):
+        if victim is None or not signals.send(signal.SIGKILL, victim):
             raise OSError("it ended by itself")
         self._victim = victim
         self.pid = victim.pid
@@ -187,7 +187,7 @@ def members(name: str, leader: int) -> list[Stat]:
 def takes_floods(leader: int) -> bool:
     """Whether the output of this leader goes into procrun's pipe, and not elsewhere."""
     row = procfs.stat(leader)
-    return row is not None and procfs.output_pipe(leader, row.ppid) is not None
+    return row is not None and pipes.output_pipe(leader, row.ppid) is not None
 
 
 def alive(rows: Iterable[Stat], state: str = "") -> list[Stat]:
@@ -199,14 +199,14 @@ def alive(rows: Iterable[Stat], state: str = "") -> list[Stat]:
 
 def _send(number: int, row: Stat) -> bool:
     try:
-        return procfs.send(number, row)
+        return signals.send(number, row)
     except OSError:
         return False
 
 
 def _open(leader: int) -> int:
     row = procfs.stat(leader)
-    pipe = procfs.output_pipe(leader, row.ppid) if row is not None else None
+    pipe = pipes.output_pipe(leader, row.ppid) if row is not None else None
     if pipe is None:
         raise OSError("its output does not go to procrun")
     handle = os.open(f"{procfs.entry(leader)}/fd/1", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -12,8 +12,8 @@ from procrun.control.protocol import Row
 from procrun.core.errors import ProcrunError
 from procrun.core.events import duration
 from procrun.eventloop.loop import Loop, Timer
-from procrun.run.guardian_link import STOPPING
 from procrun.system.linux import procfs
+from procrun.system.signals import STOPPING
 
 RUNNING = ("up", "ready", "quiet", "starting", "unready")
 """States in which an instance can take a fault, and to which it must come back."""

@@ -32,8 +32,7 @@ from procrun.control.protocol import (
     encode,
 )
 from procrun.core.errors import ControlError
-from procrun.core.events import step
-from procrun.core.spec import Happening
+from procrun.core.events import Happening, step
 from procrun.core.text import clean
 from procrun.eventloop.loop import Loop, Timer
 from procrun.output.ansi import tame

@@ -11,17 +11,16 @@ from procrun.chaos.runner import RUNNING, Chaos, Report, targets
 from procrun.chaos.schedule import KINDS, Fault, Outcome, draw
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
-from procrun.cli.errors import warn
 from procrun.cli.options import APP, JSON, Option
 from procrun.cli.printing import show, show_json, show_lines
 from procrun.control.client import HELLO_TIMEOUT, Run, VanishedError, find, rows
 from procrun.control.protocol import Row
 from procrun.core.errors import ConfigError, NoRunError
-from procrun.core.stop_sequence import signal_name
 from procrun.core.values import split
+from procrun.eventloop.stderr import warn
 from procrun.hints import there_are
-from procrun.run.guardian_link import obey_at_once
 from procrun.system.linux import pidfds, procfs
+from procrun.system.signals import obey_at_once, signal_name
 
 _LONGEST = 3600.0
 _SHORTEST = 0.1
@@ -137,7 +136,7 @@ def _show_plan(seed: int, plan: Sequence[Fault], as_json: bool) -> None:
     if as_json:
         show_json({"seed": seed, "plan": [fault._asdict() for fault in plan]})
         return
-    from procrun.report import plan_table
+    from procrun.chaos.report import plan_table
 
     show(f"seed {seed}: {_count(plan)}")
     show_lines(plan_table(plan))
@@ -160,7 +159,7 @@ def _show(seed: int, plan: Sequence[Fault], report: Report, as_json: bool) -> in
             }
         )
     else:
-        from procrun.report import outcome_table
+        from procrun.chaos.report import outcome_table
 
         show_lines(outcome_table(report.outcomes))
         show(_summary(seed, report))

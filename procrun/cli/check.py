@@ -6,14 +6,15 @@ from typing import Any
 import click
 
 from procrun.cli.click_options import process_names, takes
-from procrun.cli.errors import warn
 from procrun.cli.options import APP, FORMATION, PLATFORM, PORT, TIMEOUT
 from procrun.cli.printing import show, show_json
 from procrun.core.masking import mask
-from procrun.core.spec import Spec, Variable, Wishes
+from procrun.core.spec import Spec
+from procrun.eventloop.stderr import warn
 from procrun.plan.check import lint
 from procrun.plan.findings import lines, unaccepted
 from procrun.plan.layout import DEFAULTS, Plan, build, instances
+from procrun.plan.options import Variable, Wishes
 from procrun.plan.sources import Sources, read
 
 

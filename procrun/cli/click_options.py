@@ -9,8 +9,8 @@ from click.shell_completion import CompletionItem
 
 from procrun.cli.options import Option
 from procrun.core.errors import ProcrunError
-from procrun.core.spec import Wishes
 from procrun.core.text import clean
+from procrun.plan.options import Wishes
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -13,8 +13,8 @@ from procrun.cli.printing import show_json, show_lines
 from procrun.control.client import Run, ask, ended, find, rows, runs
 from procrun.control.protocol import Reload, Request, Restart, Scale, Stop
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Wishes
 from procrun.hints import shown
+from procrun.plan.options import Wishes
 from procrun.plan.sources import places
 
 _names = click.argument("names", nargs=-1, metavar="[NAME]…", shell_complete=process_names)
@@ -102,7 +102,7 @@ def ps_command(as_json: bool, **where: Any) -> int:
 
         show_json(msgspec.to_builtins(found))
     else:
-        from procrun.report import status_table
+        from procrun.control.status_table import status_table
 
         show_lines(status_table(found))
     return 0

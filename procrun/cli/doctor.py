@@ -9,12 +9,11 @@ import click
 from procrun import fates
 from procrun.cli.click_options import takes
 from procrun.cli.control import root_of
-from procrun.cli.errors import warn
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show, show_json, show_lines
 from procrun.control.client import runs
-from procrun.core.events import Timeline, step
-from procrun.core.spec import Happening
+from procrun.core.events import Happening, Timeline, step
+from procrun.eventloop.stderr import warn
 from procrun.recovery import leftovers, past_runs
 from procrun.recovery.cleanup import clear
 from procrun.recovery.leftovers import Found, Leftover

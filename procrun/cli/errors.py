@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable
 
-from procrun.core.errors import EXHAUSTED, ConfigError, ProcrunError
-from procrun.eventloop import stderr
+from procrun.core.errors import ConfigError, ProcrunError
+from procrun.eventloop.stderr import warn
 from procrun.system import limits
+from procrun.system.limits import EXHAUSTED
 
 
 def told(work: Callable[[], int]) -> int:
@@ -34,8 +35,3 @@ def _has_folder() -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def warn(text: str) -> None:
-    """A line on stderr, in procrun's name."""
-    stderr.tell(text)

@@ -8,17 +8,16 @@ import click
 
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
-from procrun.cli.errors import warn
 from procrun.cli.many_runs import hear
 from procrun.cli.options import APP, JSON_LINES, Option
 from procrun.cli.printing import put_out
 from procrun.control.client import HELLO_TIMEOUT, Run, ask, find
 from procrun.control.protocol import Done, Progress, Wait, Watch
 from procrun.core.errors import ControlError
-from procrun.core.events import step
-from procrun.core.spec import Happening
+from procrun.core.events import Happening, step
 from procrun.core.text import clean
 from procrun.core.values import seconds
+from procrun.eventloop.stderr import warn
 from procrun.output.json_stream import event_as_json
 
 _UNTIL = ("ready", "exit")

@@ -6,14 +6,15 @@ from typing import Any
 import click
 
 from procrun.cli.click_options import one_of, takes
-from procrun.cli.errors import warn
 from procrun.cli.options import APP, FORMATION, PORT
 from procrun.cli.printing import show
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Wishes
+from procrun.eventloop.stderr import warn
 from procrun.export.registry import Context, File, formats, render
 from procrun.plan.config import AUTO
-from procrun.plan.layout import BASE_PORT, Plan, lay_out
+from procrun.plan.layout import Plan, lay_out
+from procrun.plan.options import Wishes
+from procrun.plan.ports import BASE_PORT
 from procrun.plan.sources import read
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from procrun.cli.errors import warn
 from procrun.cli.printing import show, show_json
 from procrun.control.client import Run, ask
 from procrun.control.protocol import Done, Progress, Request, Start, Stop, Turn
 from procrun.core.errors import NOT_READY, ControlError
-from procrun.core.events import step
-from procrun.core.spec import STILL_ALIVE, Happening
+from procrun.core.events import Happening, step
+from procrun.core.spec import STILL_ALIVE
+from procrun.eventloop.stderr import warn
 
 
 def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[[Turn], Request] | None = None) -> int:

@@ -13,18 +13,18 @@ from msgspec.structs import replace
 
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.control import root_of
-from procrun.cli.errors import warn
 from procrun.cli.many_runs import hear
 from procrun.cli.options import APP, JSON_LINES, LOOK, Option
 from procrun.cli.printing import put_out
 from procrun.control.client import Run, ask, nothing_runs, runs
 from procrun.control.protocol import Logs, More, Output, Request, Turn, Written
 from procrun.core.errors import ConfigError, ControlError
+from procrun.core.text import matching
 from procrun.core.values import UNITS, regex
+from procrun.eventloop.stderr import warn
 from procrun.hints import plain, there_are
 from procrun.output import appearance, log_reader
 from procrun.output.ansi import tame
-from procrun.output.filter import matching
 from procrun.output.json_stream import lines_as_json
 from procrun.output.log_reader import Logged
 from procrun.output.prefix import OURS, Prefix, put

@@ -13,10 +13,11 @@ from click.shell_completion import CompletionItem
 
 from procrun import __version__
 from procrun.cli.click_options import parameters, process_names
-from procrun.cli.errors import told, warn
+from procrun.cli.errors import told
 from procrun.cli.options import START, Option, by_flag
 from procrun.cli.printing import show, show_lines
 from procrun.cli.start import start
+from procrun.eventloop.stderr import warn
 from procrun.hints import shown, there_are
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})

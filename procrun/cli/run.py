@@ -10,12 +10,12 @@ from typing import Any, NoReturn
 import click
 
 from procrun.cli.click_options import process_names, takes
-from procrun.cli.errors import warn
 from procrun.cli.options import APP, PORT
 from procrun.core.errors import CommandError, ConfigError
-from procrun.core.spec import Wishes
+from procrun.eventloop.stderr import warn
 from procrun.plan import findings
 from procrun.plan.layout import lay_out
+from procrun.plan.options import Wishes
 from procrun.plan.policies import RELEASE
 from procrun.plan.programs import command_line
 from procrun.plan.sources import Sources, read

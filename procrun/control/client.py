@@ -29,10 +29,10 @@ from procrun.control.protocol import (
 from procrun.core import run_dir
 from procrun.core.errors import ControlError, NoRunError
 from procrun.core.run_dir import await_start, sockets
-from procrun.core.spec import Stat
 from procrun.hints import plain, there_are
 from procrun.system.linux import pidfds, procfs
 from procrun.system.linux.peer import peer
+from procrun.system.types import Stat
 
 HELLO_TIMEOUT = 5.0
 """Seconds a run may take to say who it is, and to send the rest of a line; longer than any pause of its loop."""

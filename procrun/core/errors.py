@@ -1,9 +1,20 @@
 """What can go wrong, each kind with its exit status; only the command line prints them."""
 
-import errno
+from typing import NamedTuple
 
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""What the system says when it has no more to give, and knows nothing of what was asked for."""
+
+class Finding(NamedTuple):
+    """Something worth a warning, with its place (`Procfile:7`, `.env:3`) and its stable name; a `note` costs no work.
+
+    `code` is one of those in `findings`. `processes` are the process types it is about; none where it is about the app.
+    """
+
+    where: str
+    text: str
+    code: str
+    note: bool = False
+    processes: tuple[str, ...] = ()
+
 
 NOT_READY = 124
 """The exit status where something is not ready in time; as timeout(1) has it."""

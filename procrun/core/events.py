@@ -2,8 +2,30 @@
 
 import os
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-from procrun.core.spec import STILL_ALIVE, Happening
+from procrun.core.spec import STILL_ALIVE
+
+
+class Happening(NamedTuple):
+    """Something that happened to an instance, for the stream, for clients and for the report.
+
+    `what` is one of started, running, exited, signal, timeout (KILL at the budget), gone, failed, crashed (it starts
+    again in `seconds`), given-up, left (by its leader), killing (others than its leader), strays (of no instance that
+    could be told), stuck, bound (to its port), boot-timeout (not bound in time), memory (above its quota), memory-kill
+    (far above it), cycling, waits, ready, unready, done (it was to run once), blocks (it ended, others wait for it),
+    hung, unwatched (its watchdog has not begun), recognised (its processes show its program); `detail` says more: the
+    signal's name, the exit, the error. `seconds`
+    counts from the first signal of a stop sequence (for `exited` and `gone` outside of one: from the start of the
+    process).
+    """
+
+    name: str
+    what: str
+    seconds: float
+    detail: str
+    pid: int
+
 
 INSTEAD = ", not on its "
 """In what showed that an instance is ready: `port 9090, not on its PORT 5000`."""

@@ -4,12 +4,40 @@ import fcntl
 import os
 import signal
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import monotonic, sleep
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, Protocol
 from zlib import crc32
 
 from procrun.core.errors import ConfigError
+
+
+class Kept(Protocol):
+    """A file of the run that is to be there while the run lives. Only `path` and `called` may be used in the loop."""
+
+    called: str
+    """What it is, for people."""
+
+    @property
+    def path(self) -> str:
+        """Where it is."""
+        ...
+
+    def is_there(self) -> bool:
+        """Whether it still is. May block."""
+        ...
+
+    def remake(self, folder: str) -> Callable[[], None]:
+        """Make it anew in `folder`; what is returned makes it count, and is called in the loop.
+
+        May block. Raises OSError where that cannot be; it may have to be where it was.
+        """
+        ...
+
+    def give_up(self) -> None:
+        """It cannot be made anew now. Called in the loop."""
+        ...
+
 
 NAME = ".procrun"
 LOCK = "lock"

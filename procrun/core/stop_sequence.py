@@ -4,8 +4,10 @@ import signal
 from collections.abc import Iterable, Sequence
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import LONGEST_WAIT, Exit, ProcessConfig, Stat, Step
+from procrun.core.spec import LONGEST_WAIT, Step
 from procrun.hints import did_you_mean, shown
+from procrun.system.signals import ENDING, signal_name
+from procrun.system.types import Stat
 
 DEFAULT_BUDGET = 10.0
 """Seconds from TERM to gone: Heroku's figure in the days of Sidekiq's `-t 8`, and still `docker stop`'s."""
@@ -16,12 +18,6 @@ HEROKUS_BUDGET = 30.0
 UNKILLABLE_AFTER = 5.0
 """Seconds after KILL: what is still there then cannot be killed (state D, another user's) and is reported."""
 
-
-ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
-"""Signals that ask to end; CONT follows them, since a stopped process cannot die (as systemd, runit and s6 do)."""
-
-ENDING_NAMES = frozenset(("TERM", "INT", "QUIT", "HUP", "KILL"))
-"""The same by name, and KILL."""
 
 _EXAMPLE = "tstp, 120, term, 30, kill"
 
@@ -70,32 +66,6 @@ def format_sequence(steps: Iterable[Step]) -> str:
     return ", ".join(parts)
 
 
-def configured_sequence(process: ProcessConfig) -> tuple[Step, ...] | None:
-    """The stop sequence that the configuration gives a process type, None where it gives none.
-
-    Raises ConfigError for its faults, and where `no_kill` contradicts it.
-    """
-    if process.stop_sequence is None:
-        return None
-    steps = parse_sequence(process.stop_sequence, process.places["stop_sequence"], bool(process.no_kill))
-    if process.no_kill and steps[-1].signal == signal.SIGKILL:
-        text = "contradicts the stop sequence, which ends in kill; remove one of the two"
-        raise ConfigError(text, process.places["no_kill"])
-    return steps
-
-
-def configured_restart_signal(process: ProcessConfig) -> int | None:
-    """The signal that restarts a process type in place, None where none is given. Raises ConfigError for its faults."""
-    if process.restart_signal is None:
-        return None
-    where = process.places["restart_signal"]
-    number = signal_number(process.restart_signal, where)
-    if number in (signal.SIGKILL, signal.SIGSTOP):
-        text = "no program can act on KILL or STOP; name a signal that it restarts at, as in usr1, usr2 or hup"
-        raise ConfigError(text, where)
-    return number
-
-
 def signal_number(name: str | int, where: str) -> int:
     """15 for `TERM`, `sigterm`, `:term` or `15`. Raises ConfigError at `where` for what is no signal."""
     word = str(name).strip().lstrip(":").upper().removeprefix("SIG")
@@ -109,28 +79,10 @@ def signal_number(name: str | int, where: str) -> int:
     return int(found)
 
 
-def signal_name(number: int) -> str:
-    """`TERM` for 15; the number itself where it has no name (real-time signals)."""
-    try:
-        return signal.Signals(number).name.removeprefix("SIG")
-    except ValueError:
-        return str(number)
-
-
 def unkillable(row: Stat) -> str:
     """Why `row` is alive after KILL, for people: the kernel ends no process in state D before it has its answer."""
     why = "waits for a disk or a device (state D)" if row.state == "D" else f"is in state {row.state}"
     return f"outlives KILL: it {why}"
-
-
-def exit_status(end: Exit) -> int:
-    """What a shell would show: the status, or 128 + n for a death by signal n."""
-    return end.status if end.status is not None else 128 + (end.signal or 0)
-
-
-def describe(end: Exit) -> str:
-    """`exit 3`, `killed by SEGV`."""
-    return f"exit {end.status}" if end.status is not None else f"killed by {signal_name(end.signal or 0)}"
 
 
 def _refuse_odd_turns(items: Sequence[object], where: str) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from procrun.core.errors import EXHAUSTED
+from procrun.system.limits import EXHAUSTED
 
 NEVER = frozenset({"node_modules", "bower_components", "__pycache__"})
 """Folders in which nothing is looked for, unless they are named without a wildcard. Of others see `_is_left_out`."""

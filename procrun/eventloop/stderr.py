@@ -5,6 +5,7 @@ import stat
 from types import TracebackType
 
 from procrun.core.text import clean, clean_lines
+from procrun.eventloop import stderr
 from procrun.eventloop.worker import patiently
 
 PATIENCE = 0.5
@@ -74,3 +75,8 @@ def _write(fd: int, line: bytes) -> None:
         os.write(fd, line)
     except OSError:
         pass
+
+
+def warn(text: str) -> None:
+    """A line on stderr, in procrun's name."""
+    stderr.tell(text)

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Variable
 from procrun.plan.layout import Plan
+from procrun.plan.options import Variable
 
 _LINE_END = re.compile(r"[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029\0]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from procrun.system.linux import procfs
+from procrun.system.linux import sockets as sockets_
 
 FRESH = 0.05
 """Seconds for which one look serves all who ask: a hundred who wait would have read the tables all the time."""
@@ -17,14 +17,14 @@ class Sockets:
 
     def __init__(self) -> None:
         self._seen: dict[str, float] = {}
-        self._there: dict[procfs.Listener, float] = {}
+        self._there: dict[sockets_.Listener, float] = {}
         self._looked = 0.0
 
-    def look(self) -> dict[procfs.Listener, float]:
+    def look(self) -> dict[sockets_.Listener, float]:
         """All that there is now, or was a moment ago, each with that time."""
         now = monotonic()
         if now - self._looked >= FRESH:
-            rows = procfs.all_listeners()
+            rows = sockets_.all_listeners()
             self._seen = {row.inode: self._seen.get(row.inode, now) for row in rows}
             self._there = {row: self._seen[row.inode] for row in rows}
             self._looked = now
@@ -44,15 +44,15 @@ class Own:
         self._begun = monotonic()
         self._strange: set[str] = set()
 
-    def age(self, row: procfs.Listener) -> float:
+    def age(self, row: sockets_.Listener) -> float:
         """For how many seconds something has listened there, as far as this run has seen."""
         return monotonic() - self._sockets.since(row.inode)
 
-    def listeners(self, port: int = 0) -> list[procfs.Listener]:
+    def listeners(self, port: int = 0) -> list[sockets_.Listener]:
         """What it listens on now; on this `port` alone, where one is given."""
         new = {row: since for row, since in self._sockets.look().items() if since >= self._begun}
         asked = [row for row in new if row.inode not in self._strange and (not port or row.address[1] == port)]
-        found = procfs.listeners(self._pids(), asked) if asked else []
+        found = sockets_.listeners(self._pids(), asked) if asked else []
         if not found:
             now = monotonic()
             self._strange |= {row.inode for row in asked if now - new[row] > KNOWN_AFTER}

@@ -5,12 +5,14 @@ from time import monotonic
 from typing import Protocol
 
 from procrun import urls
-from procrun.core.spec import OWN_PORT, AliveCheck, Exit
+from procrun.core.spec import OWN_PORT, AliveCheck
 from procrun.eventloop.loop import Loop, Timer
-from procrun.health.probes import Command, Exchange, Get, at_port
+from procrun.health.probes import Exchange, Get, at_port
 from procrun.health.readiness import Asked
 from procrun.health.watchdog_timer import Countdown
-from procrun.system.linux import procfs
+from procrun.supervise.exec_probe import Command
+from procrun.system.linux import sockets
+from procrun.system.types import Exit
 
 
 class Question(Protocol):
@@ -90,7 +92,7 @@ def asker(loop: Loop, check: AliveCheck, asked: Asked, ends: dict[int, Callable[
     port = asked.port if check.value == OWN_PORT else int(check.value)
 
     def ask(answered: Callable[[str], None]) -> Question:
-        elsewhere = [each.address for each in procfs.all_listeners() if each.address[1] == port]
+        elsewhere = [each.address for each in sockets.all_listeners() if each.address[1] == port]
         return Exchange(loop, [*at_port(port), *elsewhere], within, answered, f"port {port}")
 
     return ask

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from procrun.core.spec import Exit, Manners
+from procrun.core.run_dir import Kept
+from procrun.core.spec import Manners
 from procrun.eventloop.loop import Loop, Timer
 from procrun.health.liveness import Alive, asker
 from procrun.health.readiness import Asked
 from procrun.health.sd_notify import LONGEST_STATUS, Mailbox
 from procrun.health.watchdog_timer import Countdown
 from procrun.hints import plain
-from procrun.run.keeper import Kept
+from procrun.system.types import Exit
 
 
 class Ears(NamedTuple):

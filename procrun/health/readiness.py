@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.core.events import INSTEAD
-from procrun.core.spec import OWN_PORT, Exit, Readiness
+from procrun.core.spec import OWN_PORT, Readiness
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
 from procrun.health.listeners import Own, Sockets
@@ -14,13 +14,14 @@ from procrun.health.scheduler import Turns
 from procrun.hints import public
 from procrun.system import limits
 from procrun.system.linux import procfs
+from procrun.system.types import Exit
 
 if TYPE_CHECKING:  # imported behind the children
     from typing import Protocol
 
     from procrun.health.probes import Address, Answered
     from procrun.health.store_protocols import Protocol as Known
-    from procrun.system.linux.procfs import Listener
+    from procrun.system.linux.sockets import Listener
     from procrun.system.process_tree import Family
 
     class Question(Protocol):
@@ -251,7 +252,7 @@ class Probe:
         self._question = Exchange(self._loop, addresses, self._within(), self._heard(by), by, *more)
 
     def _run(self) -> None:
-        from procrun.health.probes import Command
+        from procrun.supervise.exec_probe import Command
 
         asked, line = self._asked, self._wish.value
         name, answered = f"{asked.name}:ready", self._heard("command", f"the command `{public(line)}`")
@@ -291,7 +292,7 @@ class Probe:
 
     def _read(self, lines: bytes) -> None:
         """Whole lines of its output, in which its line may be."""
-        from procrun.output.filter import PATIENCE, in_time
+        from procrun.core.text import PATIENCE, in_time
 
         pattern = re.compile(self._pattern)  # not before the children are started
         found = in_time(pattern, re.sub(_COLOURS, b"", lines).replace(b"\r\n", b"\n"))

@@ -1,12 +1,9 @@
 """Which lines of which instances are shown: some are hidden, some alone are wanted, some lines match."""
 
 import re
-import signal
 from collections.abc import Callable, Iterable
-from typing import NoReturn
 
-PATIENCE = 0.5
-"""Seconds that a pattern may search a chunk. Some take for ever on some lines, and nothing may delay a stop."""
+from procrun.core.text import PATIENCE, in_time
 
 
 class Choice:
@@ -53,32 +50,3 @@ class Choice:
             self._grep, found = None, lines
             self._on_give_up(f"--grep took longer than {PATIENCE:g} s for some lines; from here on all are shown")
         return found
-
-
-def in_time(grep: re.Pattern[bytes], lines: bytes) -> bytes | None:
-    """As `matching`; None where that takes longer than PATIENCE. In the main thread only."""
-    found = None
-    before = signal.signal(signal.SIGALRM, _give_up)  # re asks for signals while it searches
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-    try:
-        found = matching(grep, lines)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    except _TooLongError:
-        pass
-    signal.signal(signal.SIGALRM, before)
-    return found
-
-
-def matching(grep: re.Pattern[bytes] | None, lines: bytes) -> bytes:
-    """Those whole lines in which `grep` is found; all where it is None."""
-    if grep is None:
-        return lines
-    return b"".join(line + b"\n" for line in lines[:-1].split(b"\n") if grep.search(line))
-
-
-class _TooLongError(Exception):
-    """The search is over before its end."""
-
-
-def _give_up(number: int, frame: object) -> NoReturn:
-    raise _TooLongError

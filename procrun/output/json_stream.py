@@ -9,7 +9,7 @@ from time import time
 
 import msgspec
 
-from procrun.core.spec import Happening
+from procrun.core.events import Happening
 from procrun.output.line_buffer import Amount
 from procrun.output.prefix import OURS
 from procrun.output.stdout_writer import Sink

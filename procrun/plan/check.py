@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from procrun.core.spec import Entry, Finding
+from procrun.core.errors import Finding
 from procrun.plan import bashisms, executables
 from procrun.plan.findings import SIMULATED_BUDGET, unaccepted, unused_accepts
 from procrun.plan.layout import Plan
+from procrun.plan.options import Entry
 from procrun.plan.programs import command_line
 
 _GIVEN = {"PORT", "PS"}

@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from procrun.core.errors import ConfigError
-from procrun.core.spec import ProcessConfig
 from procrun.hints import decoded, did_you_mean, from_here, place, plain, shown
 from procrun.plan import textfile
+from procrun.plan.options import ProcessConfig
 
 SECTION = "procfile_metadata"
 _APPS = ("rails", "rack", "sinatra", "padrino", "node", "django", "laravel", "php", "docker")

@@ -11,7 +11,7 @@ from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from procrun.core.spec import Finding
+from procrun.core.errors import Finding
 from procrun.hints import public
 
 _LONGEST_NAME = 40

@@ -5,9 +5,9 @@ import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from procrun.core.errors import ConfigError
-from procrun.core.spec import Finding, Variable
+from procrun.core.errors import ConfigError, Finding
 from procrun.plan import textfile
+from procrun.plan.options import Variable
 from procrun.plan.textfile import Pipes
 
 OF_A_SERVICE_MANAGER = (

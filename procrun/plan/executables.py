@@ -4,10 +4,12 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from procrun.core.spec import PTY, Entry, Finding
+from procrun.core.errors import Finding
+from procrun.core.spec import PTY
 from procrun.hints import public
 from procrun.plan import textfile
 from procrun.plan.layout import Plan
+from procrun.plan.options import Entry
 from procrun.plan.programs import command_line, scripts
 
 _SHELLS = ("sh", "bash", "dash", "/bin/sh", "/bin/bash")

@@ -8,8 +8,9 @@ meaning to docs/check.md; tests/test_findings.py compares both with the code.
 
 from collections.abc import Container, Iterable, Iterator
 
-from procrun.core.spec import Config, Finding
+from procrun.core.errors import Finding
 from procrun.hints import did_you_mean, plain, shown
+from procrun.plan.options import Config
 
 APP_CODES = {
     "ignored-line": "a line of the Procfile is no entry and is left out",

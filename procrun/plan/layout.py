@@ -5,18 +5,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from procrun.core import values
-from procrun.core.errors import ConfigError
-from procrun.core.spec import APART, PIPES, PTY, Config, Entry, Finding, Manners, Spec, Variable, Wishes
+from procrun.core.errors import ConfigError, Finding
+from procrun.core.spec import APART, PIPES, PTY, Manners, Spec
 from procrun.core.stop_sequence import DEFAULT_BUDGET, HEROKUS_BUDGET
 from procrun.hints import shown, there_are
-from procrun.plan.config import AUTO
-from procrun.plan.policies import NAMES_PORT, RELEASE, Rules, all_manners
+from procrun.plan.options import Config, Entry, Wishes
+from procrun.plan.policies import RELEASE, Rules, all_manners
+from procrun.plan.ports import _base_port
+from procrun.plan.preflight import PORTS_PER_TYPE, _number, refuse_shared_ports
 from procrun.plan.programs import command_line
 from procrun.plan.sources import Sources, read, with_foreman_defaults
-from procrun.system.linux import procfs
 
-BASE_PORT = 5000
-PORTS_PER_TYPE = 100
 EVERYBODY = "all"
 """The name by which `--pty` means everybody, as `all=1` does in a formation."""
 DEFAULTS = {"PYTHONUNBUFFERED": "1"}
@@ -202,27 +201,6 @@ def _budget_findings(rules: Rules, config: Config, wishes: Wishes) -> Iterable[F
         yield Finding(where, text, "long-budget", note=True)
 
 
-def names_port(spec: Spec) -> bool:
-    """Whether its command says `$PORT`, so that it will listen there."""
-    return NAMES_PORT.search(spec.command) is not None
-
-
-def taken_ports(specs: Iterable[Spec]) -> None:
-    """Raise ConfigError, naming the pid, where a command names `$PORT` and somebody listens on it already."""
-    users = [spec for spec in specs if names_port(spec)]
-    listening = procfs.listening() if users else {}
-    for spec in users:
-        if spec.port in listening:
-            holder = port_holder(listening[spec.port])
-            raise ConfigError(f"port {spec.port} is taken by {holder}; stop it, or choose another base: -p", spec.name)
-
-
-def port_holder(inode: str) -> str:
-    """Who has a listening socket, for people."""
-    pid = procfs.holder(inode)
-    return f"pid {pid} ({procfs.title(pid)})" if pid else "another user's process"
-
-
 def _choose(plan: Plan, wishes: Wishes) -> list[Spec]:
     """The instances that the formation, the names and the exclusions leave."""
     types = [entry.name for entry in plan.types]
@@ -259,10 +237,6 @@ def _reach(type_: str, count: int, names: Iterable[str]) -> int:
     return max([count, *numbers])
 
 
-def _number(instance: str) -> int:
-    return int(instance.rpartition(".")[2])
-
-
 def _counts(wishes: Wishes, types: Sequence[str]) -> dict[str, int]:
     if wishes.formation is not None and wishes.concurrency is not None:
         raise ConfigError("give one of them: -m leaves types that are not named at 0, -c at 1", "-m and -c")
@@ -279,37 +253,3 @@ def _single(wishes: Wishes) -> str | None:
     """The one type that was named: it gets the base port, wherever it stands in the Procfile."""
     named = {name.partition(".")[0] for name in wishes.names}
     return named.pop() if len(named) == 1 else None
-
-
-def refuse_shared_ports(specs: Iterable[Spec]) -> None:
-    """Raise ConfigError where two instances that name `$PORT` would get the same one."""
-    users: dict[int, Spec] = {}
-    for spec in specs:
-        if names_port(spec):
-            other = users.setdefault(spec.port, spec)
-            if other is not spec:
-                first, second = sorted((other, spec), key=lambda each: _number(each.name), reverse=True)
-                text = f"{first.name} and {second.name} would both get port {spec.port}"
-                raise ConfigError(f"{text}; start at most {PORTS_PER_TYPE} of {first.type}", "ports")
-
-
-def _base_port(wishes: Wishes, sources: Sources) -> tuple[int, bool]:
-    """`-p` beats `.env` beats the shell beats `procrun.toml` beats 5000; and whether it is the checkout's own."""
-    if wishes.port is not None:
-        return wishes.port, False
-    value, source = sources.environment.variables.get("PORT", Variable("", ""))
-    try:
-        if value.strip():
-            return values.port(value.strip()), False
-    except ValueError as error:
-        from procrun.plan.env_file import is_name  # where there is a fault
-
-        quotable = is_name(value.strip()) or re.fullmatch(r"\s*[\d._+-]{1,8}\s*", value)  # or a secret in a wrong place
-        text = error if quotable else f"its value is no port; give a number from 1 to {values.LAST_PORT}"
-        raise ConfigError(f"PORT: {text}", source) from None
-    configured = sources.config.port
-    if configured == AUTO:
-        from procrun.plan.ports import of_checkout  # where it is wanted
-
-        return of_checkout(sources.root), True
-    return int(configured or BASE_PORT), False

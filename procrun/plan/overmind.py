@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from procrun.core import values
-from procrun.core.errors import ConfigError
-from procrun.core.spec import Finding, Variable
+from procrun.core.errors import ConfigError, Finding
 from procrun.hints import decoded
 from procrun.plan.env_file import Setting, parse
+from procrun.plan.options import Variable
 
 FILE = ".overmind.env"
 

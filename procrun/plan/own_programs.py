@@ -5,7 +5,8 @@ from signal import SIGKILL, SIGTERM
 
 from procrun.core import stop_sequence
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Config, ProgramConfig
+from procrun.core.spec import ProgramConfig
+from procrun.plan.options import Config
 from procrun.plan.programs.profile import Patience, Profile, Versions, steps
 
 _WAIT = 90.0

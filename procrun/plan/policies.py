@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.core import dependencies
 from procrun.core import stop_sequence as stopping
-from procrun.core.errors import ConfigError
-from procrun.core.spec import OWN_PORT, Config, Entry, Finding, Heroku, Manners, Policy, ProcessConfig, Readiness, Step
+from procrun.core.errors import ConfigError, Finding
+from procrun.core.spec import OWN_PORT, Manners, Policy, Readiness, Step
 from procrun.plan import textfile
+from procrun.plan.options import Config, Entry, Heroku, ProcessConfig
 from procrun.plan.programs import index
 
 if TYPE_CHECKING:  # what is known of programs is imported where one is known: 3 ms of a start
     from procrun.plan.programs.profile import Profile
     from procrun.plan.programs.recognise import Recognised
+import signal
 
+from procrun.core.stop_sequence import parse_sequence, signal_number
 
 RELEASE = "release"
 """The entry that Heroku runs once at each release: no part of the formation."""
@@ -121,7 +124,7 @@ def _manners(
         busy_title=profile.busy_title if profile is not None else "",
         clean=frozenset(profile.clean) if profile is not None else frozenset(),
         deadly=_deadly_signals(found, root) if found is not None else frozenset(),
-        restart_signal=stopping.configured_restart_signal(given) if server else None,
+        restart_signal=configured_restart_signal(given) if server else None,
         restart_on_deploy=given.restart_on_deploy is not False,
         policy=_policy(given, heroku),
         dyno=heroku is not None,
@@ -210,7 +213,7 @@ def _sequence(
     found: "Recognised | None", given: ProcessConfig, rules: Rules, is_store: bool, root: str
 ) -> tuple[Step, ...]:
     """On a server the configured sequence, else the profile's; elsewhere a dyno's, a store by its own signal."""
-    configured = stopping.configured_sequence(given)
+    configured = configured_sequence(given)
     if rules.platform == "server":
         if configured is not None:
             return configured
@@ -264,3 +267,29 @@ def _unused(name: str, given: ProcessConfig, platform: str) -> Iterable[Finding]
         if getattr(given, key) is not None:
             text = f'left unused on platform {platform}, which knows TERM and KILL only; platform = "server" uses it'
             yield Finding(given.places[key], text, "unused-setting", processes=(name,))
+
+
+def configured_sequence(process: ProcessConfig) -> tuple[Step, ...] | None:
+    """The stop sequence that the configuration gives a process type, None where it gives none.
+
+    Raises ConfigError for its faults, and where `no_kill` contradicts it.
+    """
+    if process.stop_sequence is None:
+        return None
+    steps = parse_sequence(process.stop_sequence, process.places["stop_sequence"], bool(process.no_kill))
+    if process.no_kill and steps[-1].signal == signal.SIGKILL:
+        text = "contradicts the stop sequence, which ends in kill; remove one of the two"
+        raise ConfigError(text, process.places["no_kill"])
+    return steps
+
+
+def configured_restart_signal(process: ProcessConfig) -> int | None:
+    """The signal that restarts a process type in place, None where none is given. Raises ConfigError for its faults."""
+    if process.restart_signal is None:
+        return None
+    where = process.places["restart_signal"]
+    number = signal_number(process.restart_signal, where)
+    if number in (signal.SIGKILL, signal.SIGSTOP):
+        text = "no program can act on KILL or STOP; name a signal that it restarts at, as in usr1, usr2 or hup"
+        raise ConfigError(text, where)
+    return number

@@ -1,12 +1,17 @@
 """`port = "auto"`: the base port that a checkout has for itself, found from its path and remembered."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from zlib import crc32
 
 from procrun.core import run_dir, values
-from procrun.system.linux import procfs
+from procrun.core.errors import ConfigError
+from procrun.plan.config import AUTO
+from procrun.plan.options import Variable, Wishes
+from procrun.plan.sources import Sources
+from procrun.system.linux import sockets
 
 FIRST = 10_000
 """The lowest base: below it are the ports that programs have by themselves (3000, 5432, 6379, 8080, 9200)."""
@@ -35,7 +40,7 @@ def of_checkout(root: str) -> int:
 
 def bases() -> range:
     """All bases: hundreds from FIRST up to the outgoing ports; up to the usual place where these begin too low."""
-    outgoing = procfs.first_outgoing_port() or LAST
+    outgoing = sockets.first_outgoing_port() or LAST
     return range(FIRST, (outgoing if outgoing >= FIRST + 2 * ROOM else LAST) - ROOM + 1, STEP)
 
 
@@ -87,3 +92,26 @@ def _read(path: str) -> bytes:
         return b""
     finally:
         os.close(handle)
+
+
+BASE_PORT = 5000
+
+
+def _base_port(wishes: Wishes, sources: Sources) -> tuple[int, bool]:
+    """`-p` beats `.env` beats the shell beats `procrun.toml` beats 5000; and whether it is the checkout's own."""
+    if wishes.port is not None:
+        return wishes.port, False
+    value, source = sources.environment.variables.get("PORT", Variable("", ""))
+    try:
+        if value.strip():
+            return values.port(value.strip()), False
+    except ValueError as error:
+        from procrun.plan.env_file import is_name  # where there is a fault
+
+        quotable = is_name(value.strip()) or re.fullmatch(r"\s*[\d._+-]{1,8}\s*", value)  # or a secret in a wrong place
+        text = error if quotable else f"its value is no port; give a number from 1 to {values.LAST_PORT}"
+        raise ConfigError(f"PORT: {text}", source) from None
+    configured = sources.config.port
+    if configured == AUTO:
+        return of_checkout(sources.root), True
+    return int(configured or BASE_PORT), False

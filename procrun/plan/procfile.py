@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from honcho.environ import PROCFILE_LINE
 
-from procrun.core.errors import ConfigError
-from procrun.core.spec import Entry, Finding
+from procrun.core.errors import ConfigError, Finding
 from procrun.hints import public
+from procrun.plan.options import Entry
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")

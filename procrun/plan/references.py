@@ -6,8 +6,8 @@ python-dotenv expands `${NAME}` and `${NAME:-default}`, in single quotes too, an
 import re
 from collections.abc import Container, Iterator
 
+from procrun.core.errors import Finding
 from procrun.core.secret_names import is_secret
-from procrun.core.spec import Finding
 from procrun.plan.env_file import Setting, is_name
 
 _BRACED = r"(\\?)\$\{([^}:]*)(?::-[^}]*)?\}"

@@ -4,11 +4,12 @@ from math import inf
 from signal import SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH
 from typing import NamedTuple
 
-from procrun.core.spec import Entry, ProcessConfig, Step
-from procrun.core.stop_sequence import signal_name
+from procrun.core.spec import Step
 from procrun.plan.layout import Plan
+from procrun.plan.options import Entry, ProcessConfig
 from procrun.plan.programs.profile import Patience
 from procrun.plan.programs.recognise import Recognised
+from procrun.system.signals import signal_name
 
 _DIAGNOSTIC = frozenset({SIGTSTP, SIGTTIN, SIGTTOU, SIGCONT, SIGWINCH, SIGURG})
 """Signals after which a program goes on with its work."""

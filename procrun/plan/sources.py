@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from procrun.core import values
-from procrun.core.errors import ConfigError
-from procrun.core.spec import Config, Entry, Finding, Variable, Wishes
+from procrun.core.errors import ConfigError, Finding
 from procrun.hints import shown
 from procrun.plan import config, environment, procfile, textfile
 from procrun.plan.environment import Environment
+from procrun.plan.options import Config, Entry, Variable, Wishes
 from procrun.plan.textfile import Pipes
 
 PROCFILE = "PROCFILE"

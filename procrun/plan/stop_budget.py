@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from math import inf
 from signal import SIGKILL, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN
 
-from procrun.core.spec import Entry, Finding, ProcessConfig, Step
-from procrun.core.stop_sequence import HEROKUS_BUDGET, configured_restart_signal, format_sequence, signal_name
+from procrun.core.errors import Finding
+from procrun.core.spec import Step
+from procrun.core.stop_sequence import HEROKUS_BUDGET, format_sequence
 from procrun.plan.cures import cures, cures_of_deadline, longer_time, own_setting
 from procrun.plan.findings import SIMULATED_BUDGET, program_code
 from procrun.plan.layout import Plan
-from procrun.plan.policies import recognised, with_program
+from procrun.plan.options import Entry, ProcessConfig
+from procrun.plan.policies import configured_restart_signal, recognised, with_program
 from procrun.plan.programs.grace_period import (
     DEFAULT,
     Wait,
@@ -24,6 +26,7 @@ from procrun.plan.programs.profiles import covers, named
 from procrun.plan.programs.recognise import Recognised, installed_version
 from procrun.plan.programs.what_runs import Around
 from procrun.plan.room import Case, Room, Work, end_of, room_of
+from procrun.system.signals import signal_name
 
 
 def nesting(plan: Plan, entry: Entry) -> Iterator[Finding]:

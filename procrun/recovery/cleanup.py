@@ -11,14 +11,16 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 
-from procrun.core.spec import Happening, Stat
-from procrun.core.stop_sequence import UNKILLABLE_AFTER, signal_name
+from procrun.core.events import Happening
+from procrun.core.stop_sequence import UNKILLABLE_AFTER
 from procrun.recovery.leftovers import Leftover
 from procrun.system import limits
 from procrun.system.audience import key
-from procrun.system.linux import pidfds, procfs
+from procrun.system.linux import pidfds, pipes, procfs
 from procrun.system.process_tree import FRESH
 from procrun.system.signalling import Volley
+from procrun.system.signals import signal_name
+from procrun.system.types import Stat
 
 GATHER = 0.1
 """Seconds after an end in which others may follow, before everything is looked at again."""
@@ -134,7 +136,7 @@ class _Readers:
         for each in left:
             if self._pipes.keys() >= set(each.dyno.pipes):
                 continue
-            for inode, path in procfs.pipes_written(each.row.pid).items():
+            for inode, path in pipes.pipes_written(each.row.pid).items():
                 if room < 1 or inode not in each.dyno.pipes or inode in self._pipes:
                     continue
                 try:

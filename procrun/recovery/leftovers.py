@@ -13,13 +13,15 @@ import signal
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from procrun.core.spec import Stat, Step
+from procrun.core.spec import Step
 from procrun.core.stop_sequence import DEFAULT_BUDGET, ending_step
 from procrun.fates import Fate, records
 from procrun.plan.programs.recognise import recognise
 from procrun.recovery.run_record import Dyno, Record
+from procrun.system.linux import pipes as pipes_
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK
+from procrun.system.types import Stat
 
 PATIENCE = 2.0
 """Seconds that the environment of a process may take to be read: for a busy machine; there is no loop to hold up."""
@@ -147,7 +149,7 @@ class _Search:
                 group[row.pid] = Leftover(row, run, _unrecorded(name, row.pid), "mark")
 
     def _by_pipe(self, row: Stat, pipes: Mapping[int, tuple[str, Dyno]]) -> None:
-        for inode in procfs.pipes_written(row.pid) & pipes.keys() if pipes else ():
+        for inode in pipes_.pipes_written(row.pid) & pipes.keys() if pipes else ():
             run, dyno = pipes[inode]
             if row.started >= _ticks(dyno.leader) and row.pid not in self._found:
                 self._add(row, Leftover(row, run, dyno, "output pipe"))

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun.core.spec import Stat, Step
-from procrun.core.stop_sequence import DEFAULT_BUDGET, UNKILLABLE_AFTER, ending_step, signal_name, unkillable
+from procrun.core.spec import Step
+from procrun.core.stop_sequence import DEFAULT_BUDGET, UNKILLABLE_AFTER, ending_step, unkillable
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop, Timer
 from procrun.system import limits
 from procrun.system.linux import pidfds, procfs
+from procrun.system.linux import pipes as pipes_
 from procrun.system.process_tree import FRESH, Family
 from procrun.system.signalling import Volley
+from procrun.system.signals import signal_name
+from procrun.system.types import Stat
 
 NAMED = 20
 """How many instances are told by name; of a thousand the rest is counted."""
@@ -242,7 +245,7 @@ class Rescue:
         """
         pipes = {inode for dyno in self._dynos.values() for inode in dyno.pipes}
         room = limits.room(len(pipes))
-        for inode, path in (found for pid in pids for found in procfs.pipes_written(pid).items()):
+        for inode, path in (found for pid in pids for found in pipes_.pipes_written(pid).items()):
             if inode in pipes - self._read and room > 0:
                 room -= 1
                 try:

@@ -14,10 +14,11 @@ from time import time
 from typing import NamedTuple
 
 from procrun.core import run_dir
-from procrun.core.spec import LONGEST_WAIT, Stat, Step
-from procrun.core.stop_sequence import ENDING
+from procrun.core.spec import LONGEST_WAIT, Step
 from procrun.eventloop.loop import Loop, Timer
 from procrun.system.linux import procfs
+from procrun.system.signals import ENDING
+from procrun.system.types import Stat
 
 LARGEST = 1024 * 1024
 """Bytes of a record that are read: room for more than 10000 instances."""
@@ -310,3 +311,20 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < 1e11:
         raise ValueError(text)
     return seconds
+
+
+def leave_word(record: str, how: str, stopped: int) -> None:
+    """Note in the run's record how it was cut short, and how many processes who survived it has stopped.
+
+    Nothing is noted where there is no record: the run had come to its end.
+    """
+    try:
+        handle = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.write(handle, f"\nended {time():.2f} {stopped} {how}\n".encode())
+    except OSError:
+        pass  # a full disk
+    finally:
+        os.close(handle)

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterable, Mapping
 
-from procrun.cli.errors import warn
 from procrun.core import run_dir
-from procrun.core.spec import Spec, Wishes
+from procrun.core.spec import Spec
+from procrun.eventloop.stderr import warn
 from procrun.plan import ports
-from procrun.plan.layout import Plan, lay_out, names_port, port_holder
-from procrun.system.linux import procfs
+from procrun.plan.layout import Plan, lay_out
+from procrun.plan.options import Wishes
+from procrun.plan.preflight import names_port, port_holder
+from procrun.system.linux import procfs, sockets
 
 WEB = "web"
 """The type that listens on its PORT by Heroku's custom, whether its command names it or not."""
@@ -37,7 +39,7 @@ def urls(specs: Iterable[Spec]) -> Iterable[str]:
 
 def _free(made: Plan) -> int:
     """The base of the plan, or the next where all its ports are free; says why it is another one."""
-    listening = procfs.listening()
+    listening = sockets.listening()
     wanted = sorted({spec.port for spec in made.specs})
     taken = next((port for port in wanted if port in listening and not _ours(listening[port], made.sources.root)), None)
     if taken is None:
@@ -51,12 +53,12 @@ def _free(made: Plan) -> int:
 
 def _ours(inode: str, root: str) -> bool:
     """Whether it is held by what was started in this checkout: the base is no other's then."""
-    pid = procfs.holder(inode)
+    pid = sockets.holder(inode)
     where = procfs.folder(pid) if pid else ""
     return os.path.join(where, "").startswith(os.path.join(os.path.realpath(root), ""))
 
 
 def _who(port: int, listening: Mapping[int, str]) -> str:
-    pid = procfs.holder(listening[port])
+    pid = sockets.holder(listening[port])
     where = procfs.folder(pid) if pid else ""
     return port_holder(listening[port]) + (f" in {where}" if where else "")

@@ -9,12 +9,15 @@ from procrun.control.protocol import Attach, Logs, Refused, Reload, Talk, Wait, 
 from procrun.control.server import Server
 from procrun.core import run_dir
 from procrun.core.errors import ControlError, ProcrunError
-from procrun.core.spec import Happening, Spec, Wishes
+from procrun.core.events import Happening
+from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional
 from procrun.output.backlog import Backlog
-from procrun.plan import config, findings, layout
+from procrun.plan import findings, layout, preflight
+from procrun.plan.options import Wishes
 from procrun.plan.sources import changed_files
+from procrun.run.current_plan import _of_the_start
 from procrun.run.guardian_link import Link
 from procrun.run.plan_watch import Notice
 from procrun.run.program_watch import ProgramWatch
@@ -26,7 +29,6 @@ from procrun.supervise.handlers.reload import Reloading
 from procrun.supervise.handlers.watch import Waiting, Watching
 from procrun.supervise.instance import Process
 from procrun.supervise.supervisor import Supervisor
-from procrun.system import limits
 
 PATIENCE_WITH_WATCHERS = 0.5
 """Seconds that the thread which watches files has for its end; it looks ten times a second whether it is there."""
@@ -184,7 +186,7 @@ class Service:
             running = self._supervisor.processes
             try:
                 specs = tuple(layout.as_scaled(self._plan, found, list(running)))
-                limits.make_room([spec for spec in specs if spec.name not in running])
+                preflight.make_room([spec for spec in specs if spec.name not in running])
                 then(found, specs)
             except ProcrunError as error:
                 refused(error)
@@ -244,11 +246,3 @@ def require_watchers(made: layout.Plan) -> None:
         from procrun.run.restart_on_change import require
 
         require(made)
-
-
-def _of_the_start(before: layout.Plan, now: layout.Plan) -> list[str]:
-    """A line for each setting that is new and that only a start looks at."""
-    then, new = before.sources.config, now.sources.config
-    keys = [key for key in ("log_dir", "log_size", "log_keep", "log_rotate") if getattr(then, key) != getattr(new, key)]
-    keys += ["heroku.log"] * (then.heroku.log != new.heroku.log) + ["heroku.cycle"] * (before.cycle != now.cycle)
-    return [f"{config.FILE}: {key} is new; it holds from the next `procrun start` on" for key in keys]

@@ -12,15 +12,19 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
-from procrun.core.errors import EXHAUSTED, ConfigError
-from procrun.core.spec import Stat, Step
-from procrun.core.stop_sequence import signal_name
+from procrun.core.errors import ConfigError
+from procrun.core.spec import Step
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import PATIENCE
-from procrun.run.guardian_link import KNOWN, STOPPING, Link, Presses, leave_word, listen_to, obey_at_once
+from procrun.plan import preflight
+from procrun.recovery.run_record import leave_word
+from procrun.run.guardian_link import Link, Presses, listen_to
 from procrun.system import limits
-from procrun.system.linux import procfs
+from procrun.system.limits import EXHAUSTED
+from procrun.system.linux import procfs, subreaper
+from procrun.system.signals import KNOWN, STOPPING, obey_at_once, signal_name
+from procrun.system.types import Stat
 
 HEARD_WITHIN = 5.0
 """Seconds that the supervisor has to answer a signal that stops everything, or to say anything at all."""
@@ -48,9 +52,9 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     """
     procfs.require()
     keys = keys and os.isatty(0) and os.isatty(1) and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
-    limits.make_room((), limits.STANDING + 1)
+    preflight.make_room((), preflight.STANDING + 1)
     # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.
-    procfs.become_subreaper()
+    subreaper.become_subreaper()
     others = _others()
     own = procfs.identity(os.getpid())
     life, life_writer = os.pipe()

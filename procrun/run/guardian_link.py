@@ -4,16 +4,11 @@ import os
 import select
 import signal
 from collections.abc import Callable, Sequence
-from time import monotonic, time
+from time import monotonic
 
 from procrun.core.spec import Step
 from procrun.eventloop.loop import Loop
-
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""The signals that stop everything."""
-
-KNOWN = (*STOPPING, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
-"""The signals that mean something to procrun; the front passes them on."""
+from procrun.system.signals import KNOWN
 
 DOUBLE_TAP = 0.3
 """Seconds in which a second INT is the same key press: npm and make pass on what the terminal has sent already."""
@@ -138,23 +133,6 @@ class Link:
                 self._loop.write(self._news, self._send)
 
 
-def leave_word(record: str, how: str, stopped: int) -> None:
-    """Note in the run's record how it was cut short, and how many processes who survived it has stopped.
-
-    Nothing is noted where there is no record: the run had come to its end.
-    """
-    try:
-        handle = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        os.write(handle, f"\nended {time():.2f} {stopped} {how}\n".encode())
-    except OSError:
-        pass  # a full disk
-    finally:
-        os.close(handle)
-
-
 def listen_to(loop: Loop, act: Callable[[int], None], reap: Callable[[], None]) -> None:
     """Have the loop act on every signal that procrun knows, and reap on SIGCHLD.
 
@@ -167,11 +145,3 @@ def listen_to(loop: Loop, act: Callable[[int], None], reap: Callable[[], None]) 
             handlers[number] = lambda number=number: act(number)  # type: ignore[misc]
     loop.signals(handlers)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, handlers)
-
-
-def obey_at_once() -> None:
-    """From here on a stopping signal ends this process by itself: before its loop runs, or when nothing is left."""
-    for number in STOPPING:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)

@@ -8,10 +8,11 @@ import os
 import signal
 from collections.abc import Callable, Collection, Iterable
 from time import monotonic, sleep
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
+from procrun.core.run_dir import Kept
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
 from procrun.system.linux import dir_notify
@@ -28,33 +29,6 @@ STILL = 0.05
 
 PAUSE = 1.0
 """Seconds between two looks for the sake of the folder around it, in which files may come and go all the time."""
-
-
-class Kept(Protocol):
-    """A file of the run that is to be there while the run lives. Only `path` and `called` may be used in the loop."""
-
-    called: str
-    """What it is, for people."""
-
-    @property
-    def path(self) -> str:
-        """Where it is."""
-        ...
-
-    def is_there(self) -> bool:
-        """Whether it still is. May block."""
-        ...
-
-    def remake(self, folder: str) -> Callable[[], None]:
-        """Make it anew in `folder`; what is returned makes it count, and is called in the loop.
-
-        May block. Raises OSError where that cannot be; it may have to be where it was.
-        """
-        ...
-
-    def give_up(self) -> None:
-        """It cannot be made anew now. Called in the loop."""
-        ...
 
 
 class _Look(NamedTuple):

@@ -10,10 +10,10 @@ from time import monotonic
 from typing import NamedTuple
 
 from procrun.control.protocol import Answer, Done, Ps, Refused, Reload, Request, Restart, Status
+from procrun.control.status_table import status_table
 from procrun.core.errors import ProcrunError
 from procrun.output.router import Outlet
 from procrun.output.stream import Prompt
-from procrun.report import status_table
 from procrun.supervise.handlers.dispatch import Desk
 from procrun.supervise.supervisor import Supervisor
 from procrun.system.terminal import PASTED

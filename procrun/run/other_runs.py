@@ -9,12 +9,12 @@ from procrun.control.client import Run, runs
 from procrun.control.protocol import Start
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Wishes
 from procrun.eventloop import stderr
 from procrun.plan.layout import Plan
+from procrun.plan.options import Wishes
 from procrun.recovery import past_runs
 from procrun.run import linked
-from procrun.system.linux import procfs
+from procrun.system.linux import procfs, subreaper
 
 _DOWN = {"down", "done"}
 """States in which an instance can be started."""
@@ -100,7 +100,7 @@ def _look_back(root: str, wanted: set[str]) -> None:
 
 def _start(run: Run, names: list[str], as_json: bool, wait: bool) -> int:
     """Start them there. What they wait for may never come, so a killed front must not leave this process behind."""
-    procfs.end_with_parent()
+    subreaper.end_with_parent()
     return follow(run, Start(names, wait), as_json)
 
 

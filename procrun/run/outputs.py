@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from procrun.cli.errors import warn
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Happening
+from procrun.core.events import Happening
 from procrun.eventloop.loop import Loop
+from procrun.eventloop.stderr import warn
 from procrun.output import github_actions
 from procrun.output.backlog import Backlog
 from procrun.output.filter import Choice

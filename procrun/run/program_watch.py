@@ -7,10 +7,11 @@ once, unless the command said it already.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from procrun.core.spec import Entry, Happening, ProcessConfig
+from procrun.core.events import Happening
 from procrun.eventloop.loop import Loop
 from procrun.plan import findings
 from procrun.plan.layout import Plan
+from procrun.plan.options import Entry, ProcessConfig
 from procrun.plan.policies import with_program
 from procrun.supervise.instance import Process, Program
 from procrun.supervise.supervisor import Supervisor

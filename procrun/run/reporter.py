@@ -4,15 +4,15 @@ import itertools
 import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from procrun.core.events import NOT_RUN, Timeline, duration, exit_timeout, explain, step
-from procrun.core.spec import Happening, Step
-from procrun.core.stop_sequence import signal_name
+from procrun.core.events import NOT_RUN, Happening, Timeline, duration, exit_timeout, explain, step
+from procrun.core.spec import Step
 from procrun.eventloop.loop import Loop, Timer
-from procrun.plan.layout import port_holder
+from procrun.plan.preflight import port_holder
 from procrun.supervise.instance import Process
 from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.state_machine import State
-from procrun.system.linux import pidfds, procfs
+from procrun.system.linux import pidfds, procfs, sockets
+from procrun.system.signals import signal_name
 
 REMIND_AFTER = 2.0
 """Seconds of a stop after which those still alive are named, and again at the same distance."""
@@ -113,7 +113,7 @@ class Narrator:
         """Its own PORT, or one in its command, that another process listens on is the likely reason of a crash."""
         if process.last_exit is None or process.last_exit.status == 0:
             return
-        listening = procfs.listening()
+        listening = sockets.listening()
         ports = {process.spec.port, *(int(found) for found in re.compile(_PORT).findall(process.spec.command))}
         for port in sorted(ports & set(listening)):
             self.say(f"{process.spec.name}: port {port} is taken by {port_holder(listening[port])}")

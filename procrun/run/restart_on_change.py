@@ -5,8 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 
 from procrun.core.errors import ConfigError
-from procrun.core.events import plan_changed
-from procrun.core.spec import Happening
+from procrun.core.events import Happening, plan_changed
 from procrun.eventloop import globs
 from procrun.eventloop.file_watcher import CURE, Changes, Lookout, extension
 from procrun.eventloop.globs import Globs

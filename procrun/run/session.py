@@ -7,21 +7,23 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from procrun.cli.errors import warn
 from procrun.core import run_dir
-from procrun.core.events import as_event, step
-from procrun.core.spec import Exit, Happening, Step, Wishes
-from procrun.core.stop_sequence import ENDING_NAMES, ending_step
+from procrun.core.events import Happening, as_event, step
+from procrun.core.spec import Step
+from procrun.core.stop_sequence import ending_step
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop
+from procrun.eventloop.stderr import warn
 from procrun.eventloop.worker import Occasional, patiently
 from procrun.output import appearance
 from procrun.output.github_actions import Workflow
 from procrun.output.line_buffer import Amount
-from procrun.plan import findings, layout
+from procrun.plan import findings, layout, preflight
 from procrun.plan.check import told_at_start
 from procrun.plan.environment import OF_A_SERVICE_MANAGER
+from procrun.plan.options import Wishes
 from procrun.plan.sources import folders_of_files, places
+from procrun.recovery import run_record
 from procrun.run import guardian_link, linked
 from procrun.run.outputs import outputs
 from procrun.run.reporter import Narrator
@@ -30,9 +32,11 @@ from procrun.run.startup_report import Startup
 from procrun.supervise.instance import Process
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import TIMED_OUT, Supervisor, Verdict
-from procrun.system import limits
-from procrun.system.linux import procfs
+from procrun.system import signals
+from procrun.system.linux import procfs, subreaper
 from procrun.system.linux.disks import may_stand_still
+from procrun.system.signals import ENDING_NAMES
+from procrun.system.types import Exit
 
 if TYPE_CHECKING:
     from procrun.recovery.run_record import Ledger
@@ -77,8 +81,8 @@ def supervise(to_front: guardian_link.Link, names: tuple[str, ...], values: dict
                 from procrun.run.auto_port import settle
 
                 made, wishes = settle(made, wishes, first)
-            layout.taken_ports(made.specs)
-            limits.make_room(made.specs, limits.STANDING + _files(made))
+            preflight.taken_ports(made.specs)
+            preflight.make_room(made.specs, preflight.STANDING + _files(made))
             session = Session(to_front, made, wishes, values, why_not_run)
             session.begin(itertools.chain([first], folders), passed)
     gc.enable()  # it was off until here, see __main__
@@ -119,7 +123,7 @@ def _files(made: layout.Plan) -> int:
     """Descriptors of log files, one for each type, our own and a pipe; and of what watches files, or the plan's."""
     logs = len(made.types) + 3 if made.sources.config.log_dir is not None else 0
     watched = any(made.manners[spec.type].watch for spec in made.specs)
-    return logs + (limits.WATCHING if watched else len(folders_of_files(made.sources)))
+    return logs + (preflight.WATCHING if watched else len(folders_of_files(made.sources)))
 
 
 class Session:
@@ -186,7 +190,7 @@ class Session:
     def launch(self) -> None:
         """Heed signals, and start everything."""
         sys.excepthook = stderr.crashed
-        procfs.become_subreaper()  # before there can be an orphan
+        subreaper.become_subreaper()  # before there can be an orphan
         guardian_link.listen_to(self._loop, self._orders.obey, self._supervisor.reap)
         self._link.watch(self._loop, self._orders.obey, self._press)
         self._supervisor.start(self._plan.specs)
@@ -291,9 +295,9 @@ class Session:
             patiently(self._ledger.close)
         elif self._ledger is not None:
             path, stopped = self._ledger.path, orphaned or 0
-            patiently(lambda: guardian_link.leave_word(path, "its front process was killed", stopped))
+            patiently(lambda: run_record.leave_word(path, "its front process was killed", stopped))
         verdict = self._supervisor.verdict
-        guardian_link.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
+        signals.obey_at_once()  # nothing is left to lose: a signal may end the waiting for a slow reader
         told_to = verdict is None or verdict.told
         patience = PATIENCE_WHEN_TOLD if told_to else PATIENCE
         self._outputs.sink.close(patience)

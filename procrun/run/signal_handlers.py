@@ -5,6 +5,7 @@ import signal
 from procrun.run import guardian_link
 from procrun.run.reporter import Narrator
 from procrun.supervise.supervisor import Supervisor, Verdict
+from procrun.system import signals
 
 
 class Orders:
@@ -23,7 +24,7 @@ class Orders:
         if number == guardian_link.GONE:
             self.orphaned = len(self._supervisor.alive())
             self.end("the front process is gone", Verdict(128 + signal.SIGKILL))
-        elif number in guardian_link.STOPPING:
+        elif number in signals.STOPPING:
             self._stop_by(number)
         elif number == signal.SIGTSTP:
             self._suspend()

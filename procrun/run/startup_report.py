@@ -5,12 +5,12 @@ from time import monotonic
 
 from procrun.core import tables
 from procrun.core.errors import NOT_READY
-from procrun.core.events import duration
-from procrun.core.spec import Happening, Spec
-from procrun.core.stop_sequence import describe, exit_status
+from procrun.core.events import Happening, duration
+from procrun.core.spec import Spec
 from procrun.supervise.instance import Process
 from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.state_machine import State
+from procrun.system.signals import describe, exit_status
 
 
 class Start:

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from procrun.core.spec import Stat
 from procrun.system.linux import procfs
+from procrun.system.types import Stat
 
 
 class Busy(NamedTuple):

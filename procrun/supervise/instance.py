@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun.core.spec import STILL_ALIVE, Exit, Happening, Manners, Spec, Stat, Step
-from procrun.core.stop_sequence import ENDING, UNKILLABLE_AFTER, describe, signal_name, unkillable, within
+from procrun.core.events import Happening
+from procrun.core.spec import STILL_ALIVE, Manners, Spec, Step
+from procrun.core.stop_sequence import UNKILLABLE_AFTER, unkillable, within
 from procrun.eventloop.loop import Loop, Timer
 from procrun.output.reader import Output
 from procrun.output.stdio import Console, Ends, Window
@@ -18,12 +19,14 @@ from procrun.system.audience import Key
 from procrun.system.linux import procfs
 from procrun.system.process_tree import FRESH, MARK, Family
 from procrun.system.signalling import HARMLESS, Volley, main_process
+from procrun.system.signals import ENDING, describe, signal_name
 from procrun.system.spawn import spawn
+from procrun.system.types import Exit, Stat
 
 if TYPE_CHECKING:  # imported behind the first child, or where something is to be watched
+    from procrun.core.run_dir import Kept
     from procrun.health.monitor import Health
     from procrun.health.readiness import Asked, Probe, Questions
-    from procrun.run.keeper import Kept
     from procrun.supervise.drain import Busy
 
 DRAIN_EVERY = 0.5

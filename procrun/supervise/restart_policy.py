@@ -3,7 +3,8 @@
 import signal
 from collections import deque
 
-from procrun.core.spec import Exit, Policy
+from procrun.core.spec import Policy
+from procrun.system.types import Exit
 
 FIRST = 0.1
 """Seconds before the first restart; each further one waits twice as long (docker's, as are the next two)."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from time import monotonic
 
 from procrun.core.spec import Step
-from procrun.core.stop_sequence import signal_name
 from procrun.eventloop.loop import Loop, Timer
+from procrun.system.signals import signal_name
 
 
 class Walk:

@@ -6,21 +6,24 @@ from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.core.dependencies import ranks
-from procrun.core.spec import Exit, Happening, Spec
-from procrun.core.stop_sequence import exit_status
+from procrun.core.events import Happening
+from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop, Timer
 from procrun.output.reader import Output
 from procrun.output.stdio import Window
 from procrun.supervise.instance import Process, Surroundings
+from procrun.supervise.operation import Errand
 from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.state_machine import State
 from procrun.system.process_tree import Family
+from procrun.system.signals import exit_status
+from procrun.system.types import Exit
 
 if TYPE_CHECKING:  # imported where somebody is asked, and where something is left at the end
+    from procrun.core.run_dir import Kept
     from procrun.eventloop.worker import Occasional
     from procrun.health.readiness import Questions
     from procrun.recovery.orphans import Rescue
-    from procrun.run.keeper import Kept
 
 Listener = Callable[[Process, Happening], None]
 OnEnd = Callable[[str, "Verdict"], None]
@@ -370,18 +373,6 @@ class _Order:
             for type_ in set(process.after):
                 self.users.setdefault(type_, []).append(process)
         self.ranks = ranks(after)
-
-
-class Errand(NamedTuple):
-    """What a client asked for: it hears of each step of these instances, and when all of them have settled.
-
-    With `until_ready` each must be ready where anything is asked, by default too.
-    """
-
-    names: frozenset[str]
-    progress: Callable[[Happening], None]
-    done: Callable[[], None]
-    until_ready: bool = False
 
 
 def _status(process: Process) -> int:

@@ -76,7 +76,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from procrun.core.spec import Stat
+from procrun.system.types import Stat
 
 Key = tuple[int, int]
 """What names a process: its pid, and when it was started."""

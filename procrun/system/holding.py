@@ -23,9 +23,9 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun.core.spec import Stat
 from procrun.system.audience import Heir, Key, key
 from procrun.system.linux import procfs
+from procrun.system.types import Stat
 
 STILL_WITHIN = 0.05
 """Seconds that a process has to stop: on a busy machine it must come to run for that."""

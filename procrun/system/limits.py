@@ -2,18 +2,11 @@
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from procrun.core.errors import ConfigError
-from procrun.core.spec import APART, Spec
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the system says when it has no more to give, and knows nothing of what was asked for."""
 
-STANDING = 16
-"""Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, output 2, socket, lock, record, the
-pipes of two threads 4, the run's folder and the one around it 2.
-"""
-
-WATCHING = 6
-"""Descriptors of what watches files: a pipe 2, inotify 1, epoll 1, eventfd 1, a look at a folder 1."""
 
 SPARE = 8
 """Descriptors that stay free: a spawn opens five for a moment, a signal two, an import two; four are for clients."""
@@ -26,31 +19,6 @@ LONGEST_STRING = 32 * os.sysconf("SC_PAGE_SIZE") - 1
 
 # The soft limit that procrun was given, where it has raised it: as the limit itself, one for the whole process.
 _given: int | None = None
-
-
-def make_room(specs: Sequence[Spec], besides: int = 0) -> None:
-    """See to it that these can be started, with `besides` more descriptors.
-
-    Raises ConfigError where the hard limit is too low for that.
-    """
-    more = besides + sum(map(_descriptors, specs))
-    free = room(more + CLIENTS)
-    if free < more:
-        count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else "procrun alone"
-        allowed = _soft()
-        text = (
-            f"{allowed - free + more} file descriptors are needed to start {count}, and {allowed} are allowed at most"
-        )
-        fewer = "start fewer, or " if len(specs) > 1 else ""
-        raise ConfigError(f"{text}; {fewer}raise the hard limit (ulimit -Hn)", "ulimit -n")
-
-
-def _descriptors(spec: Spec) -> int:
-    """Those of its console, a connection to ask it something, and the socket at which it tells how it is."""
-    manners = spec.manners
-    asked = _is_awaited(spec) or manners.alive is not None
-    told = bool(manners.watchdog) or (manners.ready is not None and manners.ready.kind == "notify")
-    return 2 + (spec.console == APART) + asked + told
 
 
 def room(wanted: int) -> int:
@@ -123,10 +91,6 @@ def _raise(soft: int, needed: int) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     _given = soft if _given is None else _given
     return most
-
-
-def _is_awaited(spec: Spec) -> bool:
-    return spec.manners.ready is not None and spec.manners.ready.awaited
 
 
 def _soft() -> int:

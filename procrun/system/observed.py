@@ -7,10 +7,10 @@ memory of its process, which a disk that stands still can hold up.
 import signal
 from collections.abc import Container, Sequence
 
-from procrun.core.spec import Stat
 from procrun.system.audience import Bearing, Key, key
 from procrun.system.forwarders import HASTY, MULTICALL, RUNNERS, SHELLS, UNMOVED
 from procrun.system.linux import procfs
+from procrun.system.types import Stat
 
 _INTERRUPTS = (1 << signal.SIGINT - 1) | (1 << signal.SIGQUIT - 1)
 """INT and QUIT in a mask: what a shell without job control has ignored for its background children."""

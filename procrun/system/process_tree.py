@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, Mapping
 from time import monotonic
 
-from procrun.core.spec import Stat
 from procrun.system.linux import procfs
+from procrun.system.types import Stat
 
 MARK = "PROCRUN_DYNO"
 """Set in every dyno's environment to `RUN:INSTANCE`, so that what has left its session can be told apart."""

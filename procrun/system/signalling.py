@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import floor
 from time import monotonic
 
-from procrun.core.spec import Stat
-from procrun.core.stop_sequence import ENDING
 from procrun.system.audience import Bearing, Call, Key, audience, key, tops
 from procrun.system.holding import LOOK_EVERY, Hold
-from procrun.system.linux import procfs
+from procrun.system.linux import signals
 from procrun.system.observed import Observed
+from procrun.system.signals import ENDING
+from procrun.system.types import Stat
 
 HARMLESS = frozenset({signal.SIGCONT, signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH})
 """Signals whose default action is to do nothing, or to go on (signal(7))."""
@@ -195,7 +195,7 @@ class Volley:
 
     def _send(self, number: int, row: Stat, *behind: int) -> bool:
         try:
-            return procfs.send(number, row, *behind)
+            return signals.send(number, row, *behind)
         except PermissionError:
             self.leave(row)
             self._on_refusal(row)
@@ -226,7 +226,7 @@ def main_process(number: int, leader: int, everybody: Iterable[Stat], preferred:
     """
     rows = list(everybody)
     for row in rows:
-        if row.pid == preferred and procfs.catches(row.pid, number):
+        if row.pid == preferred and signals.catches(row.pid, number):
             return row
     top = tops(rows)
     return _nearest(number, [row for row in top if row.pid == leader], rows) or _nearest(
@@ -236,7 +236,7 @@ def main_process(number: int, leader: int, everybody: Iterable[Stat], preferred:
 
 def _nearest(number: int, level: Sequence[Stat], rows: Sequence[Stat]) -> Stat | None:
     while level:
-        found = [row for row in level if procfs.catches(row.pid, number)]
+        found = [row for row in level if signals.catches(row.pid, number)]
         if found:
             return found[0] if len(found) == 1 else None
         parents = {row.pid for row in level}

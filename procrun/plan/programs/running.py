@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from procrun.core.spec import Stat
 from procrun.plan.programs import index, profiles, recognise, wrappers
 from procrun.plan.programs.recognise import Recognised
 from procrun.system.linux import procfs
+from procrun.system.types import Stat
 
 _TITLES = {
     r"resque-\d[\d.]*: ": "resque",  # source: worker.rb, procline

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from procrun.core.spec import Stat
 from procrun.eventloop.loop import Loop, Timer
-from procrun.system.linux import procfs
+from procrun.system.linux import sockets
+from procrun.system.types import Stat
 
 FIRST, LAST, GROWS = 0.05, 1.0, 1.5
 """Seconds between two looks: behind a start, at the most, and how fast they grow."""
@@ -43,7 +43,7 @@ class Boot:
         self._seen = now
         if self._port not in taken and self.left > 0:
             return None
-        found = procfs.listeners((row.pid for row in rows), procfs.all_listeners())  # only where it matters: it costs
+        found = sockets.listeners((row.pid for row in rows), sockets.all_listeners())  # only where it matters: it costs
         ports = {each.address[1] for each in found if isinstance(each.address, tuple)}
         return ports if self._port in ports or self.left <= 0 else None
 
@@ -86,7 +86,7 @@ class Boots:
         self._pause = min(self._pause * GROWS, LAST)
         over = []
         try:
-            taken = set(procfs.listening()) if self._boots else set()
+            taken = set(sockets.listening()) if self._boots else set()
             for boot in self._boots:
                 ports = boot.look(taken)
                 if ports is not None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun.core.spec import Happening
+from procrun.core.events import Happening
 from procrun.eventloop.loop import Loop, Timer
 from procrun.quota import VASTLY, Quota, share
 from procrun.run.heroku.dyno_limits import Boot, Boots

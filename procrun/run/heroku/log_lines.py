@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from procrun.core.events import R14, R15, RUNNING, boot_timeout, exit_timeout
-from procrun.core.spec import Happening
-from procrun.core.stop_sequence import exit_status
+from procrun.core.events import R14, R15, RUNNING, Happening, boot_timeout, exit_timeout
 from procrun.supervise.instance import Process
 from procrun.supervise.state_machine import State
+from procrun.system.signals import exit_status
 
 TOLD = frozenset({"timeout", "memory", "memory-kill", "cycling"})
 """What needs no other words than these."""

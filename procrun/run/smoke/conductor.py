@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable
 from time import monotonic, time
 from typing import NamedTuple
 
-from procrun.core.events import duration, explain, step
-from procrun.core.spec import Exit, Happening, Spec
-from procrun.core.stop_sequence import ENDING, describe, exit_status
+from procrun.core.events import Happening, duration, explain, step
+from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop, Timer
 from procrun.openports import Ports
 from procrun.run.smoke.result import (
@@ -28,6 +27,8 @@ from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 from procrun.system.linux import procfs
+from procrun.system.signals import ENDING, describe, exit_status
+from procrun.system.types import Exit
 
 Step = Callable[[], None]
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
-from procrun.core.spec import Spec, Wishes
-from procrun.plan.layout import PORTS_PER_TYPE, Plan, lay_out, port_holder, taken_ports
+from procrun.core.spec import Spec
+from procrun.plan.layout import Plan, lay_out
+from procrun.plan.options import Wishes
+from procrun.plan.preflight import PORTS_PER_TYPE, port_holder, taken_ports
 from procrun.plan.sources import Sources
-from procrun.system.linux import procfs
+from procrun.system.linux import sockets
 from procrun.system.linux.peer import peer
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def _next(made: Plan) -> int:
 
 def _taken(specs: Iterable[Spec]) -> str:
     """Who listens on one of their ports, in words; empty where they are free."""
-    listening = procfs.listening()
+    listening = sockets.listening()
     for spec in specs:
         if spec.port in listening:
             return f"port {spec.port} is taken by {port_holder(listening[spec.port])}"

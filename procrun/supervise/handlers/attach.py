@@ -18,7 +18,7 @@ from procrun.control.protocol import (
     Talk,
 )
 from procrun.core.errors import ControlError
-from procrun.core.spec import Happening
+from procrun.core.events import Happening
 from procrun.output.backlog import KEPT, Backlog
 from procrun.output.stdio import Window
 from procrun.supervise.instance import Process

@@ -5,11 +5,13 @@ from time import monotonic
 
 from procrun.control.protocol import Answer, Deployed, Done, Final, Go, Progress, Refused, Request, Talk
 from procrun.core.errors import ControlError, ProcrunError
-from procrun.core.spec import Happening, Spec
+from procrun.core.events import Happening
+from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop
 from procrun.supervise.instance import DRAIN_EVERY, Process
+from procrun.supervise.operation import Errand
 from procrun.supervise.state_machine import State
-from procrun.supervise.supervisor import Errand, Supervisor
+from procrun.supervise.supervisor import Supervisor
 
 Send = Callable[[Answer], None]
 Reloaded = Callable[[tuple[Spec, ...] | ProcrunError], None]

@@ -32,17 +32,19 @@ from procrun.control.protocol import (
     Welcome,
 )
 from procrun.core.errors import ControlError
-from procrun.core.spec import LONGEST_WAIT, Happening, Spec
-from procrun.core.stop_sequence import signal_name, signal_number
+from procrun.core.events import Happening
+from procrun.core.spec import LONGEST_WAIT, Spec
+from procrun.core.stop_sequence import signal_number
 from procrun.hints import shown, there_are
 from procrun.output.prefix import OURS
-from procrun.plan import layout
+from procrun.plan import preflight
 from procrun.supervise.handlers.deploy import Deployment
 from procrun.supervise.instance import Process
+from procrun.supervise.operation import Errand
 from procrun.supervise.state_machine import State
-from procrun.supervise.supervisor import Errand, Supervisor, Verdict
-from procrun.system import limits
+from procrun.supervise.supervisor import Supervisor, Verdict
 from procrun.system.linux import procfs
+from procrun.system.signals import signal_name
 
 Send = Callable[[Answer], None]
 
@@ -244,9 +246,9 @@ class Desk:
         running = self._supervisor.processes
         fewer = [p for p in running.values() if p.spec.type in request.formation and p.spec.name not in names]
         more = [spec for spec in wanted if spec.name not in running or not _there(running[spec.name])]
-        limits.make_room(more)
-        layout.refuse_shared_ports([*(p.spec for p in running.values() if p.wanted), *more])
-        layout.taken_ports(spec for spec in more if spec.name not in running)
+        preflight.make_room(more)
+        preflight.refuse_shared_ports([*(p.spec for p in running.values() if p.wanted), *more])
+        preflight.taken_ports(spec for spec in more if spec.name not in running)
 
         def act() -> None:
             self._supervisor.stop(fewer, None, again=False)

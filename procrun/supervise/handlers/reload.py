@@ -5,11 +5,13 @@ from time import monotonic
 from typing import NamedTuple
 
 from procrun.control.protocol import Answer, Done, Progress, Talk
-from procrun.core.spec import Happening, Spec
+from procrun.core.events import Happening
+from procrun.core.spec import Spec
 from procrun.differing import difference
 from procrun.supervise.instance import Process
+from procrun.supervise.operation import Errand
 from procrun.supervise.state_machine import State
-from procrun.supervise.supervisor import Errand, Supervisor
+from procrun.supervise.supervisor import Supervisor
 
 Send = Callable[[Answer], None]
 

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from procrun.control.protocol import Answer, Done, Progress, Refused, Talk, Wait, Watch
-from procrun.core.events import as_event
-from procrun.core.spec import Happening
+from procrun.core.events import Happening, as_event
 from procrun.eventloop.loop import Loop
 from procrun.supervise.instance import Process
 from procrun.supervise.state_machine import State

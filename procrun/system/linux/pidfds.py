@@ -8,7 +8,7 @@ import os
 import signal
 from functools import cache
 
-from procrun.core.errors import EXHAUSTED
+from procrun.system.limits import EXHAUSTED
 
 LOOK_EVERY = 0.1
 """Seconds between two looks for the end of a process that is no child, where no handle tells of it."""

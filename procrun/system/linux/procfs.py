@@ -6,20 +6,17 @@ there.
 
 import os
 import re
-import signal
 import stat as stat_
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from procrun.core.errors import EXHAUSTED, ConfigError
-from procrun.core.spec import Stat
+from procrun.core.errors import ConfigError
 from procrun.system import bounded
-from procrun.system.linux import pidfds
+from procrun.system.limits import EXHAUSTED
+from procrun.system.types import Stat
 
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # prctl(2)
 _PF_EXITING, _PF_KTHREAD = 0x4, 0x200000  # include/linux/sched.h
 _DEAD = (b"Z", b"X")
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -48,26 +45,6 @@ def _own_pids() -> list[bytes]:
     """The pids of this process from the pid namespace of /proc down to its own (NSpid, since Linux 4.1)."""
     lines = _read("/proc/self/status").splitlines()
     return next((line.split()[1:] for line in lines if line.startswith(b"NSpid:")), [])
-
-
-def become_subreaper() -> None:
-    """Orphans below this process become its children, double-forked daemons included (prctl(2)).
-
-    Raises OSError where the kernel refuses.
-    """
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
-
-
-def end_with_parent() -> None:
-    """From here on this process gets TERM when its parent ends. Raises OSError where the kernel refuses."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _prctl(option: int, value: int) -> None:
-    import ctypes  # 6 ms, so not before the first child
-
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), f"prctl({option})")
 
 
 def stat(pid: int) -> Stat | None:
@@ -201,24 +178,6 @@ def descendants(root: int, table: Mapping[int, Stat]) -> list[Stat]:
     return [row for row in found if row.alive]
 
 
-def send(number: int, row: Stat, *behind: int) -> bool:
-    """Signal exactly the process of `row`, never another one that got its pid since; False when it is gone.
-
-    The signals `behind` follow the first; that it has ended of the first is no fault. Where there are no pidfds the
-    start time is checked right before the signal. Raises PermissionError for another user's process (`sudo …`).
-    """
-    if pidfds.refusal():
-        return _send_all((number, *behind), row, lambda each: os.kill(row.pid, each))
-    try:
-        handle = os.pidfd_open(row.pid)
-    except ProcessLookupError:
-        return False
-    try:
-        return _send_all((number, *behind), row, lambda each: signal.pidfd_send_signal(handle, each))
-    finally:
-        os.close(handle)
-
-
 def _send_all(numbers: Iterable[int], row: Stat, send_one: Callable[[int], None]) -> bool:
     sent = False
     try:
@@ -240,12 +199,6 @@ def lives(row: Stat) -> bool:
     """Whether the process of `row` is alive still."""
     now = stat(row.pid)
     return now is not None and now.started == row.started and now.alive
-
-
-def output_pipe(pid: int, reader: int) -> str | None:
-    """What tells the pipe that `pid` has as its stdout from all others, where `reader` has it open too; else None."""
-    link = _link(pid, "fd/1")
-    return link if link.startswith("pipe:[") and link in _descriptors(reader) else None
 
 
 def mark(pid: int, name: str) -> str | None:
@@ -375,23 +328,6 @@ def program(pid: int) -> str:
     return os.path.basename(_link(pid, "exe")) or os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
 
 
-def pipes_written(pid: int) -> dict[int, str]:
-    """The inodes of the pipes that `pid` has as stdout and stderr, each with the path by which it can be opened.
-
-    Only the links are read: to look at what they lead to could take for ever, where that is a file on a dead disk.
-    """
-    found: dict[int, str] = {}
-    shown = entry(pid)
-    for path in (f"{shown}/fd/1", f"{shown}/fd/2"):
-        try:
-            link = os.readlink(path)
-        except OSError:
-            continue
-        if link.startswith("pipe:["):
-            found[int(link[6:-1])] = path
-    return found
-
-
 def memory(pid: int) -> int:
     """The resident memory of `pid` in bytes, 0 when it is gone."""
     fields = _read(f"/proc/{pid}/statm").split()
@@ -438,32 +374,6 @@ def clock(ticks: int) -> float:
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + seconds(ticks)
 
 
-class Listener(NamedTuple):
-    """A listening stream socket: where to connect to (host and port, or a path), and its inode."""
-
-    address: tuple[str, int] | str
-    inode: str
-
-
-def all_listeners() -> list[Listener]:
-    """What anybody listens on here, TCP and UNIX sockets; a relative path as it was bound."""
-    rows = [Listener((host, port), inode) for host, port, inode in _listen_rows("tcp")]
-    rows += [Listener((host, port), inode) for host, port, inode in _listen_rows("tcp6")]
-    return rows + [Listener(path, inode) for path, inode in _unix_rows()]
-
-
-def listeners(pids: Iterable[int], among: Iterable[Listener]) -> list[Listener]:
-    """Those of `among` that one of these processes has open; a relative path leads through its folder."""
-    owners = {link[8:-1]: pid for pid in pids for link in _descriptors(pid) if link.startswith("socket:[")}
-    found = [row for row in among if row.inode in owners]
-    return [
-        row._replace(address=f"{entry(owners[row.inode])}/cwd/{row.address}")
-        if isinstance(row.address, str) and row.address[0] not in "/@"
-        else row
-        for row in found
-    ]
-
-
 class Masks(NamedTuple):
     """What a process does with each signal, bit n-1 for signal n.
 
@@ -499,11 +409,6 @@ def awaited(pid: int) -> int:
     return found
 
 
-def catches(pid: int, number: int) -> bool:
-    """Whether `pid` has a handler for signal `number`; without one most signals kill."""
-    return bool(masks(pid).caught >> (number - 1) & 1)
-
-
 def name(pid: int) -> str:
     """The name of the program that `pid` was started as, at most 15 characters of it; a program may change it."""
     return os.fsdecode(_read(f"/proc/{pid}/comm")).strip()
@@ -524,59 +429,6 @@ def written(pid: int) -> frozenset[str]:
         except OSError:
             continue
     return frozenset(link for link in found if link.startswith("pipe:["))
-
-
-def listening() -> dict[int, str]:
-    """TCP ports somebody listens on, each with its socket's inode.
-
-    Read from the LISTEN rows: a bind() test takes a port in TIME_WAIT for taken, and names nobody.
-    """
-    return {port: inode for table in ("tcp", "tcp6") for _, port, inode in _listen_rows(table)}
-
-
-def first_outgoing_port() -> int:
-    """Where the ports begin that the kernel gives to outgoing connections (ip(7)); 0 where that cannot be read."""
-    fields = _read("/proc/sys/net/ipv4/ip_local_port_range").split()
-    return int(fields[0]) if fields else 0
-
-
-def listening_sockets() -> set[tuple[int, str]]:
-    """The same as port and inode, of every socket: a port may have one for each address."""
-    return {(port, inode) for table in ("tcp", "tcp6") for _, port, inode in _listen_rows(table)}
-
-
-def holder(inode: str) -> int | None:
-    """The pid that has the socket `inode` open; None where that is not ours to see."""
-    wanted = f"socket:[{inode}]"
-    for name in os.listdir("/proc"):
-        if name.isdigit() and wanted in _descriptors(int(name)):
-            return int(name)
-    return None
-
-
-def _listen_rows(table: str) -> Iterator[tuple[str, int, str]]:
-    for line in _read(f"/proc/self/net/{table}").decode().splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == "0A":  # TCP_LISTEN, include/net/tcp_states.h
-            host, _, port = fields[1].partition(":")
-            yield _host(host), int(port, 16), fields[9]
-
-
-def _host(text: str) -> str:
-    """An address of /proc/net/tcp{,6}: 32-bit words in the machine's byte order; any address as the loopback."""
-    words = [int(text[start : start + 8], 16).to_bytes(4, sys.byteorder) for start in range(0, len(text), 8)]
-    packed = b"".join(words)
-    if len(packed) == 4:
-        return ".".join(map(str, packed)) if any(packed) else "127.0.0.1"
-    groups = [f"{packed[i] << 8 | packed[i + 1]:x}" for i in range(0, 16, 2)]
-    return ":".join(groups) if any(packed) else "::1"
-
-
-def _unix_rows() -> Iterator[tuple[str, str]]:
-    for line in _read("/proc/self/net/unix").decode(errors="surrogateescape").splitlines()[1:]:
-        fields = line.split(maxsplit=7)
-        if len(fields) == 8 and int(fields[3], 16) & 0x10000:  # __SO_ACCEPTCON: it listens
-            yield fields[7], fields[6]
 
 
 def _link(pid: int, name: str) -> str:

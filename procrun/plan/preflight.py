@@ -1,0 +1,87 @@
+"""TODO."""
+
+from collections.abc import Iterable, Sequence
+
+from procrun.core.errors import ConfigError
+from procrun.core.spec import APART, Spec
+from procrun.plan.policies import NAMES_PORT
+from procrun.system.limits import CLIENTS, _soft, room
+from procrun.system.linux import procfs, sockets
+
+PORTS_PER_TYPE = 100
+
+
+def names_port(spec: Spec) -> bool:
+    """Whether its command says `$PORT`, so that it will listen there."""
+    return NAMES_PORT.search(spec.command) is not None
+
+
+def taken_ports(specs: Iterable[Spec]) -> None:
+    """Raise ConfigError, naming the pid, where a command names `$PORT` and somebody listens on it already."""
+    users = [spec for spec in specs if names_port(spec)]
+    listening = sockets.listening() if users else {}
+    for spec in users:
+        if spec.port in listening:
+            holder = port_holder(listening[spec.port])
+            raise ConfigError(f"port {spec.port} is taken by {holder}; stop it, or choose another base: -p", spec.name)
+
+
+def port_holder(inode: str) -> str:
+    """Who has a listening socket, for people."""
+    pid = sockets.holder(inode)
+    return f"pid {pid} ({procfs.title(pid)})" if pid else "another user's process"
+
+
+def _number(instance: str) -> int:
+    return int(instance.rpartition(".")[2])
+
+
+def refuse_shared_ports(specs: Iterable[Spec]) -> None:
+    """Raise ConfigError where two instances that name `$PORT` would get the same one."""
+    users: dict[int, Spec] = {}
+    for spec in specs:
+        if names_port(spec):
+            other = users.setdefault(spec.port, spec)
+            if other is not spec:
+                first, second = sorted((other, spec), key=lambda each: _number(each.name), reverse=True)
+                text = f"{first.name} and {second.name} would both get port {spec.port}"
+                raise ConfigError(f"{text}; start at most {PORTS_PER_TYPE} of {first.type}", "ports")
+
+
+STANDING = 16
+"""Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, output 2, socket, lock, record, the
+pipes of two threads 4, the run's folder and the one around it 2.
+"""
+
+
+WATCHING = 6
+"""Descriptors of what watches files: a pipe 2, inotify 1, epoll 1, eventfd 1, a look at a folder 1."""
+
+
+def make_room(specs: Sequence[Spec], besides: int = 0) -> None:
+    """See to it that these can be started, with `besides` more descriptors.
+
+    Raises ConfigError where the hard limit is too low for that.
+    """
+    more = besides + sum(map(_descriptors, specs))
+    free = room(more + CLIENTS)
+    if free < more:
+        count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else "procrun alone"
+        allowed = _soft()
+        text = (
+            f"{allowed - free + more} file descriptors are needed to start {count}, and {allowed} are allowed at most"
+        )
+        fewer = "start fewer, or " if len(specs) > 1 else ""
+        raise ConfigError(f"{text}; {fewer}raise the hard limit (ulimit -Hn)", "ulimit -n")
+
+
+def _descriptors(spec: Spec) -> int:
+    """Those of its console, a connection to ask it something, and the socket at which it tells how it is."""
+    manners = spec.manners
+    asked = _is_awaited(spec) or manners.alive is not None
+    told = bool(manners.watchdog) or (manners.ready is not None and manners.ready.kind == "notify")
+    return 2 + (spec.console == APART) + asked + told
+
+
+def _is_awaited(spec: Spec) -> bool:
+    return spec.manners.ready is not None and spec.manners.ready.awaited
