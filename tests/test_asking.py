@@ -13,13 +13,13 @@ from time import monotonic
 
 import pytest
 
+from procrun.core.values import Url, read
 from procrun.eventloop.loop import Loop
 from procrun.health.probes import Address, Exchange, Get, at_port
 from procrun.supervise.exec_probe import Command
 from procrun.system.linux import procfs
 from procrun.system.process_tree import Family
 from procrun.system.types import Exit
-from procrun.urls import Url, read
 from tests.harness import PATIENCE, PYTHON, alive, free_port, until
 from tests.programs import need_namespace
 

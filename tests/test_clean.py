@@ -105,20 +105,21 @@ def test_an_annotation_keeps_its_lines_and_nothing_else() -> None:
 # --- Nothing goes round it
 
 WRITERS = {
-    "stderr.py": "cleans each line",
+    "core/stderr.py": "cleans each line",
     "cli/printing.py": "cleans each line",
     "cli/attach.py": "cleans its own lines; what an instance writes is raw on purpose",
     "cli/doctor.py": "asks a question that has a number in it",
-    "sink.py": "has what Stream made: prefixes and says pass Outlet.say and Prefix, which clean",
-    "scribe.py": "writes for the sink",
-    "aside.py": "wakes the loop",
-    "lookout.py": "wakes the loop",
-    "console.py": "types to a process",
-    "injection.py": "floods a process's output on purpose",
-    "keys.py": "passes keys on to the supervisor",
-    "link.py": "talks between front and supervisor, and writes into the record",
-    "logfile.py": "writes log files; procrun's own lines come cleaned from Outlet.say",
-    "rundir.py": "writes the .gitignore of its folder",
+    "output/stdout_writer.py": "has what Stream made: prefixes and says pass Outlet.say and Prefix, which clean",
+    "output/blocking_writer.py": "writes for the sink",
+    "eventloop/worker.py": "wakes the loop",
+    "eventloop/file_watcher.py": "wakes the loop",
+    "output/stdio.py": "types to a process",
+    "chaos/faults.py": "floods a process's output on purpose",
+    "run/key_reader.py": "passes keys on to the supervisor",
+    "run/guardian_link.py": "talks between front and supervisor",
+    "recovery/run_record.py": "writes into the record",
+    "output/log_files.py": "writes log files; procrun's own lines come cleaned from Outlet.say",
+    "core/run_dir.py": "writes the .gitignore of its folder",
 }
 """Every module that writes to a descriptor, prints, or asks, and why no foreign text goes to a terminal by it."""
 
@@ -148,9 +149,10 @@ def test_no_other_module_writes_to_a_terminal() -> None:
 
 def test_no_table_is_made_past_the_one_that_cleans() -> None:
     package = Path(procrun.__file__).parent
-    makers = {path.name for path in package.rglob("*.py") if "import tabulate" in path.read_text()}
+    found = [path for path in package.rglob("*.py") if "import tabulate" in path.read_text()]
+    makers = {str(path.relative_to(package)) for path in found}
 
-    assert makers == {"tables.py", "scorecard.py"}  # the latter for a page of GitHub, which is no terminal
+    assert makers == {"core/tables.py", "run/smoke/report.py"}  # the latter for a page of GitHub, which is no terminal
 
 
 # --- Files

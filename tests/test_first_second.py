@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from procrun import fates
 from procrun.core import run_dir
-from procrun.fates import Fate
 from procrun.recovery import run_record
+from procrun.recovery.run_record import Fate
 from procrun.system.linux import procfs
 from tests.harness import TERM, Folder, Run, alive, child, until
 from tests.test_killed import children, supervisor
@@ -55,7 +54,7 @@ def test_a_front_killed_before_the_record_is_written_is_named_in_it(folder: Fold
     assert found.front.startswith(f"{run.pid}-")
     os.kill(pid, KILL)
     until(lambda: not alive(pid), "it is dead")
-    assert fates.fate(found) is Fate.OVER
+    assert run_record.fate(found) is Fate.OVER
     for left in map(int, re.findall(r"started, pid (\d+)", run.output)):
         os.kill(left, KILL)
     again = folder.start("-t", "0.5")

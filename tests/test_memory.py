@@ -11,7 +11,7 @@ import pytest
 from procrun.core.spec import Manners
 from procrun.plan.layout import build
 from procrun.plan.options import Wishes
-from procrun.quota import share
+from procrun.run.heroku.dyno_limits import share
 from procrun.system.linux import procfs
 from tests.harness import PYTHON, TERM, Folder, until
 from tests.programs import AS_NOBODY, need_right

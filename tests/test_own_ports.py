@@ -10,8 +10,8 @@ import pytest
 from procrun.core.spec import Readiness
 from procrun.eventloop.loop import Loop
 from procrun.health import readiness
-from procrun.health.own_ports import DEBUGGERS, of_command
 from procrun.health.readiness import Asked, Probe, Questions
+from procrun.plan.own_ports import DEBUGGERS, of_command
 from procrun.system.process_tree import Family
 from tests.harness import PATIENCE, PYTHON, TERM, Folder, child, free_base, free_port
 from tests.programs import need

@@ -11,7 +11,7 @@ import pytest
 
 from procrun.core import run_dir
 from procrun.core.spec import Manners, Spec, Step
-from procrun.differing import difference
+from procrun.supervise.handlers.reload import difference
 from tests.harness import PROCRUN, PYTHON, TERM, Folder, Run, alive, child, until
 
 SAYS = "sh -c 'echo {0} is ready $$; trap \"exit 0\" TERM; while :; do sleep 1; done'"

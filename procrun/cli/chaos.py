@@ -16,9 +16,9 @@ from procrun.cli.printing import show, show_json, show_lines
 from procrun.control.client import HELLO_TIMEOUT, Run, VanishedError, find, rows
 from procrun.control.protocol import Row
 from procrun.core.errors import ConfigError, NoRunError
+from procrun.core.text import there_are
 from procrun.core.values import split
 from procrun.eventloop.stderr import warn
-from procrun.hints import there_are
 from procrun.system.linux import pidfds, procfs
 from procrun.system.signals import obey_at_once, signal_name
 

@@ -13,7 +13,7 @@ from procrun.cli.printing import show_json, show_lines
 from procrun.control.client import Run, ask, ended, find, rows, runs
 from procrun.control.protocol import Reload, Request, Restart, Scale, Stop
 from procrun.core.errors import ConfigError
-from procrun.hints import shown
+from procrun.core.text import shown
 from procrun.plan.options import Wishes
 from procrun.plan.sources import places
 

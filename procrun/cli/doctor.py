@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from procrun import fates
 from procrun.cli.click_options import takes
 from procrun.cli.control import root_of
 from procrun.cli.options import APP, JSON, TIMEOUT
@@ -14,11 +13,10 @@ from procrun.cli.printing import show, show_json, show_lines
 from procrun.control.client import runs
 from procrun.core.events import Happening, Timeline, step
 from procrun.eventloop.stderr import warn
-from procrun.recovery import leftovers, past_runs
+from procrun.recovery import leftovers, past_runs, run_record
 from procrun.recovery.cleanup import clear
 from procrun.recovery.leftovers import Found, Leftover
-from procrun.recovery.past_runs import Earlier, account
-from procrun.report import leftover_rows, leftover_table
+from procrun.recovery.past_runs import Earlier, account, leftover_rows, leftover_table
 from procrun.system.linux import pidfds, procfs
 
 
@@ -72,7 +70,7 @@ def _as_json(earlier: Earlier) -> dict[str, Any]:
 
 
 def _look(root: str, seen: Iterable[Leftover] = ()) -> Found:
-    return leftovers.find(root, fates.records(root), seen)
+    return leftovers.find(root, run_record.records(root), seen)
 
 
 def _chosen(found: Found, everywhere: bool) -> list[Leftover]:
@@ -85,7 +83,7 @@ def _show(root: str, earlier: list[Earlier], found: Found, everywhere: bool) -> 
     for record, _ in past_runs.rescued(root):
         pid = record.front.partition("-")[0]
         warn(f"the procrun with pid {pid} is still stopping what its killed supervisor left; that is not listed here")
-    for path in fates.strangers(root):
+    for path in run_record.strangers(root):
         warn(f"{path} is another user's or open to others, and not believed; its owner can run `procrun doctor`")
     chosen = _chosen(found, everywhere)
     if chosen:

@@ -19,10 +19,9 @@ from procrun.cli.printing import put_out
 from procrun.control.client import Run, ask, nothing_runs, runs
 from procrun.control.protocol import Logs, More, Output, Request, Turn, Written
 from procrun.core.errors import ConfigError, ControlError
-from procrun.core.text import matching
+from procrun.core.text import matching, plain, there_are
 from procrun.core.values import UNITS, regex
 from procrun.eventloop.stderr import warn
-from procrun.hints import plain, there_are
 from procrun.output import appearance, log_reader
 from procrun.output.ansi import tame
 from procrun.output.json_stream import lines_as_json

@@ -17,8 +17,8 @@ from procrun.cli.errors import told
 from procrun.cli.options import START, Option, by_flag
 from procrun.cli.printing import show, show_lines
 from procrun.cli.start import start
+from procrun.core.text import shown, there_are
 from procrun.eventloop.stderr import warn
-from procrun.hints import shown, there_are
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 """What a write says where there is no room, no terminal any more, or nothing open to be written to."""
@@ -34,15 +34,15 @@ COMMANDS = {
     "attach": "attach",
     "events": "events",
     "wait": "events",
-    "quiet": "server",
-    "deploy": "server",
-    "signal": "server",
+    "quiet": "deploy",
+    "deploy": "deploy",
+    "signal": "deploy",
     "chaos": "chaos",
     "smoke": "smoke",
     "run": "run",
     "release": "run",
-    "check": "look",
-    "env": "look",
+    "check": "check",
+    "env": "check",
     "export": "export",
     "doctor": "doctor",
     "version": "main",

@@ -11,7 +11,7 @@ from procrun.cli.errors import told
 from procrun.cli.options import APP, CHOICE, FORMATION, JSON_LINES, LOOK, PLATFORM, PORT, TERMINALS, TIMEOUT, Option
 from procrun.core import values
 from procrun.core.errors import ConfigError
-from procrun.hints import shown
+from procrun.core.text import shown
 from procrun.run import guardian
 from procrun.run.smoke import junit
 from procrun.run.smoke.run import _supervise

@@ -29,7 +29,7 @@ from procrun.control.protocol import (
 from procrun.core import run_dir
 from procrun.core.errors import ControlError, NoRunError
 from procrun.core.run_dir import await_start, sockets
-from procrun.hints import plain, there_are
+from procrun.core.text import plain, there_are
 from procrun.system.linux import pidfds, procfs
 from procrun.system.linux.peer import peer
 from procrun.system.types import Stat
@@ -104,7 +104,7 @@ def find(root: str, names: Sequence[str], within: float | None = None) -> list[t
 
 def nothing_runs(root: str) -> NoRunError:
     """The error where `root` has no run; it names the app above that may be meant instead."""
-    from procrun.run import nearby  # where nothing runs
+    from procrun.core import nearby  # where nothing runs
 
     text = f"nothing runs in {root}"
     for folder in () if nearby.has(root) else nearby.above(root):

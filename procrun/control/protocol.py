@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from procrun.core.errors import ControlError
-from procrun.hints import plain
+from procrun.core.text import plain
 
 LONGEST = 64 * 1024
 """Bytes a request may have."""

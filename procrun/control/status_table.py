@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from procrun.control.protocol import Row
 from procrun.core.events import duration
 from procrun.core.tables import table
-from procrun.hints import plain
+from procrun.core.text import plain
 
 
 def status_table(rows: Sequence[Row]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from procrun.core.errors import ConfigError
 from procrun.core.spec import LONGEST_WAIT, Step
-from procrun.hints import did_you_mean, shown
+from procrun.core.text import did_you_mean, shown
 from procrun.system.signals import ENDING, signal_name
 from procrun.system.types import Stat
 

@@ -5,8 +5,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
 from procrun.core.errors import ConfigError
+from procrun.core.text import shown
 from procrun.export.holding import refuse
-from procrun.hints import shown
 from procrun.plan.layout import Plan
 
 GROUP = "honcho_exporters"

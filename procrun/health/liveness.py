@@ -4,7 +4,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
-from procrun import urls
+from procrun.core import values
 from procrun.core.spec import OWN_PORT, AliveCheck
 from procrun.eventloop.loop import Loop, Timer
 from procrun.health.probes import Exchange, Get, at_port
@@ -84,7 +84,7 @@ def asker(loop: Loop, check: AliveCheck, asked: Asked, ends: dict[int, Callable[
     """What asks the instance `asked` as `check` says; `ends` is where who reaps finds whom to tell."""
     within = check.within
     if check.kind == "http":
-        url = urls.read(check.value, asked.port)
+        url = values.read(check.value, asked.port)
         return lambda answered: Get(loop, url, within, answered)
     if check.kind == "command":
         args = (f"{asked.name}:alive", check.value, asked.root, asked.env, within)

@@ -5,12 +5,12 @@ from typing import NamedTuple, Protocol
 
 from procrun.core.run_dir import Kept
 from procrun.core.spec import Manners
+from procrun.core.text import plain
 from procrun.eventloop.loop import Loop, Timer
 from procrun.health.liveness import Alive, asker
 from procrun.health.readiness import Asked
 from procrun.health.sd_notify import LONGEST_STATUS, Mailbox
 from procrun.health.watchdog_timer import Countdown
-from procrun.hints import plain
 from procrun.system.types import Exit
 
 

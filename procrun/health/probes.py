@@ -10,10 +10,10 @@ import re
 import socket
 from collections.abc import Callable, Sequence
 
+from procrun.core.values import Url
 from procrun.eventloop.loop import Loop
 from procrun.health.resolver import Lookup
 from procrun.system import limits
-from procrun.urls import Url
 
 Answered = Callable[[str], None]
 """Hears the one answer."""

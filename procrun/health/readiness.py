@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.core.events import INSTEAD
 from procrun.core.spec import OWN_PORT, Readiness
+from procrun.core.text import public
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
 from procrun.health.listeners import Own, Sockets
 from procrun.health.scheduler import Turns
-from procrun.hints import public
 from procrun.system import limits
 from procrun.system.linux import procfs
 from procrun.system.types import Exit
@@ -184,10 +184,10 @@ class Probe:
             case "port":
                 self._ask_port()
             case "http":
-                from procrun import urls
+                from procrun.core import values
                 from procrun.health.probes import Get
 
-                url = urls.read(self._wish.value, self._asked.port)
+                url = values.read(self._wish.value, self._asked.port)
                 self._question = Get(self._loop, url, self._within(), self._heard(f"GET {url}"))
             case "command":
                 self._run()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from procrun.core.errors import ConfigError, Finding
-from procrun.hints import decoded, from_here, plain, shown, there_are
+from procrun.core.text import decoded, from_here, plain, shown, there_are
 from procrun.plan import textfile
 from procrun.plan.environment import Environment
 from procrun.plan.options import Variable

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from procrun.hints import public
+from procrun.core.text import public
 from procrun.plan.programs import command_line
 
 SHELL = "/bin/sh"

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from procrun.core.errors import ConfigError
-from procrun.hints import decoded, did_you_mean, from_here, place, plain, shown
+from procrun.core.text import decoded, did_you_mean, from_here, place, plain, shown
 from procrun.plan import textfile
 from procrun.plan.options import ProcessConfig
 

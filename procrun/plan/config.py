@@ -12,7 +12,7 @@ from typing import Any
 from procrun.core import dependencies
 from procrun.core.errors import ConfigError
 from procrun.core.spec import LONGEST_WAIT, PERIODS, PLATFORMS, RESTARTS, Limit, ProgramConfig
-from procrun.hints import decoded, did_you_mean, from_here, plain, shown, there_are
+from procrun.core.text import decoded, did_you_mean, from_here, plain, shown, there_are
 from procrun.plan import textfile
 from procrun.plan.findings import refusal
 from procrun.plan.options import Config, Heroku, ProcessConfig

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from procrun.core.errors import Finding
-from procrun.hints import public
+from procrun.core.text import public
 
 _LONGEST_NAME = 40
 # `S3_BUCKET`, `oauth2.key`, `I18N`: words with a number in them, in one case; no part of a key in base64 is so.

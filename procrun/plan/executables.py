@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from procrun.core.errors import Finding
 from procrun.core.spec import PTY
-from procrun.hints import public
+from procrun.core.text import public
 from procrun.plan import textfile
 from procrun.plan.layout import Plan
 from procrun.plan.options import Entry

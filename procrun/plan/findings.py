@@ -9,7 +9,7 @@ meaning to docs/check.md; tests/test_findings.py compares both with the code.
 from collections.abc import Container, Iterable, Iterator
 
 from procrun.core.errors import Finding
-from procrun.hints import did_you_mean, plain, shown
+from procrun.core.text import did_you_mean, plain, shown
 from procrun.plan.options import Config
 
 APP_CODES = {

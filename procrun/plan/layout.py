@@ -8,7 +8,7 @@ from procrun.core import values
 from procrun.core.errors import ConfigError, Finding
 from procrun.core.spec import APART, PIPES, PTY, Manners, Spec
 from procrun.core.stop_sequence import DEFAULT_BUDGET, HEROKUS_BUDGET
-from procrun.hints import shown, there_are
+from procrun.core.text import shown, there_are
 from procrun.plan.options import Config, Entry, Wishes
 from procrun.plan.policies import RELEASE, Rules, all_manners
 from procrun.plan.ports import _base_port

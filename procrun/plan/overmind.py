@@ -8,7 +8,7 @@ from typing import Any
 
 from procrun.core import values
 from procrun.core.errors import ConfigError, Finding
-from procrun.hints import decoded
+from procrun.core.text import decoded
 from procrun.plan.env_file import Setting, parse
 from procrun.plan.options import Variable
 

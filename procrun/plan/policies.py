@@ -198,7 +198,7 @@ def _with_own_ports(
     ready: Readiness, command: str, variables: Mapping[str, str], found: "Recognised | None"
 ) -> Readiness:
     """The same, with the ports that are the program's own beside its $PORT, and those that never are."""
-    from procrun.health.own_ports import of_command  # where no `$PORT` says it
+    from procrun.plan.own_ports import of_command  # where no `$PORT` says it
 
     own = of_command(command, variables, found.profile.port if found is not None else 0)
     return ready._replace(ports=own.ports, sockets=own.sockets, never=own.never)

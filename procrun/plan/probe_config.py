@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 
-from procrun import urls
+from procrun.core import values
 from procrun.core.errors import ConfigError
 from procrun.core.spec import LONGEST_WAIT, OWN_PORT, AliveCheck, Readiness
-from procrun.hints import did_you_mean, plain, shown
+from procrun.core.text import did_you_mean, plain, shown
 
 FASTEST = 0.01
 """Seconds between two questions at least: more of them would be all that the run does."""
@@ -96,15 +96,15 @@ def _port(value: object) -> str:
     """number, or `true`"""
     if value is True:
         return OWN_PORT
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= urls.LAST_PORT:
-        raise ValueError(f"takes a port from 1 to {urls.LAST_PORT}, or true for its $PORT")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= values.LAST_PORT:
+        raise ValueError(f"takes a port from 1 to {values.LAST_PORT}, or true for its $PORT")
     return str(value)
 
 
 def _http(value: object) -> str:
     """path, or `http://` URL"""
     text = value if isinstance(value, str) else ""
-    urls.read(text, 1)
+    values.read(text, 1)
     return text
 
 

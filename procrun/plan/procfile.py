@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from honcho.environ import PROCFILE_LINE
 
 from procrun.core.errors import ConfigError, Finding
-from procrun.hints import public
+from procrun.core.text import public
 from procrun.plan.options import Entry
 
 _LINE_END = re.compile(r"\r\n|\n|\r")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from procrun.core import values
 from procrun.core.errors import ConfigError, Finding
-from procrun.hints import shown
+from procrun.core.text import shown
 from procrun.plan import config, environment, procfile, textfile
 from procrun.plan.environment import Environment
 from procrun.plan.options import Config, Entry, Variable, Wishes
@@ -226,7 +226,7 @@ def _read_procfile(path: str | None, pipes: Pipes, app_root: str | None) -> byte
     try:
         return textfile.read(textfile.STDIN if path is None else path, path or "stdin", pipes)
     except FileNotFoundError:
-        from procrun.run import nearby  # where there is none
+        from procrun.core import nearby  # where there is none
 
         hint = "does not exist; make one, as in `web: python app.py`, or name one with -f"
         raise ConfigError(nearby.instead(path or "", app_root) or hint, path) from None

@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 from procrun.core.spec import Step
 from procrun.core.stop_sequence import DEFAULT_BUDGET, ending_step
-from procrun.fates import Fate, records
 from procrun.plan.programs.recognise import recognise
-from procrun.recovery.run_record import Dyno, Record
+from procrun.recovery.run_record import Dyno, Fate, Record, records
 from procrun.system.linux import pipes as pipes_
 from procrun.system.linux import procfs
 from procrun.system.process_tree import MARK

@@ -1,12 +1,13 @@
 """What became of the earlier runs of a folder, in words; records that nobody needs any more are cleared away."""
 
 import time
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from procrun.core import run_dir
-from procrun.fates import Fate, records
+from procrun.core.tables import table
 from procrun.recovery.leftovers import Leftover, find
-from procrun.recovery.run_record import Record
+from procrun.recovery.run_record import Fate, Record, records
 from procrun.system.linux import procfs
 
 SHOWN = 3
@@ -87,3 +88,28 @@ def _outcome(record: Record) -> str:
 
 def _pid(identity: str) -> str:
     return identity.partition("-")[0]
+
+
+def leftover_table(left: Sequence[Leftover]) -> str:
+    """What earlier runs left, as a table for people."""
+    cells = [
+        (each.dyno.name, each.row.pid, moment(procfs.clock(each.row.started)), procfs.title(each.row.pid), each.how)
+        for each in left
+    ]
+    return table(cells, ("INSTANCE", "PID", "STARTED", "COMMAND", "FOUND BY"))
+
+
+def leftover_rows(left: Sequence[Leftover]) -> list[dict[str, Any]]:
+    """The same for programs: `started` in seconds of the epoch, `run` as in the mark PROCRUN_DYNO."""
+    return [
+        {
+            "name": each.dyno.name,
+            "pid": each.row.pid,
+            "started": round(procfs.clock(each.row.started), 2),
+            "command": procfs.command_line(each.row.pid) or procfs.title(each.row.pid),
+            "found_by": each.how,
+            "sure": each.sure,
+            "run": each.run,
+        }
+        for each in left
+    ]

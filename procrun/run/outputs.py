@@ -19,8 +19,8 @@ from procrun.output.stream import Stream
 from procrun.plan.layout import Plan
 
 if TYPE_CHECKING:
-    from procrun.archive import Archive
     from procrun.output.json_stream import JsonStream
+    from procrun.output.log_files import Archive
 
 
 class Outputs(NamedTuple):
@@ -68,8 +68,7 @@ def _archive(loop: Loop, made: Plan, on_drain: Callable[[], None]) -> "Archive |
     config = made.sources.config
     if config.log_dir is None:
         return None
-    from procrun.archive import Archive
-    from procrun.output.log_files import Rotation
+    from procrun.output.log_files import Archive, Rotation
 
     folder = os.path.join(made.sources.root, config.log_dir)
     rotation = Rotation(config.log_size, config.log_keep, config.log_rotate)

@@ -4,9 +4,9 @@ import signal
 from collections.abc import Callable, Mapping
 from subprocess import DEVNULL
 
+from procrun.core.text import public
 from procrun.eventloop.loop import Loop
 from procrun.health.probes import Answered
-from procrun.hints import public
 from procrun.system import limits
 from procrun.system.linux import signals
 from procrun.system.process_tree import MARK, Family

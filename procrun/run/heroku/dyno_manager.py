@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from procrun.core.events import Happening
 from procrun.eventloop.loop import Loop, Timer
-from procrun.quota import VASTLY, Quota, share
-from procrun.run.heroku.dyno_limits import Boot, Boots
+from procrun.run.heroku.dyno_limits import VASTLY, Boot, Boots, Quota, share
 from procrun.run.heroku.log_lines import TOLD, Words
 from procrun.supervise.instance import Process
 from procrun.supervise.state_machine import State

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from procrun.core.events import Happening, duration, explain, step
 from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop, Timer
-from procrun.openports import Ports
+from procrun.run.smoke.ports import Ports
 from procrun.run.smoke.result import (
     CMD,
     COMMAND,

@@ -8,9 +8,9 @@ from typing import Any
 
 from procrun.core.errors import ConfigError
 from procrun.core.events import Happening
+from procrun.core.text import shown, there_are
 from procrun.eventloop.stderr import warn
-from procrun.hints import shown, there_are
-from procrun.logwatch import LogWatch
+from procrun.output.filter import LogWatch
 from procrun.output.github_actions import Workflow
 from procrun.output.prefix import OURS
 from procrun.plan import preflight

@@ -35,7 +35,7 @@ from procrun.core.errors import ControlError
 from procrun.core.events import Happening
 from procrun.core.spec import LONGEST_WAIT, Spec
 from procrun.core.stop_sequence import signal_number
-from procrun.hints import shown, there_are
+from procrun.core.text import shown, there_are
 from procrun.output.prefix import OURS
 from procrun.plan import preflight
 from procrun.supervise.handlers.deploy import Deployment
