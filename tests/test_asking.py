@@ -15,8 +15,8 @@ import pytest
 
 from procrun.core.values import Url, read
 from procrun.eventloop.loop import Loop
+from procrun.health.exec_probe import Command
 from procrun.health.probes import Address, Exchange, Get, at_port
-from procrun.supervise.exec_probe import Command
 from procrun.system.linux import procfs
 from procrun.system.process_tree import Family
 from procrun.system.types import Exit

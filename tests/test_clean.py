@@ -105,7 +105,7 @@ def test_an_annotation_keeps_its_lines_and_nothing_else() -> None:
 # --- Nothing goes round it
 
 WRITERS = {
-    "core/stderr.py": "cleans each line",
+    "eventloop/stderr.py": "cleans each line",
     "cli/printing.py": "cleans each line",
     "cli/attach.py": "cleans its own lines; what an instance writes is raw on purpose",
     "cli/doctor.py": "asks a question that has a number in it",

@@ -3,6 +3,8 @@
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from itertools import takewhile
@@ -121,6 +123,18 @@ def test_floors_are_those_of_the_import_contract() -> None:
     floors = [re.sub(r" {3,}.*", "", floor, flags=re.MULTILINE).split() for floor in told[1].split("↓")]
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
     assert floors == [layer.split(" | ") for layer in contract["layers"]]
+
+
+def test_the_picture_of_the_architecture_is_drawn_from_the_imports() -> None:
+    drawn = subprocess.run(
+        [sys.executable, "-c", "import make_architecture as m; print(m.page(), end='')"],
+        cwd=ROOT / "docs",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert drawn == (ROOT / "docs/architecture.md").read_text(), "run python docs/make_architecture.py"
 
 
 def test_each_promise_names_tests_that_there_are() -> None:

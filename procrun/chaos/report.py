@@ -1,4 +1,4 @@
-"""TODO."""
+"""The tables of `procrun chaos`: what is planned, and what came of it."""
 
 from collections.abc import Sequence
 

@@ -15,11 +15,11 @@ from procrun.cli.options import APP, JSON, Option
 from procrun.cli.printing import show, show_json, show_lines
 from procrun.control.client import HELLO_TIMEOUT, Run, VanishedError, find, rows
 from procrun.control.protocol import Row
-from procrun.core.errors import ConfigError, NoRunError
+from procrun.core.errors import ConfigError, NoRunError, require_processes
 from procrun.core.text import there_are
 from procrun.core.values import split
 from procrun.eventloop.stderr import warn
-from procrun.system.linux import pidfds, procfs
+from procrun.system.linux import pidfds
 from procrun.system.signals import obey_at_once, signal_name
 
 _LONGEST = 3600.0
@@ -90,7 +90,7 @@ def chaos_command(
     Exits with 0 when everything is up again and nothing was left, with 1 otherwise. Ctrl-C ends it early, and
     whatever is stopped goes on.
     """
-    procfs.require()
+    require_processes()
     there = _instances(root_of(where), names)
     up = _running([row for _, row, meant in there if meant])
     chosen, notes = targets(up, kinds or KINDS, bool(names))

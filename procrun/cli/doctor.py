@@ -11,6 +11,7 @@ from procrun.cli.control import root_of
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show, show_json, show_lines
 from procrun.control.client import runs
+from procrun.core.errors import require_processes
 from procrun.core.events import Happening, Timeline, step
 from procrun.eventloop.stderr import warn
 from procrun.recovery import leftovers, past_runs, run_record
@@ -34,7 +35,7 @@ def doctor_command(clean: bool, everywhere: bool, timeout: float | None, as_json
 
     Exits 0 when nothing is left, 1 when something is.
     """
-    procfs.require()
+    require_processes()
     root = root_of(where)
     runs(root)  # clears the sockets that nobody answers on
     earlier = past_runs.look_back(root)

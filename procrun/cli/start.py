@@ -1,11 +1,15 @@
 """`procrun start`, free of click for its speed: forks the front before anything heavy is imported."""
 
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from procrun.cli.errors import told
 from procrun.run import guardian
 from procrun.run.guardian_link import Link
+
+if TYPE_CHECKING:
+    from procrun.control.client import Run
+    from procrun.control.protocol import Request
 
 
 def start(names: tuple[str, ...] = (), **values: Any) -> NoReturn:
@@ -19,6 +23,12 @@ def start(names: tuple[str, ...] = (), **values: Any) -> NoReturn:
     def supervise(to_front: Link) -> int:
         from procrun.run.session import supervise
 
-        return told(lambda: supervise(to_front, names, values))
+        return told(lambda: supervise(to_front, names, values, _follow))
 
     sys.exit(told(lambda: guardian.lead(supervise, not values["no_keys"])))
+
+
+def _follow(run: "Run", request: "Request", as_json: bool) -> int:
+    from procrun.cli.follow import follow  # where another run has what is to be started
+
+    return follow(run, request, as_json)

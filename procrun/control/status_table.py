@@ -1,4 +1,4 @@
-"""TODO."""
+"""The table of `procrun ps`."""
 
 from collections.abc import Sequence
 

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from procrun.system.linux import procfs
+
 
 class Finding(NamedTuple):
     """Something worth a warning, with its place (`Procfile:7`, `.env:3`) and its stable name; a `note` costs no work.
@@ -60,3 +62,10 @@ class CommandError(ProcrunError):
     def __init__(self, text: str, exit_status: int) -> None:
         super().__init__(text)
         self.exit_status = exit_status
+
+
+def require_processes() -> None:
+    """Raise ConfigError unless the system shows the processes of our own pid namespace."""
+    reason = procfs.unusable()
+    if reason:
+        raise ConfigError(reason, "/proc")

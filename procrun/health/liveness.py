@@ -7,10 +7,10 @@ from typing import Protocol
 from procrun.core import values
 from procrun.core.spec import OWN_PORT, AliveCheck
 from procrun.eventloop.loop import Loop, Timer
+from procrun.health.exec_probe import Command
 from procrun.health.probes import Exchange, Get, at_port
 from procrun.health.readiness import Asked
 from procrun.health.watchdog_timer import Countdown
-from procrun.supervise.exec_probe import Command
 from procrun.system.linux import sockets
 from procrun.system.types import Exit
 

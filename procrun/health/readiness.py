@@ -252,7 +252,7 @@ class Probe:
         self._question = Exchange(self._loop, addresses, self._within(), self._heard(by), by, *more)
 
     def _run(self) -> None:
-        from procrun.supervise.exec_probe import Command
+        from procrun.health.exec_probe import Command
 
         asked, line = self._asked, self._wish.value
         name, answered = f"{asked.name}:ready", self._heard("command", f"the command `{public(line)}`")

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What users ask for, as frozen values: the entries of a Procfile, `procrun.toml`, and the command line's wishes."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What is looked at before anything is started: ports that are taken, and descriptors that will be needed."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What a changed plan would need a new start for."""
 
 from procrun.plan import config, layout
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
-from procrun.core.errors import ConfigError
+from procrun.core.errors import ConfigError, require_processes
 from procrun.core.spec import Step
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop, Timer
@@ -50,7 +50,7 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     terminal for what comes next in the script. Raises ConfigError, with nothing started, where there can be no second
     process, too few descriptors for one, or no /proc to see it in.
     """
-    procfs.require()
+    require_processes()
     keys = keys and os.isatty(0) and os.isatty(1) and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
     preflight.make_room((), preflight.STANDING + 1)
     # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.

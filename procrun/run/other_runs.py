@@ -4,9 +4,8 @@ import os
 import time
 from collections.abc import Callable
 
-from procrun.cli.follow import follow
 from procrun.control.client import Run, runs
-from procrun.control.protocol import Start
+from procrun.control.protocol import Request, Start
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
 from procrun.eventloop import stderr
@@ -16,11 +15,14 @@ from procrun.recovery import past_runs
 from procrun.run import linked
 from procrun.system.linux import procfs, subreaper
 
+Follow = Callable[[Run, Request, bool], int]
+"""Asks a run, shows how it goes, as JSON where that is wanted, and returns the exit status."""
+
 _DOWN = {"down", "done"}
 """States in which an instance can be started."""
 
 
-def take_part(plan: Plan, wishes: Wishes, as_json: bool, wait: bool) -> Callable[[], int] | None:
+def take_part(plan: Plan, wishes: Wishes, as_json: bool, wait: bool, follow: Follow) -> Callable[[], int] | None:
     """None when no other run has one of the plan's instances; else what starts those that are down in their run.
 
     That may take long, and no other `start` need wait for it. Raises ConfigError that says who runs them, and since
@@ -42,7 +44,7 @@ def take_part(plan: Plan, wishes: Wishes, as_json: bool, wait: bool) -> Callable
     run, names = overlapping[0]
     if set(names) != wanted:
         raise ConfigError(_taken(run, names, places.get(run.path, "here")))
-    return lambda: _start(run, names, as_json, wait)
+    return lambda: _start(run, names, as_json, wait, follow)
 
 
 def followed(root: str, named: str) -> str:
@@ -73,12 +75,12 @@ def _moved_away(named: str) -> list[tuple[str, Run]]:
     return sorted(found, key=lambda each: each[1].since)
 
 
-def rejoin(root: str, named: str, names: tuple[str, ...], as_json: bool, wait: bool) -> int | None:
+def rejoin(root: str, named: str, names: tuple[str, ...], as_json: bool, wait: bool, follow: Follow) -> int | None:
     """Start these names in the one run that has them all and where they are down; None where there is none such."""
     for run in [*runs(root), *(run for _, run in _moved_away(named))]:
         states = [state for name in names for i, state in run.states.items() if name in (i, i.rpartition(".")[0])]
         if all(run.holds(name) for name in names) and set(states) <= _DOWN:
-            return _start(run, list(names), as_json, wait)
+            return _start(run, list(names), as_json, wait, follow)
     return None
 
 
@@ -98,7 +100,7 @@ def _look_back(root: str, wanted: set[str]) -> None:
         stderr.tell(past_runs.account(earlier) + past_runs.who_lives(earlier.left))
 
 
-def _start(run: Run, names: list[str], as_json: bool, wait: bool) -> int:
+def _start(run: Run, names: list[str], as_json: bool, wait: bool, follow: Follow) -> int:
     """Start them there. What they wait for may never come, so a killed front must not leave this process behind."""
     subreaper.end_with_parent()
     return follow(run, Start(names, wait), as_json)

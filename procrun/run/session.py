@@ -4,7 +4,7 @@ import gc
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from procrun.core import run_dir
@@ -31,10 +31,11 @@ from procrun.run.signal_handlers import Orders
 from procrun.run.startup_report import Startup
 from procrun.supervise.instance import Process
 from procrun.supervise.state_machine import State
-from procrun.supervise.supervisor import TIMED_OUT, Supervisor, Verdict
+from procrun.supervise.supervisor import TIMED_OUT, Supervisor, Sweeper, Verdict
 from procrun.system import signals
 from procrun.system.linux import procfs, subreaper
 from procrun.system.linux.disks import may_stand_still
+from procrun.system.process_tree import Family
 from procrun.system.signals import ENDING_NAMES
 from procrun.system.types import Exit
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from procrun.run.heroku.dyno_manager import DynoManager
     from procrun.run.keeper import Keeper
     from procrun.run.keyboard import Keyboard
+    from procrun.run.other_runs import Follow
 
 PATIENCE = 10.0
 """Seconds that a reader of the last output may make no progress."""
@@ -52,13 +54,15 @@ PATIENCE_WHEN_TOLD = 2.0
 """The same when procrun was told to stop: who told it is waiting."""
 
 
-def supervise(to_front: guardian_link.Link, names: tuple[str, ...], values: dict[str, Any]) -> int:
+def supervise(to_front: guardian_link.Link, names: tuple[str, ...], values: dict[str, Any], follow: "Follow") -> int:
     """Read the plan, start it and serve until everything is over; the exit status.
+
+    What belongs to another run is started there, by a request that `follow` shows.
 
     Raises ConfigError, with nothing started, for bad input and for names that run already.
     """
     wishes = wishes_of(names, values)
-    joined = _rejoined(wishes, values["as_json"], values["wait"]) if names else None
+    joined = _rejoined(wishes, values["as_json"], values["wait"], follow) if names else None
     if joined is not None:
         return joined
     made = layout.build(wishes, os.environ)
@@ -75,7 +79,7 @@ def supervise(to_front: guardian_link.Link, names: tuple[str, ...], values: dict
         if run_dir.traces(made.sources.root) or linked.pointers(made.sources.named):
             from procrun.run.other_runs import take_part
 
-            join = take_part(made, wishes, values["as_json"], values["wait"])
+            join = take_part(made, wishes, values["as_json"], values["wait"], follow)
         if join is None:
             if made.own_port:
                 from procrun.run.auto_port import settle
@@ -109,14 +113,14 @@ def tell_findings(made: layout.Plan) -> dict[str, str]:
     return {name: each.text for each in found if each.code in findings.NOT_RUN for name in each.processes}
 
 
-def _rejoined(wishes: Wishes, as_json: bool, wait: bool) -> int | None:
+def _rejoined(wishes: Wishes, as_json: bool, wait: bool, follow: "Follow") -> int | None:
     """`start NAME` of what a run here has, and somebody stopped: it is started there, whatever the files say now."""
     root, named = places(wishes, os.environ)
     if not run_dir.sockets(root) and not linked.pointers(named):
         return None
     from procrun.run.other_runs import rejoin
 
-    return rejoin(root, named, wishes.names, as_json, wait)
+    return rejoin(root, named, wishes.names, as_json, wait, follow)
 
 
 def _files(made: layout.Plan) -> int:
@@ -124,6 +128,13 @@ def _files(made: layout.Plan) -> int:
     logs = len(made.types) + 3 if made.sources.config.log_dir is not None else 0
     watched = any(made.manners[spec.type].watch for spec in made.specs)
     return logs + (preflight.WATCHING if watched else len(folders_of_files(made.sources)))
+
+
+def _sweeper(loop: Loop, family: Family, over: Callable[[], None], spared: Collection[int]) -> Sweeper:
+    """What stops those that turn out to be nobody's, once all instances are down."""
+    from procrun.recovery.orphans import Rescue
+
+    return Rescue(loop, family, over, family.owner, spared)
 
 
 class Session:
@@ -162,6 +173,7 @@ class Session:
             self._outputs.outlet,
             self._hear,
             lambda why, verdict: self._orders.end(why, verdict),
+            _sweeper,
             lambda: appearance.window(look),
         )
         self._orders = Orders(to_front, self._supervisor, self._narrator)

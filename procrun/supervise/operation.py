@@ -1,4 +1,4 @@
-"""TODO."""
+"""One operation of a client on some instances, from the request to its end."""
 
 from collections.abc import Callable
 from typing import NamedTuple

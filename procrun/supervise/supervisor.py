@@ -1,9 +1,9 @@
 """All instances of one run: names to processes, what ends the run, and what is told to whom."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from time import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from procrun.core.dependencies import ranks
 from procrun.core.events import Happening
@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # imported where somebody is asked, and where something is le
     from procrun.core.run_dir import Kept
     from procrun.eventloop.worker import Occasional
     from procrun.health.readiness import Questions
-    from procrun.recovery.orphans import Rescue
 
 Listener = Callable[[Process, Happening], None]
 OnEnd = Callable[[str, "Verdict"], None]
@@ -41,11 +40,27 @@ class Verdict(NamedTuple):
     told: bool = False
 
 
+class Sweeper(Protocol):
+    """Stops processes of a run that belong to no instance; `told_of` says which, for people."""
+
+    told_of: list[str]
+
+    def hurry(self) -> None:
+        """Send KILL now."""
+
+    def check(self, why: str) -> None:
+        """Stop what is left, as `why` says; looked at again whenever a process has ended."""
+
+
+MakeSweeper = Callable[[Loop, Family, Callable[[], None], Collection[int]], Sweeper]
+"""Makes a sweeper that calls its third argument once nothing is left, and spares these sessions."""
+
+
 class Supervisor:
     """Starts, stops and restarts instances, and knows when the run is over.
 
     `listener` hears of everything that happens, and `on_end` why the run should end; it answers by `end`. `window` is
-    the size for the terminals of those that have one.
+    the size for the terminals of those that have one; `sweeper` makes what stops those that turn out to be nobody's.
     """
 
     def __init__(
@@ -55,6 +70,7 @@ class Supervisor:
         output: Output,
         listener: Listener,
         on_end: OnEnd,
+        sweeper: "MakeSweeper",
         window: Callable[[], Window | None] = lambda: None,
     ) -> None:
         self.since = time()
@@ -74,7 +90,8 @@ class Supervisor:
         self._around = Surroundings(loop, self.family, output, tell, blockers, window, asking, set(), self.kept)
         self._held: dict[str, float | None] = {}
         self._ordered: _Order | None = None
-        self._strays: Rescue | None = None
+        self._make_sweeper = sweeper
+        self._strays: Sweeper | None = None
 
     # What is asked of it
 
@@ -351,9 +368,7 @@ class Supervisor:
             self._loop.stop()
             return
         if self._strays is None:
-            from procrun.recovery.orphans import Rescue
-
-            self._strays = Rescue(self._loop, self.family, self._loop.stop, self.family.owner, spared)
+            self._strays = self._make_sweeper(self._loop, self.family, self._loop.stop, spared)
         self._strays.check("all instances are down")
 
 

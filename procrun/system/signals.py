@@ -1,4 +1,4 @@
-"""TODO."""
+"""Signals by their names, those that end a process, and what an exit means in words."""
 
 import signal
 

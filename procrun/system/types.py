@@ -1,4 +1,4 @@
-"""TODO."""
+"""What the system tells of a process: its state, and how it ended."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A smoke run: everything is started, must be ready in time, and may then run one command."""
 
 import os
 import shlex

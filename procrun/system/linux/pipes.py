@@ -1,4 +1,4 @@
-"""TODO."""
+"""Pipes: their size, and who writes to which."""
 
 import os
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from procrun.core.errors import ConfigError
 from procrun.system import bounded
 from procrun.system.limits import EXHAUSTED
 from procrun.system.types import Stat
@@ -26,19 +25,22 @@ TITLE_HEAD, TITLE_TAIL = 29, 50
 """Characters of a long command line that people are shown of its beginning (the interpreter) and end (the script)."""
 
 
-def require() -> None:
-    """Raises ConfigError unless /proc shows the processes of our own pid namespace: nothing else tells who is alive."""
+def unusable() -> str:
+    """Why /proc does not show the processes of our own pid namespace, with the cure; empty where it does.
+
+    Nothing else tells which processes are alive.
+    """
     cure = "`mount -t proc proc /proc`"
     try:
         shown = os.readlink("/proc/self")
     except OSError:
         if not os.path.ismount("/proc"):
-            text = f"no proc file system is mounted, and nothing else tells which processes are alive; try {cure}"
-            raise ConfigError(text, "/proc") from None
+            return f"no proc file system is mounted, and nothing else tells which processes are alive; try {cure}"
         shown = "unknown"
     if shown != str(os.getpid()) or len(_own_pids()) > 1:
         text = f"belongs to another pid namespace: this process has pid {os.getpid()} here and is {shown} there"
-        raise ConfigError(f"{text}; try {cure}, or `unshare --mount-proc`", "/proc")
+        return f"{text}; try {cure}, or `unshare --mount-proc`"
+    return ""
 
 
 def _own_pids() -> list[bytes]:

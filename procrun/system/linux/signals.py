@@ -1,4 +1,4 @@
-"""TODO."""
+"""Sends a signal to exactly one process, and says which signals a process catches."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What listens on this machine, TCP and UNIX sockets, and who it is."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What prctl(2) sets for this process: orphans come to it, and it ends with its parent."""
 
 import signal
 

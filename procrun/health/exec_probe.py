@@ -1,4 +1,4 @@
-"""TODO."""
+"""A command as a probe: it is run by a shell, and exit 0 is yes."""
 
 import signal
 from collections.abc import Callable, Mapping
