@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import procrun
 from procrun.control import protocol
 from procrun.control.protocol import Attached, Done, Output, Progress, Raw, Refused, Row, Status, Welcome, Written
-from procrun.core.events import Happening
+from procrun.core.events import received
 from procrun.core.tables import table
 from procrun.core.text import clean, clean_lines
 from procrun.output.ansi import bare
@@ -87,7 +87,7 @@ def test_json_spells_it_out_too(text: str) -> None:
     line = text.encode()
 
     for shown in (
-        event_as_json(Happening(text, text, 0.0, text, 1), 0.0),
+        event_as_json(received(text, text, 0.0, text, 1), 0.0),
         lines_as_json(text, "output", line + b"\n", 0.0),
     ):
         assert harmless(shown.decode())

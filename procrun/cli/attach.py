@@ -32,7 +32,7 @@ from procrun.control.protocol import (
     encode,
 )
 from procrun.core.errors import ControlError
-from procrun.core.events import Happening, step
+from procrun.core.events import received, step
 from procrun.core.text import clean
 from procrun.eventloop.loop import Loop, Timer
 from procrun.output.ansi import tame
@@ -150,7 +150,7 @@ class _Attachment:
                 if not _write_all(1, self._shown(answer.data)):
                     self._loop.stop()  # nobody sees it
             case Progress():
-                happening = Happening(answer.name, answer.what, answer.seconds, answer.detail, answer.pid)
+                happening = received(answer.name, answer.what, answer.seconds, answer.detail, answer.pid)
                 self._say(f"{answer.name} {step(happening)}")
             case Taken():
                 self._taken(answer.dropped)

@@ -12,7 +12,7 @@ from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show, show_json, show_lines
 from procrun.control.client import runs
 from procrun.core.errors import require_processes
-from procrun.core.events import Happening, Timeline, step
+from procrun.core.events import EventKind, Happening, Timeline, step
 from procrun.eventloop.stderr import warn
 from procrun.recovery import leftovers, past_runs, run_record
 from procrun.recovery.cleanup import clear
@@ -115,7 +115,7 @@ def _stop(root: str, everywhere: bool, budget: float | None, as_json: bool, step
     def tell(happening: Happening) -> None:
         steps.append({**happening._asdict(), "seconds": round(happening.seconds, 3), "text": step(happening)})
         line = timeline.add(happening)
-        if (line or happening.what == "stuck") and not as_json:
+        if (line or happening.what == EventKind.STUCK) and not as_json:
             show(line or f"{happening.name} {step(happening)}")
 
     for left in clear(lambda seen: _chosen(_look(root, seen), everywhere), budget, tell):

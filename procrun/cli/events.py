@@ -14,7 +14,7 @@ from procrun.cli.printing import put_out
 from procrun.control.client import HELLO_TIMEOUT, Run, ask, find
 from procrun.control.protocol import Done, Progress, Wait, Watch
 from procrun.core.errors import ControlError
-from procrun.core.events import Happening, step
+from procrun.core.events import Happening, received, step
 from procrun.core.text import clean
 from procrun.core.values import seconds
 from procrun.eventloop.stderr import warn
@@ -55,7 +55,7 @@ def events_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
         begun = time.time()
 
         def show(progress: Progress) -> None:
-            happening = Happening(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
+            happening = received(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
             at = begun + progress.at
             tell(event_as_json(happening, at) if as_json else _line(happening, at))
 

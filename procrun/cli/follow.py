@@ -7,7 +7,7 @@ from procrun.cli.printing import show, show_json
 from procrun.control.client import Run, ask
 from procrun.control.protocol import Done, Progress, Request, Start, Stop, Turn
 from procrun.core.errors import NOT_READY, ControlError
-from procrun.core.events import Happening, step
+from procrun.core.events import EventKind, received, step
 from procrun.core.spec import STILL_ALIVE
 from procrun.eventloop.stderr import warn
 
@@ -23,17 +23,17 @@ def follow(run: Run, request: Request, as_json: bool = False, on_turn: Callable[
     steps: list[dict[str, Any]] = []
 
     def take(progress: Progress) -> None:
-        happening = Happening(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
-        text = step(happening) if progress.what != "plan" else progress.detail
+        happening = received(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
+        text = step(happening) if progress.what != EventKind.PLAN else progress.detail
         late.discard(progress.name)
-        if progress.what == "unready":
+        if progress.what == EventKind.UNREADY:
             late.add(progress.name)
-        if progress.what == "gone" and progress.detail == STILL_ALIVE:
+        if progress.what == EventKind.GONE and progress.detail == STILL_ALIVE:
             outlived.add(progress.name)
         steps.append({"at": progress.at, **happening._asdict(), "text": text})
         if as_json:
             return
-        if progress.what == "plan":
+        if progress.what == EventKind.PLAN:
             show(f"{progress.name} {text}")
         else:
             show(f"{progress.at:6.2f} s  {progress.name:<10}  {text}")

@@ -2,29 +2,94 @@
 
 import os
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from enum import StrEnum
+from typing import NamedTuple, cast
 
 from procrun.core.spec import STILL_ALIVE
+
+
+class EventKind(StrEnum):
+    """What can happen to an instance; the values are those of JSON and of the control socket."""
+
+    STARTED = "started"
+    """A process of it was started."""
+    RESTARTED = "restarted"
+    """The same, and not for the first time; for those who watch from outside."""
+    RUNNING = "running"
+    """It has lived for a moment."""
+    EXITED = "exited"
+    """Its leader ended."""
+    SIGNAL = "signal"
+    """A signal was sent to it."""
+    TIMEOUT = "timeout"
+    """KILL was sent at its budget."""
+    GONE = "gone"
+    """Nothing of it is left."""
+    FAILED = "failed"
+    """It could not be started."""
+    CRASHED = "crashed"
+    """It starts again in `seconds`."""
+    GIVEN_UP = "given-up"
+    """It was restarted too often."""
+    LEFT = "left"
+    """Its leader left processes behind."""
+    KILLING = "killing"
+    """Processes beside its leader have to be killed."""
+    STRAYS = "strays"
+    """Processes are left that could be those of several instances."""
+    STUCK = "stuck"
+    """A process is not waited for."""
+    BOUND = "bound"
+    """It listens on its port."""
+    BOOT_TIMEOUT = "boot-timeout"
+    """It did not listen on its port in time."""
+    MEMORY = "memory"
+    """It needs more memory than its quota."""
+    MEMORY_KILL = "memory-kill"
+    """It needs far more, and is killed."""
+    CYCLING = "cycling"
+    """It is restarted for its age."""
+    WAITS = "waits"
+    """It waits for what it comes after."""
+    QUIET = "quiet"
+    """It was told to take no new work."""
+    READY = "ready"
+    """Its readiness probe passed."""
+    UNREADY = "unready"
+    """It was not ready in time."""
+    DONE = "done"
+    """It was to run once, and did."""
+    BLOCKS = "blocks"
+    """It ended, and others wait for it."""
+    HUNG = "hung"
+    """It hangs."""
+    UNWATCHED = "unwatched"
+    """Its watchdog has not begun."""
+    RECOGNISED = "recognised"
+    """Its processes show which program it runs."""
+    RELOADED = "reloaded"
+    """It goes on under a changed plan."""
+    PLAN = "plan"
+    """What a reload will do with it."""
 
 
 class Happening(NamedTuple):
     """Something that happened to an instance, for the stream, for clients and for the report.
 
-    `what` is one of started, running, exited, signal, timeout (KILL at the budget), gone, failed, crashed (it starts
-    again in `seconds`), given-up, left (by its leader), killing (others than its leader), strays (of no instance that
-    could be told), stuck, bound (to its port), boot-timeout (not bound in time), memory (above its quota), memory-kill
-    (far above it), cycling, waits, ready, unready, done (it was to run once), blocks (it ended, others wait for it),
-    hung, unwatched (its watchdog has not begun), recognised (its processes show its program); `detail` says more: the
-    signal's name, the exit, the error. `seconds`
-    counts from the first signal of a stop sequence (for `exited` and `gone` outside of one: from the start of the
-    process).
+    `detail` says more: the signal's name, the exit, the error. `seconds` counts from the first signal of a stop
+    sequence; for `exited` and `gone` outside of one from the start of the process.
     """
 
     name: str
-    what: str
+    what: EventKind
     seconds: float
     detail: str
     pid: int
+
+
+def received(name: str, what: str, seconds: float, detail: str, pid: int) -> Happening:
+    """The same as a run told it over its socket. A newer one may tell of a kind that is not known here: it is shown."""
+    return Happening(name, cast(EventKind, what), seconds, detail, pid)
 
 
 INSTEAD = ", not on its "
@@ -76,7 +141,9 @@ def step(happening: Happening) -> str:
 
 def as_event(happening: Happening, restarts: int) -> Happening:
     """The same for who watches from outside: a start that is not the first one is a restart."""
-    return happening._replace(what="restarted") if happening.what == "started" and restarts else happening
+    return (
+        happening._replace(what=EventKind.RESTARTED) if happening.what == EventKind.STARTED and restarts else happening
+    )
 
 
 def explain(exit_: str) -> str:
@@ -95,39 +162,41 @@ def _again(happening: Happening) -> str:
     return "hangs" if happening.pid else "ended"
 
 
-_STEPS: dict[str, Callable[[Happening], str]] = {
-    "started": lambda h: f"started, pid {h.pid}",
-    "restarted": lambda h: f"started again, pid {h.pid}",
-    "signal": lambda h: h.detail,
-    "timeout": lambda h: f"{h.detail}: {exit_timeout(h.seconds)}",
-    "exited": lambda h: explain(h.detail),
-    "gone": lambda h: _gone(h),
-    "crashed": lambda h: f"starts again in {duration(h.seconds)}",
-    "given-up": lambda h: f"is given up: restarted {h.detail} times in {h.seconds:g} s, and {_again(h)} again",
-    "unwatched": lambda h: (
+_STEPS: dict[EventKind, Callable[[Happening], str]] = {
+    EventKind.STARTED: lambda h: f"started, pid {h.pid}",
+    EventKind.RESTARTED: lambda h: f"started again, pid {h.pid}",
+    EventKind.SIGNAL: lambda h: h.detail,
+    EventKind.TIMEOUT: lambda h: f"{h.detail}: {exit_timeout(h.seconds)}",
+    EventKind.EXITED: lambda h: explain(h.detail),
+    EventKind.GONE: lambda h: _gone(h),
+    EventKind.CRASHED: lambda h: f"starts again in {duration(h.seconds)}",
+    EventKind.GIVEN_UP: lambda h: f"is given up: restarted {h.detail} times in {h.seconds:g} s, and {_again(h)} again",
+    EventKind.UNWATCHED: lambda h: (
         f"has sent no READY=1 and no WATCHDOG=1 in {h.seconds:g} s; with its first one its watchdog begins"
     ),
-    "hung": lambda h: f"hangs: {h.detail}",
-    "waits": lambda h: f"waits for {h.detail}",
-    "quiet": lambda h: f"{h.detail}: takes no new work",
-    "ready": lambda h: (
+    EventKind.HUNG: lambda h: f"hangs: {h.detail}",
+    EventKind.WAITS: lambda h: f"waits for {h.detail}",
+    EventKind.QUIET: lambda h: f"{h.detail}: takes no new work",
+    EventKind.READY: lambda h: (
         f"ready after {h.seconds:.2f} s" + (f"; it listens on {h.detail}" if INSTEAD in h.detail else "")
     ),
-    "unready": lambda h: f"is not ready after {round(h.seconds, 1):g} s: {h.detail}",
-    "done": lambda h: f"done after {duration(h.seconds)}",
-    "blocks": lambda h: f"has ended, so these never start: {h.detail}; `procrun restart {h.name}` runs it again",
-    "failed": lambda h: f"could not be started: {h.detail}",
-    "left": lambda h: f"left behind by its leader: {h.detail}",
-    "killing": lambda h: f"beyond its leader has to be killed: {h.detail}",
-    "strays": lambda h: f"is gone; whose these are cannot be told, they end with the run: {h.detail}",
-    "stuck": lambda h: f"is not waited for: {h.detail}",
-    "bound": lambda h: f"listens on its port after {h.seconds:.2f} s",
-    "boot-timeout": lambda h: f"{h.detail}; KILL after {h.seconds:g} s (R10)",
-    "memory": lambda h: f"{RUNNING}{h.detail}; {R14}",
-    "memory-kill": lambda h: f"{RUNNING}{h.detail}; {R15}; KILL",
-    "cycling": lambda h: "is restarted, as it has run for its period",
-    "reloaded": lambda h: "goes on, with other manners",
-    "recognised": lambda h: f"runs {h.detail}",
+    EventKind.UNREADY: lambda h: f"is not ready after {round(h.seconds, 1):g} s: {h.detail}",
+    EventKind.DONE: lambda h: f"done after {duration(h.seconds)}",
+    EventKind.BLOCKS: lambda h: (
+        f"has ended, so these never start: {h.detail}; `procrun restart {h.name}` runs it again"
+    ),
+    EventKind.FAILED: lambda h: f"could not be started: {h.detail}",
+    EventKind.LEFT: lambda h: f"left behind by its leader: {h.detail}",
+    EventKind.KILLING: lambda h: f"beyond its leader has to be killed: {h.detail}",
+    EventKind.STRAYS: lambda h: f"is gone; whose these are cannot be told, they end with the run: {h.detail}",
+    EventKind.STUCK: lambda h: f"is not waited for: {h.detail}",
+    EventKind.BOUND: lambda h: f"listens on its port after {h.seconds:.2f} s",
+    EventKind.BOOT_TIMEOUT: lambda h: f"{h.detail}; KILL after {h.seconds:g} s (R10)",
+    EventKind.MEMORY: lambda h: f"{RUNNING}{h.detail}; {R14}",
+    EventKind.MEMORY_KILL: lambda h: f"{RUNNING}{h.detail}; {R15}; KILL",
+    EventKind.CYCLING: lambda h: "is restarted, as it has run for its period",
+    EventKind.RELOADED: lambda h: "goes on, with other manners",
+    EventKind.RECOGNISED: lambda h: f"runs {h.detail}",
 }
 """What is said of each happening; of any other its own name."""
 
@@ -140,10 +209,10 @@ class Timeline:
 
     def add(self, happening: Happening) -> str | None:
         """Note a step; the whole line once nothing is left, None before and where nothing was signalled."""
-        if happening.what in ("signal", "timeout"):
+        if happening.what in (EventKind.SIGNAL, EventKind.TIMEOUT):
             steps = self._steps.setdefault(happening.name, [])
             steps.append(f"{happening.detail} {happening.seconds:.2f}")
-        if happening.what != "gone" or happening.name not in self._steps:
+        if happening.what != EventKind.GONE or happening.name not in self._steps:
             return None
         steps = self._steps.pop(happening.name)
         how = "given up" if happening.detail == STILL_ALIVE else "gone"

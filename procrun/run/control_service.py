@@ -9,7 +9,7 @@ from procrun.control.protocol import Attach, Logs, Refused, Reload, Talk, Wait, 
 from procrun.control.server import Server
 from procrun.core import run_dir
 from procrun.core.errors import ControlError, ProcrunError
-from procrun.core.events import Happening
+from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional
@@ -168,7 +168,11 @@ class Service:
 
     def _hear(self, process: Process, happening: Happening) -> None:
         """A type that watches files may have had no instance until now."""
-        if happening.what == "started" and process.spec.manners.watch and process.spec.type not in self._watched:
+        if (
+            happening.what == EventKind.STARTED
+            and process.spec.manners.watch
+            and process.spec.type not in self._watched
+        ):
             self._watch_files()
 
     def _read_again(

@@ -7,7 +7,7 @@ once, unless the command said it already.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from procrun.core.events import Happening
+from procrun.core.events import EventKind, Happening
 from procrun.eventloop.loop import Loop
 from procrun.plan import findings
 from procrun.plan.layout import Plan
@@ -48,11 +48,11 @@ class ProgramWatch:
     def hear(self, process: Process, happening: Happening) -> None:
         """Something happened to an instance."""
         match happening.what:
-            case "started":
+            case EventKind.STARTED:
                 self._look_later(process)
-            case "running" | "ready" | "reloaded":
+            case EventKind.RUNNING | EventKind.READY | EventKind.RELOADED:
                 self._look(process)
-            case "signal" | "timeout":
+            case EventKind.SIGNAL | EventKind.TIMEOUT:
                 self._look_later(process, LOOK_IN_STOP)
 
     def _look_later(self, process: Process, when: Sequence[float] = LOOK_AGAIN) -> None:

@@ -4,7 +4,7 @@ import itertools
 import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from procrun.core.events import NOT_RUN, Happening, Timeline, duration, exit_timeout, explain, step
+from procrun.core.events import NOT_RUN, EventKind, Happening, Timeline, duration, exit_timeout, explain, step
 from procrun.core.spec import Step
 from procrun.eventloop.loop import Loop, Timer
 from procrun.plan.preflight import port_holder
@@ -40,29 +40,39 @@ class Narrator:
         name = happening.name
         line = self._timeline.add(happening)
         dyno = process.spec.manners.dyno
-        if happening.what in ("signal", "timeout"):
+        if happening.what in (EventKind.SIGNAL, EventKind.TIMEOUT):
             self._tell_of_signals()
         match happening.what:
             case what if dyno and what in self.told_elsewhere:
                 pass
-            case "exited":
+            case EventKind.EXITED:
                 self._exited(process, happening)
-            case "signal":
+            case EventKind.SIGNAL:
                 self._wait_for(process)
-            case "timeout":
+            case EventKind.TIMEOUT:
                 cost = "this store had no time to end well; look after its data" if process.manners.store else ""
                 self.say(f"{name} KILL after {happening.seconds:.2f} s; {cost or exit_timeout(happening.seconds)}")
-            case "started":
+            case EventKind.STARTED:
                 port = process.spec.port
                 self.say(f"{name} {step(happening)}{f', port {port}' if port else ''}")
-            case "waits" | "ready" | "unready" | "done" | "quiet" | "failed" | "stuck" | "crashed" | "given-up":
+            case (
+                EventKind.WAITS
+                | EventKind.READY
+                | EventKind.UNREADY
+                | EventKind.DONE
+                | EventKind.QUIET
+                | EventKind.FAILED
+                | EventKind.STUCK
+                | EventKind.CRASHED
+                | EventKind.GIVEN_UP
+            ):
                 self.say(f"{name} {step(happening)}")
-            case "boot-timeout" | "memory" | "memory-kill" | "cycling":
+            case EventKind.BOOT_TIMEOUT | EventKind.MEMORY | EventKind.MEMORY_KILL | EventKind.CYCLING:
                 self.say(f"{name} {step(happening)}")
-            case "hung":
-                what = "restarting" if process.wanted else "stopping"
-                self.say(f"{name} {step(happening)}; {what}: {_sequence(process.manners.stop_sequence)}")
-            case "left" | "killing" | "strays" | "blocks" | "unwatched":
+            case EventKind.HUNG:
+                then = "restarting" if process.wanted else "stopping"
+                self.say(f"{name} {step(happening)}; {then}: {_sequence(process.manners.stop_sequence)}")
+            case EventKind.LEFT | EventKind.KILLING | EventKind.STRAYS | EventKind.BLOCKS | EventKind.UNWATCHED:
                 self.say(f"{name} {step(happening)}")
         if line:
             self.say(line)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 
 from procrun.core.errors import ConfigError
-from procrun.core.events import Happening, plan_changed
+from procrun.core.events import EventKind, Happening, plan_changed
 from procrun.eventloop import globs
 from procrun.eventloop.file_watcher import CURE, Changes, Lookout, extension
 from procrun.eventloop.globs import Globs
@@ -113,9 +113,9 @@ class OnChange:
             self._lookout.end()
             return
         type_ = process.spec.type
-        if happening.what == "gone" and process.finished and type_ in self._types:
+        if happening.what == EventKind.GONE and process.finished and type_ in self._types:
             self._say(f"{process.spec.name} is started again when a file changes that it watches")
-        if type_ in self._pending and happening.what in ("running", "gone", "crashed"):
+        if type_ in self._pending and happening.what in (EventKind.RUNNING, EventKind.GONE, EventKind.CRASHED):
             self._supervisor.soon(lambda: self._act(type_))
 
     def _act(self, type_: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from procrun.core import run_dir
-from procrun.core.events import Happening, as_event, step
+from procrun.core.events import EventKind, Happening, as_event, step
 from procrun.core.spec import Step
 from procrun.core.stop_sequence import ending_step
 from procrun.eventloop import stderr
@@ -228,9 +228,9 @@ class Session:
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
     def _hear(self, process: Process, happening: Happening) -> None:
-        if happening.what in ("signal", "timeout") and happening.detail in ENDING_NAMES:
+        if happening.what in (EventKind.SIGNAL, EventKind.TIMEOUT) and happening.detail in ENDING_NAMES:
             self._link.signalled(happening.name)  # first of all: whoever is killed now, nobody sends it again
-        if happening.what in ("started", "reloaded"):
+        if happening.what in (EventKind.STARTED, EventKind.RELOADED):
             self._look_after(process)
         self._outputs.event(as_event(happening, process.restarts))
         self._narrator.hear(process, happening)
@@ -238,21 +238,23 @@ class Session:
             self._manager.hear(process, happening)
         if not self._startup.over and self._supervisor.verdict is None:
             self._startup.hear(process, happening)
-        if self._outputs.workflow is not None and happening.what in ("exited", "failed"):
+        if self._outputs.workflow is not None and happening.what in (EventKind.EXITED, EventKind.FAILED):
             self._annotate(self._outputs.workflow, process, happening)
-        if happening.what == "started" or (happening.what in ("reloaded", "recognised") and happening.pid):
+        if happening.what == EventKind.STARTED or (
+            happening.what in (EventKind.RELOADED, EventKind.RECOGNISED) and happening.pid
+        ):
             spec, manners = process.spec, process.manners
             rank, first = self._supervisor.rank(spec.type), ending_step(manners.stop_sequence)
             dyno = (happening.pid, process.console.inodes, rank, manners.to_all, first)
             if self._dynos.get(spec.name) != dyno:
                 self._dynos[spec.name] = dyno
                 self._link.born(spec.name, *dyno)
-        elif happening.what == "gone":
+        elif happening.what == EventKind.GONE:
             self._dynos.pop(process.spec.name, None)
-        elif happening.what != "running":
+        elif happening.what != EventKind.RUNNING:
             return
         if self._ledger is not None and self._supervisor.verdict is None:
-            self._ledger.changed(soon=happening.what != "running")
+            self._ledger.changed(soon=happening.what != EventKind.RUNNING)
 
     def _look_after(self, process: Process) -> None:
         """Have a dyno manager as soon as there is something for it to do; a deploy may bring the first quota."""

@@ -5,7 +5,7 @@ from time import monotonic
 
 from procrun.core import tables
 from procrun.core.errors import NOT_READY
-from procrun.core.events import Happening, duration
+from procrun.core.events import EventKind, Happening, duration
 from procrun.core.spec import Spec
 from procrun.supervise.instance import Process
 from procrun.supervise.restart_policy import ends_well
@@ -49,19 +49,19 @@ class Startup:
             return
         now = monotonic() - self._begun
         match happening.what:
-            case "waits":
+            case EventKind.WAITS:
                 start.waited_for = start.waited_for or happening.detail
-            case "started" if start.started is None:
+            case EventKind.STARTED if start.started is None:
                 start.started = now
-            case "running" if process.ready and start.ready is None:
+            case EventKind.RUNNING if process.ready and start.ready is None:
                 self._ready(start, now, f"lives {happening.seconds:g} s")
-            case "ready" | "done" if start.ready is None:
+            case EventKind.READY | EventKind.DONE if start.ready is None:
                 self._ready(start, now, happening.detail or "exit 0")
-            case "unready":
+            case EventKind.UNREADY:
                 self._fail(f"{start.name} was not ready in time", NOT_READY)
-            case "exited" | "failed" if process.state is State.UP:
+            case EventKind.EXITED | EventKind.FAILED if process.state is State.UP:
                 self._ended(start, process, now)
-            case "gone" if not process.wanted and not process.finished:
+            case EventKind.GONE if not process.wanted and not process.finished:
                 self._leave_out(start)
 
     def _ready(self, start: Start, now: float, by: str) -> None:

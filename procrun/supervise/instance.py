@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun.core.events import Happening
+from procrun.core.events import EventKind, Happening
 from procrun.core.spec import STILL_ALIVE, Manners, Spec, Step
 from procrun.core.stop_sequence import UNKILLABLE_AFTER, unkillable, within
 from procrun.eventloop.loop import Loop, Timer
@@ -118,7 +118,7 @@ class Process:
             self.ready = self.finished = False
         blockers = self._around.blockers(self) if self.state is State.DOWN else []
         if blockers:
-            self._tell("waits", 0.0, ", ".join(process.spec.name for process in blockers))
+            self._tell(EventKind.WAITS, 0.0, ", ".join(process.spec.name for process in blockers))
         self.nudge()
 
     def nudge(self) -> None:
@@ -145,7 +145,7 @@ class Process:
         self.spec = self.next_spec
         self.program = None  # it is looked for again, since the new plan may say otherwise
         self._sequence = self.spec.manners.stop_sequence
-        self._tell("reloaded", 0.0, "")
+        self._tell(EventKind.RELOADED, 0.0, "")
 
     def take_program(self, program: Program) -> None:
         """Treat it as this program from here on; a stop that is under way goes on as it began."""
@@ -154,7 +154,7 @@ class Process:
         if self.state is State.UP:
             self._sequence = program.manners.stop_sequence
         if not known:
-            self._tell("recognised", monotonic() - self.started, program.manners.profile)
+            self._tell(EventKind.RECOGNISED, monotonic() - self.started, program.manners.profile)
 
     @property
     def manners(self) -> Manners:
@@ -167,7 +167,7 @@ class Process:
             if main_process(number, self.pid, self.alive(), self._program_pid) is not None:
                 self._signal(number)
                 self.quieted = True
-                self._tell("quiet", 0.0, signal_name(number))
+                self._tell(EventKind.QUIET, 0.0, signal_name(number))
                 return signal_name(number)
         return ""
 
@@ -219,7 +219,7 @@ class Process:
             self._health.freeze(number == signal.SIGSTOP)
         self._signal(number)
 
-    def remark(self, what: str, seconds: float, detail: str) -> None:
+    def remark(self, what: EventKind, seconds: float, detail: str) -> None:
         """Somebody who watches it has seen something."""
         self._tell(what, seconds, detail)
 
@@ -243,9 +243,9 @@ class Process:
         pause = self._backoff.wait(policy, now - self.started, now)
         self.wanted, self._pause = pause is not None, pause or 0.0
         self.finished = self.hung = not self.wanted
-        self._tell("hung", 0.0, why)
+        self._tell(EventKind.HUNG, 0.0, why)
         if self.hung and policy.limit is not None:
-            self._tell("given-up", policy.limit.seconds, str(policy.limit.restarts))
+            self._tell(EventKind.GIVEN_UP, policy.limit.seconds, str(policy.limit.restarts))
         self.stop()
 
     def exited(self, end: Exit) -> None:
@@ -261,7 +261,7 @@ class Process:
         if by_itself:
             self._decide(end)
         seconds = self.lived if up else self._walk.elapsed
-        self._around.tell(self, Happening(self.spec.name, "exited", seconds, self.ended, pid))
+        self._around.tell(self, Happening(self.spec.name, EventKind.EXITED, seconds, self.ended, pid))
         if by_itself:
             self._tell_given_up(end)
         self._handle(Event.EXITED)
@@ -375,7 +375,7 @@ class Process:
                 ends.close()
         self.pid = pid
         self._around.family.born(spec.name, pid)
-        self._tell("started", 0.0, "")
+        self._tell(EventKind.STARTED, 0.0, "")
         self._around.loop.after(SETTLED_AFTER, lambda: self._settle(pid))
         if spec.manners.ready is not None:
             from procrun.health.readiness import Probe
@@ -397,7 +397,7 @@ class Process:
             return {}
         from procrun.health.monitor import Ears, Health
 
-        ears = Ears(self.hang, self.notified, lambda: self._tell("unwatched", manners.watchdog, ""))
+        ears = Ears(self.hang, self.notified, lambda: self._tell(EventKind.UNWATCHED, manners.watchdog, ""))
         self._health = Health(around.loop, manners, self._asked(), around.questions().ends, ears, around.kept)
         return self._health.env
 
@@ -406,7 +406,7 @@ class Process:
         self.ended = describe(self.last_exit)
         self.lived = 0.0
         self._decide(self.last_exit)
-        self._tell("failed", 0.0, limits.why(error, self.spec.shell_line, self.spec.env))
+        self._tell(EventKind.FAILED, 0.0, limits.why(error, self.spec.shell_line, self.spec.env))
         self._tell_given_up(self.last_exit)
         self._handle(Event.GONE)
 
@@ -422,11 +422,11 @@ class Process:
     def _tell_given_up(self, end: Exit) -> None:
         limit = self.spec.manners.policy.limit
         if self.finished and limit is not None and comes_back(self.spec.manners.policy, end):
-            self._tell("given-up", limit.seconds, str(limit.restarts))
+            self._tell(EventKind.GIVEN_UP, limit.seconds, str(limit.restarts))
 
     def tell_blocked(self, names: list[str]) -> None:
         """It has ended, and these wait for it."""
-        self._tell("blocks", 0.0, ", ".join(names))
+        self._tell(EventKind.BLOCKS, 0.0, ", ".join(names))
 
     def _end_pause(self) -> None:
         self._pause = 0.0
@@ -443,14 +443,14 @@ class Process:
             self.settled = True
             manners = self.spec.manners
             self.ready = self.ready or (manners.ready is None and not manners.policy.once)
-            self._tell("running", SETTLED_AFTER, "")
+            self._tell(EventKind.RUNNING, SETTLED_AFTER, "")
             if self.ready and self._health is not None:
                 self._health.begin(self.awaited)
 
     def _answered(self, by: str, reason: str) -> None:
         self._probe = None
         self.ready, self.unready = not reason, bool(reason)
-        self._tell("unready" if reason else "ready", monotonic() - self.started, reason or by)
+        self._tell(EventKind.UNREADY if reason else EventKind.READY, monotonic() - self.started, reason or by)
         if self._health is not None:
             self._health.begin(self.ready and self.awaited)
 
@@ -463,7 +463,7 @@ class Process:
             self._health.rest()
         left = [] if self.pid else self.alive()
         if left:
-            self._tell("left", 0.0, procfs.named(left))
+            self._tell(EventKind.LEFT, 0.0, procfs.named(left))
         self.console.read_regardless()
         self._walk.begin(self._sequence)
         self._take_step()
@@ -485,14 +485,14 @@ class Process:
         self._volley.next_step()
         others = [row for row in self.alive() if row.pid != self.pid] if step.signal == signal.SIGKILL else []
         if others:
-            self._tell("killing", self._walk.elapsed, procfs.named(others))
+            self._tell(EventKind.KILLING, self._walk.elapsed, procfs.named(others))
         hit = self._signal(step.signal)
         unheard = not hit and bool(self.alive())
         after = self._walk.arm(hit > 0 or unheard)
         self._missed = not hit and not unheard
         hurried, self._hurried = self._hurried, self._hurried and self._missed
         if unheard:
-            self._tell("signal", after, f"{signal_name(step.signal)} (caught by nobody)")
+            self._tell(EventKind.SIGNAL, after, f"{signal_name(step.signal)} (caught by nobody)")
         elif hit:
             self._look_later(step)
             if step.signal in self.manners.quiet_signals:
@@ -502,7 +502,7 @@ class Process:
             self.forced += killed
             # Heroku's words are for what was given its whole budget after TERM, or a store after its own signal.
             timeout = killed and not hurried and self._sequence[0].signal in ENDING
-            what = "timeout" if timeout else "signal"
+            what = EventKind.TIMEOUT if timeout else EventKind.SIGNAL
             self._tell(what, after, signal_name(step.signal))
         elif not self.alive() and self._around.family.members(self.spec.name):
             self._handle(Event.GONE)  # `sudo …`: reported, not waited for
@@ -542,7 +542,7 @@ class Process:
         return self._volley.fire(number, self.pid, self.alive(), self.manners.to_all, self._program_pid)
 
     def _refused(self, row: Stat) -> None:
-        self._tell("stuck", self._walk.elapsed, f"pid {row.pid} ({procfs.title(row.pid)}) is another user's")
+        self._tell(EventKind.STUCK, self._walk.elapsed, f"pid {row.pid} ({procfs.title(row.pid)}) is another user's")
 
     def _watch_drain(self, step: Step) -> None:
         """A wait after a quiet signal ends when the work is done, where a title tells of it."""
@@ -572,10 +572,10 @@ class Process:
             if killed:
                 self._given_up = True
                 self._around.family.abandon(self.spec.name, row)
-                self._tell("stuck", self._walk.elapsed, f"{who} {unkillable(row)}")
+                self._tell(EventKind.STUCK, self._walk.elapsed, f"{who} {unkillable(row)}")
             else:
                 self.spared.add(row.sid)
-                self._tell("stuck", self._walk.elapsed, f"{who} is still there at the end of its stop sequence")
+                self._tell(EventKind.STUCK, self._walk.elapsed, f"{who} is still there at the end of its stop sequence")
         self._handle(Event.GONE)
 
     def _conclude(self) -> None:
@@ -590,12 +590,12 @@ class Process:
             self._health = None
         strays = self._around.family.strays() if self.wanted else []
         self._around.family.buried(self.spec.name)
-        self._tell("gone", self._walk.elapsed, STILL_ALIVE if self._given_up else self.ended)
+        self._tell(EventKind.GONE, self._walk.elapsed, STILL_ALIVE if self._given_up else self.ended)
         if self.finished and not self.hung and ends_well(self.spec.manners.policy, self.last_exit):
             self.ready = True
-            self._tell("done", self.lived, "")
+            self._tell(EventKind.DONE, self.lived, "")
         if strays:
-            self._tell("strays", 0.0, procfs.named(strays))
+            self._tell(EventKind.STRAYS, 0.0, procfs.named(strays))
         for timer in (self._doubt, self._look):
             if timer is not None:
                 timer.cancel()
@@ -604,7 +604,7 @@ class Process:
             self.restarts += 1
             if self._pause:
                 self._retry = self._around.loop.after(self._pause, self._try_again)
-                self._tell("crashed", self._pause, self.ended)
+                self._tell(EventKind.CRASHED, self._pause, self.ended)
             self.nudge()
         self._pause = 0.0
 
@@ -614,7 +614,7 @@ class Process:
         clean = self.state is State.STOPPING and not self.manners.clean.isdisjoint(signals)
         return f"{describe(end)} (clean)" if clean else describe(end)
 
-    def _tell(self, what: str, seconds: float, detail: str) -> None:
+    def _tell(self, what: EventKind, seconds: float, detail: str) -> None:
         self._around.tell(self, Happening(self.spec.name, what, seconds, detail, self.pid))
 
     def _rest(self) -> None:

@@ -6,7 +6,7 @@ from time import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from procrun.core.dependencies import ranks
-from procrun.core.events import Happening
+from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop, Timer
 from procrun.output.reader import Output
@@ -249,8 +249,8 @@ class Supervisor:
         for errand in list(self._errands):
             if happening.name in errand.names:
                 errand.progress(happening)
-        ended = happening.what in ("exited", "failed") and process.state is State.UP
-        given_up = happening.what == "given-up" and process.hung
+        ended = happening.what in (EventKind.EXITED, EventKind.FAILED) and process.state is State.UP
+        given_up = happening.what == EventKind.GIVEN_UP and process.hung
         if (ended or given_up) and process.finished and self.verdict is None:
             self._finished(process)
         self._settle_soon()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun.core.events import Happening
+from procrun.core.events import EventKind, Happening
 from procrun.eventloop.loop import Loop, Timer
 from procrun.run.heroku.dyno_limits import VASTLY, Boot, Boots, Quota, share
 from procrun.run.heroku.log_lines import TOLD, Words
@@ -16,7 +16,7 @@ from procrun.supervise.supervisor import Supervisor
 SPREAD = 0.15
 """The part of its period that a cycle may come later: Heroku's 216 minutes of 24 hours."""
 
-OVER = frozenset({"signal", "timeout", "exited", "failed", "gone"})
+OVER = frozenset({EventKind.SIGNAL, EventKind.TIMEOUT, EventKind.EXITED, EventKind.FAILED, EventKind.GONE})
 """Happenings after which there is nothing more to watch for."""
 
 
@@ -62,11 +62,11 @@ class DynoManager:
             for line in self._words.lines(process, happening):
                 self._say(line)
         name = happening.name
-        if happening.what in OVER or happening.what == "started":
+        if happening.what in OVER or happening.what == EventKind.STARTED:
             self._let_be(process)
-        if happening.what == "started":
+        if happening.what == EventKind.STARTED:
             self._watched[name] = self._watch(process)
-        elif happening.what == "reloaded" and happening.pid:
+        elif happening.what == EventKind.RELOADED and happening.pid:
             self._weigh_anew(process)
         if name == self._cycling and _is_through(process, happening):
             self._cycle_next()
@@ -79,7 +79,7 @@ class DynoManager:
                 spec.port,
                 process.alive,
                 manners.boot_timeout,
-                lambda: process.remark("bound", monotonic() - process.started, ""),
+                lambda: process.remark(EventKind.BOUND, monotonic() - process.started, ""),
                 lambda others: _boot_timeout(process, others),
             )
             self._boots.add(boot)
@@ -114,7 +114,7 @@ class DynoManager:
         """R14 is a warning; R15 is KILL, but never for a store, whose data might not be whole then."""
         manners = process.spec.manners
         vastly = held >= VASTLY * manners.memory and not manners.store
-        process.remark("memory-kill" if vastly else "memory", 0.0, share(held, manners.memory))
+        process.remark(EventKind.MEMORY_KILL if vastly else EventKind.MEMORY, 0.0, share(held, manners.memory))
         if vastly:
             process.crash()
 
@@ -140,27 +140,27 @@ class DynoManager:
             name = process.spec.name
             if name in self._watched and self._supervisor.verdict is None and process.wanted:
                 self._cycling = name
-                process.remark("cycling", monotonic() - process.started, "")
+                process.remark(EventKind.CYCLING, monotonic() - process.started, "")
                 self._supervisor.stop([process], None, again=True)
 
 
 def _is_through(process: Process, happening: Happening) -> bool:
     """Whether a restart has come to its end: it is up again, or it is clear that this will take its time."""
     match happening.what:
-        case "running":
+        case EventKind.RUNNING:
             return not process.spec.manners.boot_timeout
-        case "gone":
+        case EventKind.GONE:
             return not process.wanted
-        case "exited":
+        case EventKind.EXITED:
             return process.state is State.UP
-    return happening.what in ("bound", "waits", "failed")
+    return happening.what in (EventKind.BOUND, EventKind.WAITS, EventKind.FAILED)
 
 
 def _boot_timeout(process: Process, others: list[int]) -> None:
     """R10: KILL at once, without a TERM before it."""
     elsewhere = f"; it listens on {', '.join(map(str, others))}" if others else ""
     text = f"does not listen on its port {process.spec.port}{elsewhere}"
-    process.remark("boot-timeout", process.spec.manners.boot_timeout, text)
+    process.remark(EventKind.BOOT_TIMEOUT, process.spec.manners.boot_timeout, text)
     process.crash()
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from procrun.core.events import R14, R15, RUNNING, Happening, boot_timeout, exit_timeout
+from procrun.core.events import R14, R15, RUNNING, EventKind, Happening, boot_timeout, exit_timeout
 from procrun.supervise.instance import Process
 from procrun.supervise.state_machine import State
 from procrun.system.signals import exit_status
 
-TOLD = frozenset({"timeout", "memory", "memory-kill", "cycling"})
+TOLD = frozenset({EventKind.TIMEOUT, EventKind.MEMORY, EventKind.MEMORY_KILL, EventKind.CYCLING})
 """What needs no other words than these."""
 
 _STARTING, _UP, _CRASHED, _DOWN = "starting", "up", "crashed", "down"
@@ -29,32 +29,32 @@ class Words:
 
     def _tell(self, process: Process, happening: Happening) -> Iterator[str]:
         match happening.what:
-            case "started":
+            case EventKind.STARTED:
                 yield from self._started(process)
-            case "bound":
+            case EventKind.BOUND:
                 yield from self._change(process, _UP)
-            case "failed":
+            case EventKind.FAILED:
                 yield from self._change(process, _CRASHED)
-            case "exited" if process.last_exit is not None:
+            case EventKind.EXITED if process.last_exit is not None:
                 yield f"Process exited with status {exit_status(process.last_exit)}"
                 if process.state is State.UP:
                     yield from self._change(process, _COMPLETE if process.spec.manners.policy.once else _CRASHED)
-            case "signal":
+            case EventKind.SIGNAL:
                 yield from self._signalled(process, happening.detail.split()[0])  # `TERM (caught by nobody)`
-            case "timeout":
+            case EventKind.TIMEOUT:
                 yield exit_timeout(happening.seconds)
                 yield "Stopping remaining processes with SIGKILL"
-            case "boot-timeout":
+            case EventKind.BOOT_TIMEOUT:
                 yield boot_timeout(happening.seconds)
                 yield "Stopping process with SIGKILL"
-            case "memory":
+            case EventKind.MEMORY:
                 yield f"{RUNNING}{happening.detail}"
                 yield R14
-            case "memory-kill":
+            case EventKind.MEMORY_KILL:
                 yield f"{RUNNING}{happening.detail}"
                 yield R15
                 yield "Stopping process with SIGKILL"
-            case "cycling":
+            case EventKind.CYCLING:
                 yield "Cycling"
 
     def _started(self, process: Process) -> Iterator[str]:

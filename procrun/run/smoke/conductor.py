@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic, time
 from typing import NamedTuple
 
-from procrun.core.events import Happening, duration, explain, step
+from procrun.core.events import EventKind, Happening, duration, explain, step
 from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop, Timer
 from procrun.run.smoke.ports import Ports
@@ -172,9 +172,13 @@ class Conductor:
             self._hear_command(process, happening)
             return
         outcome = self._outcomes[happening.name]
-        if happening.what in ("running", "ready", "done") and process.ready and outcome.ready_after is None:
+        if (
+            happening.what in (EventKind.RUNNING, EventKind.READY, EventKind.DONE)
+            and process.ready
+            and outcome.ready_after is None
+        ):
             outcome = outcome._replace(ready_after=happening.seconds)
-        elif happening.what == "gone" and happening.seconds:
+        elif happening.what == EventKind.GONE and happening.seconds:
             slowest = max(outcome.slowest_stop or 0.0, happening.seconds)
             outcome = outcome._replace(slowest_stop=slowest, stops=outcome.stops + 1)
         self._outcomes[happening.name] = outcome
@@ -184,32 +188,34 @@ class Conductor:
 
     def _judge(self, process: Process, happening: Happening) -> None:
         name = happening.name
-        if happening.what in ("failed", "hung"):
+        if happening.what in (EventKind.FAILED, EventKind.HUNG):
             self._fatal(Fault(CRASH, name, f"{name} {step(happening)}", self._around.written(name)))
-        elif happening.what == "exited" and _by_itself(process):
+        elif happening.what == EventKind.EXITED and _by_itself(process):
             after = f"after {duration(happening.seconds)}: {explain(happening.detail)}"
             self._fatal(Fault(CRASH, name, f"{name} ended by itself {after}", self._around.written(name)))
-        elif happening.what == "unready":
+        elif happening.what == EventKind.UNREADY:
             self._fatal(Fault(UNREADY, name, f"{name} {step(happening)}", self._around.written(name)))
         elif _was_killed(process, happening):
             slow = self._round > 0 and not self._ending
             what = f"to be restarted (round {self._round})" if slow else "to be stopped"
             text = f"{name} had to be killed {what}, {duration(happening.seconds)} after its first signal"
             self._blame(Fault(SLOW if slow else FORCED, name, text, self._around.written(name)))
-        elif happening.what == "stuck":
+        elif happening.what == EventKind.STUCK:
             self._blame(Fault(LEFT, name, f"{name} {step(happening)}"))
 
     def _hear_command(self, process: Process, happening: Happening) -> None:
         """The command ended by itself, or is being stopped because of something else, which is no fault of its."""
         assert self._command is not None
-        by_itself = happening.what in ("exited", "failed") and process.state is State.UP and not self._ending
+        by_itself = (
+            happening.what in (EventKind.EXITED, EventKind.FAILED) and process.state is State.UP and not self._ending
+        )
         if by_itself and process.last_exit is not None:
             ended, status = explain(describe(process.last_exit)), exit_status(process.last_exit)
             self._command = self._command._replace(ended=ended, status=status, seconds=process.lived)
             if process.last_exit != Exit(0, None):
                 text = f"{self._command.line}: {ended}, after {duration(process.lived)}"
                 self._fatal(Fault(COMMAND, CMD, text, self._around.written(CMD)))
-        elif happening.what == "gone":
+        elif happening.what == EventKind.GONE:
             if self._ending:
                 self._command = self._command._replace(ended=self._command.ended or f"{process.ended} (stopped)")
             else:
@@ -260,4 +266,6 @@ def _was_killed(process: Process, happening: Happening) -> bool:
     stop sequence which begins with a quiet signal knows no other word for it.
     """
     quiet_first = process.manners.stop_sequence[0].signal not in ENDING
-    return happening.what == "timeout" or (happening.what == "signal" and happening.detail == "KILL" and quiet_first)
+    return happening.what == EventKind.TIMEOUT or (
+        happening.what == EventKind.SIGNAL and happening.detail == "KILL" and quiet_first
+    )

@@ -18,7 +18,7 @@ from procrun.control.protocol import (
     Talk,
 )
 from procrun.core.errors import ControlError
-from procrun.core.events import Happening
+from procrun.core.events import EventKind, Happening
 from procrun.output.backlog import KEPT, Backlog
 from procrun.output.stdio import Window
 from procrun.supervise.instance import Process
@@ -136,7 +136,7 @@ class Attaching:
             return
         if happening.what in TOLD and len(self._next) < UNREAD_STEPS:
             self._next.append(Progress(0.0, *happening))
-        if happening.what == "gone" and not process.wanted:
+        if happening.what == EventKind.GONE and not process.wanted:
             self._own_up()
             self._next.append(Done([], [f"{process.spec.name} has ended: {happening.detail}"]))
             self._leave()

@@ -5,7 +5,7 @@ from time import monotonic
 
 from procrun.control.protocol import Answer, Deployed, Done, Final, Go, Progress, Refused, Request, Talk
 from procrun.core.errors import ControlError, ProcrunError
-from procrun.core.events import Happening
+from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop
 from procrun.supervise.instance import DRAIN_EVERY, Process
@@ -47,7 +47,7 @@ class Deployment:
             if process.state is State.UP:
                 sent = process.make_quiet()
                 if sent:
-                    self._progress(Happening(process.spec.name, "quiet", 0.0, sent, process.pid))
+                    self._progress(Happening(process.spec.name, EventKind.QUIET, 0.0, sent, process.pid))
         self._when_drained(drain_first or 0.0, lambda: self._send(Go()))
 
     def _more(self, request: Request) -> None:

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from procrun.control.protocol import Answer, Done, Progress, Talk
-from procrun.core.events import Happening
+from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
 from procrun.supervise.instance import Process
 from procrun.supervise.operation import Errand
@@ -105,7 +105,7 @@ class Reloading:
 
     def _tell_plan(self) -> None:
         for fate in self._fates:
-            self._progress(Happening(fate.name, "plan", 0.0, str(fate), 0))
+            self._progress(Happening(fate.name, EventKind.PLAN, 0.0, str(fate), 0))
 
     def _progress(self, h: Happening) -> None:
         self._send(Progress(round(monotonic() - self._begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))

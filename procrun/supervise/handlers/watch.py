@@ -4,7 +4,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from procrun.control.protocol import Answer, Done, Progress, Refused, Talk, Wait, Watch
-from procrun.core.events import Happening, as_event
+from procrun.core.events import EventKind, Happening, as_event
 from procrun.eventloop.loop import Loop
 from procrun.supervise.instance import Process
 from procrun.supervise.state_machine import State
@@ -49,7 +49,15 @@ class Waiting:
         self._look()
 
     def _hear(self, process: Process, happening: Happening) -> None:
-        if happening.what in ("exited", "failed", "ready", "unready", "running", "gone", "done"):
+        if happening.what in (
+            EventKind.EXITED,
+            EventKind.FAILED,
+            EventKind.READY,
+            EventKind.UNREADY,
+            EventKind.RUNNING,
+            EventKind.GONE,
+            EventKind.DONE,
+        ):
             self._look()
 
     def _look(self) -> None:
@@ -70,7 +78,7 @@ class Waiting:
     def _time_out(self) -> None:
         self._end()
         names = ", ".join(process.spec.name for process in self._waiting)
-        what = "ready" if self._request.until == "ready" else "over"
+        what = EventKind.READY if self._request.until == "ready" else "over"
         self._send(Refused(f"not {what} in time: {names}", 124))
 
     def _end(self) -> None:
