@@ -93,6 +93,15 @@ def _can_mount_by_fuse() -> bool:
     return False
 
 
+def _can_open_a_terminal() -> bool:
+    """A chroot may have no devpts, or its /dev/ptmx lead to none (devpts: the kernel's documentation)."""
+    with contextlib.suppress(OSError):
+        for handle in os.openpty():
+            os.close(handle)
+        return True
+    return False
+
+
 def _can_freeze() -> bool:
     """A freezer is a cgroup of version 1 or 2 in a hierarchy that can be written to."""
     with contextlib.suppress(OSError):
@@ -105,6 +114,7 @@ def _can_freeze() -> bool:
 
 
 RIGHTS: dict[str, Callable[[], bool]] = {
+    "open a terminal": _can_open_a_terminal,
     "become another user": _can_become_another_user,
     "run Python as another user": _can_run_python_as_another_user,
     "give files away": _can_give_files_away,

@@ -186,7 +186,8 @@ def test_a_name_is_looked_up_beside_the_loop(server: socket.socket) -> None:
     name = socket.gethostname()
     url = Url(name, server.getsockname()[1], "/")
     heard = answers(lambda loop, told: Get(loop, url, 5.0, told))
-    assert heard[0] in ("", f"nothing listens on port {url.port}") or "gave no answer" in heard[0]
+    # A machine's own name need not be known to it, as in a chroot.
+    assert heard[0] in ("", f"nothing listens on port {url.port}") or re.search("gave no answer|is not found", heard[0])
 
 
 def test_a_name_that_nobody_has_is_told() -> None:

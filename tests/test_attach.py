@@ -15,6 +15,7 @@ import pexpect
 import pytest
 
 from tests.harness import INT, PROCRUN, PYTHON, TERM, Folder, running, until
+from tests.programs import need_right
 
 TERMINAL: dict[str, Any] = {"encoding": "utf-8", "timeout": 30}
 DETACH = "\x1d"
@@ -30,6 +31,7 @@ def on_terminal(folder: Folder) -> Iterator[Attach]:
     spawned: list[pexpect.spawn[str]] = []
 
     def start(*arguments: str, size: tuple[int, int] = (30, 100)) -> "pexpect.spawn[str]":
+        need_right("open a terminal")
         terminal = pexpect.spawn(
             PROCRUN[0], [*PROCRUN[1:], *arguments], **TERMINAL, cwd=str(folder.path), dimensions=size
         )
@@ -50,6 +52,7 @@ def attach(on_terminal: Attach) -> Attach:
 @pytest.fixture
 def shell(folder: Folder) -> Iterator["pexpect.spawn[str]"]:
     """A shell without line editing, which leaves the terminal's modes alone."""
+    need_right("open a terminal")
     spawned = pexpect.spawn("sh", ["-i"], **TERMINAL, cwd=str(folder.path), env={**os.environ, "PS1": "shell> "})
     spawned.expect("shell> $")
     yield spawned
@@ -169,6 +172,7 @@ def test_a_lot_of_input_is_sent_whole_to_who_reads_slowly(folder: Folder) -> Non
 def test_a_process_with_a_terminal_knows_it_and_of_which_kind_it_is(
     folder: Folder, on_terminal: Attach, given: str, term: str
 ) -> None:
+    need_right("open a terminal")
     folder.procfile(
         "a: test -t 0 && test -t 1 && test -t 2 && echo yes $TERM end; sleep 1000",
         "b: test -t 1 || echo no $TERM end; sleep 1000",
@@ -198,6 +202,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("how", OPTIONS)
 def test_who_gets_a_terminal(folder: Folder, how: str) -> None:
+    need_right("open a terminal")
     if how == "configuration":
         folder.write("procrun.toml", "[process.web]\npty = true\n")
     folder.procfile(*(f"{name}: test -t 0 && echo {name}-yes || echo {name}-no; sleep 1000" for name in ("web", "b")))
@@ -419,6 +424,7 @@ def test_a_client_that_reads_nothing_keeps_nobody_waiting_and_is_told_what_it_mi
 
 
 def test_when_the_supervisor_is_killed_the_terminal_hangs_up_and_all_is_gone(folder: Folder) -> None:
+    need_right("open a terminal")
     folder.procfile("web: trap '' TERM; trap 'echo hung up > log; exit' HUP; echo up; while :; do sleep 0.05; done")
     run = folder.start("--pty", "web")
     run.wait_for(r"\| up$")

@@ -361,6 +361,7 @@ def test_attached_to_another_users_run_root_sees_no_escape_sequences(folder: Fol
     with serving(path, said):
         for owned in (folder.path, place, path):
             os.chown(owned, 65534, 65534)
+        need_right("open a terminal")
         terminal = pexpect.spawn(
             PROCRUN[0], [*PROCRUN[1:], "attach", "web"], cwd=str(folder.path), timeout=30, encoding="utf-8"
         )

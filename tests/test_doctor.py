@@ -158,6 +158,7 @@ def test_on_a_terminal_it_asks(folder: Folder, answer: str, lives: bool, status:
     run = killed(folder, f"web: {SLEEP}")
     pid = told(run, r"started, pid (\d+)")
 
+    need_right("open a terminal")
     terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "doctor"], cwd=str(folder.path), encoding="utf-8", timeout=30)
     terminal.expect(r"Stop this process\? \[y/N\]")
     terminal.sendline(answer)

@@ -17,7 +17,7 @@ import pexpect
 import pytest
 
 from tests.harness import INT, PROCRUN, Folder, free_base, free_port, until
-from tests.programs import need, need_module
+from tests.programs import need, need_module, need_right
 
 ROOT = Path(__file__).parent.parent
 DATA = shutil.ignore_patterns("data", "__pycache__", "Gemfile.lock", "*.sqlite3*", "appendonlydir", "dump.rdb")
@@ -70,6 +70,7 @@ class Example:
     def make(self, step: float) -> "pexpect.spawn[str]":
         """The one command, where a step of a report takes so many seconds. What it would install is there already."""
         installed = [word for stamp in ("demo", "django") for word in ("-o", f".venv/{stamp}")]
+        need_right("open a terminal")
         terminal: pexpect.spawn[str] = pexpect.spawn(
             need("make"),
             [*installed, f"example-{self.name}"],

@@ -14,6 +14,7 @@ from procrun.control.protocol import Restart
 from procrun.run import keyboard
 from procrun.system.linux import procfs
 from tests.harness import PROCRUN, PYTHON, Folder, alive, is_read, until
+from tests.programs import need_right
 from tests.test_attach import TERMINAL, modes
 
 START = " ".join([*PROCRUN, "start", "--no-colour"])
@@ -24,6 +25,7 @@ TICKS = "while :; do echo tick; sleep 0.1; done"
 def shell(folder: Folder) -> Iterator["pexpect.spawn[str]"]:
     """A shell without line editing, which leaves the terminal's modes alone."""
     environment = {**os.environ, "PS1": "shell> "}
+    need_right("open a terminal")
     spawned = pexpect.spawn("sh", ["-i"], **TERMINAL, cwd=str(folder.path), env=environment, dimensions=(40, 200))
     spawned.expect("shell> $")
     yield spawned
@@ -34,6 +36,7 @@ def shell(folder: Folder) -> Iterator["pexpect.spawn[str]"]:
 def terminal(folder: Folder) -> Iterator["pexpect.spawn[str]"]:
     """`procrun start` on a terminal of its own, which reads only where the test does."""
     folder.procfile("a: while ! [ -e go ]; do sleep 0.05; done; yes | head -n 3000000; touch done; sleep 1000")
+    need_right("open a terminal")
     spawned = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start"], **TERMINAL, cwd=str(folder.path))
     yield spawned
     spawned.close(force=True)
@@ -224,6 +227,7 @@ def script(folder: Folder) -> Iterator["pexpect.spawn[str]"]:
     """
     folder.procfile("css: echo $PPID is it; sleep 1000", "js: sleep 1000")
     line = f"exec 3<&0; {START} <&3 & exec {PYTHON} -q -i 3<&-"
+    need_right("open a terminal")
     spawned = pexpect.spawn("sh", ["-c", line], **TERMINAL, cwd=str(folder.path), dimensions=(40, 200))
     spawned.expect(r"css\.1 +\| (\d+) is it")
     yield spawned

@@ -10,11 +10,13 @@ import pexpect
 import pytest
 
 from tests.harness import PATIENCE, PROCRUN, Folder
+from tests.programs import need_right
 
 SHOW = "import sys; print(sys.argv[1:])"
 
 
 def on_a_terminal(folder: Folder, *arguments: str) -> "pexpect.spawn[str]":
+    need_right("open a terminal")
     return pexpect.spawn(
         PROCRUN[0],
         [*PROCRUN[1:], *arguments],

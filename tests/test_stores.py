@@ -14,6 +14,7 @@ import pytest
 
 from tests.apps.bed import APP, Bed
 from tests.harness import PROCRUN, TERM, Folder, Run, child
+from tests.programs import need_right
 from tests.rows import Record
 
 WEB = "until [ -e crash ]; do sleep 0.05; done; exit 3"
@@ -89,6 +90,7 @@ def test_the_end_of_a_run_costs_no_job(
 def test_ctrl_c_in_a_terminal_costs_no_job(folder: Folder, bed: Bed) -> None:
     write(folder, bed, 2)
     env = {**os.environ, **bed.env}
+    need_right("open a terminal")
     terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start"], env=env, cwd=str(folder.path), timeout=30)
     five_in_flight(bed)
 

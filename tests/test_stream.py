@@ -24,6 +24,7 @@ from procrun.output.stdout_writer import Sink
 from procrun.output.stream import Stream
 from tests.disks import small_disk
 from tests.harness import PROCRUN, TERM, Folder, child, until
+from tests.programs import need_right
 
 __all__ = ["small_disk"]
 
@@ -216,6 +217,7 @@ def test_a_full_disk_for_log_files_is_reported_once_and_survived(folder: Folder,
 @pytest.fixture
 def terminal(folder: Folder) -> Iterator["pexpect.spawn[bytes]"]:
     """A real terminal to start a run in, 80 columns wide."""
+    need_right("open a terminal")
     spawned: Any = pexpect.spawn("/bin/sh", cwd=str(folder.path), dimensions=(24, 80), timeout=30, echo=False)
     spawned.send(b"PS1=; echo go\n")
     spawned.expect(b"go\r\n")

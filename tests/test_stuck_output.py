@@ -348,6 +348,7 @@ def test_a_device_that_takes_nothing_holds_nothing_up(folder: Folder, launch: La
 def test_in_a_paused_terminal_deadlines_restart_and_ps_go_on_and_its_lines_come_after_ctrl_q(folder: Folder) -> None:
     folder.procfile("web: " + ON_DEMAND, "stubborn: " + STUBBORN)
     os.mkfifo(folder.path / "ask")
+    need_right("open a terminal")
     terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start", "-t", "0.5"], cwd=str(folder.path), timeout=30)
     terminal.expect("ready")
     slave = os.open(f"/proc/{terminal.pid}/fd/1", os.O_RDWR | os.O_NOCTTY)
@@ -373,6 +374,7 @@ def test_in_a_paused_terminal_deadlines_restart_and_ps_go_on_and_its_lines_come_
 
 def test_a_terminal_that_stays_paused_delays_no_end(folder: Folder) -> None:
     folder.procfile("stubborn: " + STUBBORN)
+    need_right("open a terminal")
     terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start", "-t", "0.5"], cwd=str(folder.path), timeout=30)
     terminal.expect("ready")
     pid = terminal.pid or 0
@@ -391,6 +393,7 @@ def test_a_prompt_for_a_terminal_that_is_gone_is_no_fault(folder: Folder, launch
     """Its size cannot be asked for any more."""
     folder.procfile("web: touch ready; read x < gone; printf 'sure? '; sleep 0.6; touch asked; exec sleep 60")
     os.mkfifo(folder.path / "gone")
+    need_right("open a terminal")
     master, slave = os.openpty()
     procrun = launch(slave)
     os.close(slave)

@@ -11,7 +11,7 @@ import pexpect
 import pytest
 
 from tests.harness import A_SECOND, PROCRUN, Folder, alive, child, until
-from tests.programs import need
+from tests.programs import need, need_right
 
 START = " ".join([*PROCRUN, "start"])
 TERMINAL: dict[str, Any] = {"encoding": "utf-8", "timeout": 30}
@@ -20,6 +20,7 @@ TERMINAL: dict[str, Any] = {"encoding": "utf-8", "timeout": 30}
 @pytest.fixture
 def shell(folder: Folder) -> Iterator["pexpect.spawn[str]"]:
     """An interactive shell in the app's folder."""
+    need_right("open a terminal")
     spawned = pexpect.spawn("bash", ["--norc", "-i"], **TERMINAL, cwd=str(folder.path), dimensions=(40, 200))
     spawned.sendline("PS1='shell> '; bind 'set enable-bracketed-paste off'")
     spawned.expect("shell> $")
@@ -96,6 +97,7 @@ def test_ctrl_z_during_a_stop_is_ignored(folder: Folder, shell: "pexpect.spawn[s
 
 def test_a_closed_terminal_stops_everything(folder: Folder) -> None:
     folder.procfile("web: " + child("polite.py", "0", "0") + " > log")
+    need_right("open a terminal")
     terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start"], **TERMINAL, cwd=str(folder.path))
     pid = seen(terminal, r"web\.1 started, pid (\d+)")
     log = folder.path / "log"
@@ -117,6 +119,7 @@ def hang_up(terminal: "pexpect.spawn[str]") -> None:
 
 def test_a_terminal_that_is_closed_during_a_stop_hastens_nothing(folder: Folder) -> None:
     folder.procfile("web: " + child("polite.py", "1", "0") + " > log")
+    need_right("open a terminal")
     terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "start"], **TERMINAL, cwd=str(folder.path))
     pid = seen(terminal, r"web\.1 started, pid (\d+)")
     log = folder.path / "log"
