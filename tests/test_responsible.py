@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from tests.harness import PYTHON, TERM, Folder, Run, child, until
-from tests.programs import leave_out, need
+from tests.programs import leave_out, need, need_right
 
 SAVER = child("saver.py")
 
@@ -266,6 +266,8 @@ def test_behind_a_wrapper_the_worker_is_told_once_and_its_helpers_are_not(folder
     need(wrapper.split()[0])
     if wrapper.startswith(("su ", "runuser ")) and os.geteuid() != 0:
         leave_out(f"{wrapper.split()[0]} asks for a password")
+    if wrapper.startswith("script "):
+        need_right("open a terminal")
     folder.write("worker.py", HELPED)
     seconds = 2.5 if wrapper.startswith(KILL_AFTER_2_S) else 0.2
     folder.procfile("w: " + wrapper.replace("CHILD", f"{PYTHON} worker.py 15 {seconds}"))
