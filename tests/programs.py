@@ -60,11 +60,20 @@ def _has(right: str) -> bool:
 
 def _can_become_another_user() -> bool:
     """To be root is not enough: a container may keep back CAP_SETUID, CAP_SETGID or CAP_KILL."""
+    return _can_do_to_another_users(lambda pid: os.kill(pid, 0))
+
+
+def _can_look_into_another_users_process() -> bool:
+    """A container may keep back CAP_SYS_PTRACE, too (proc_pid_environ(5))."""
+    return _can_do_to_another_users(lambda pid: Path(f"/proc/{pid}/environ").read_bytes())
+
+
+def _can_do_to_another_users(attempt: Callable[[int], object]) -> bool:
     lives = [*AS_NOBODY, "sh", "-c", "echo; exec cat"]
     with contextlib.suppress(OSError), subprocess.Popen(lives, stdin=-1, stdout=-1, stderr=-3) as process:
         assert process.stdout is not None
         if process.stdout.readline():
-            os.kill(process.pid, 0)
+            attempt(process.pid)
             return True
     return False
 
@@ -116,6 +125,7 @@ def _can_freeze() -> bool:
 RIGHTS: dict[str, Callable[[], bool]] = {
     "open a terminal": _can_open_a_terminal,
     "become another user": _can_become_another_user,
+    "look into another user's process": _can_look_into_another_users_process,
     "run Python as another user": _can_run_python_as_another_user,
     "give files away": _can_give_files_away,
     "mount a file system": _can_mount,

@@ -409,7 +409,7 @@ def test_a_record_that_others_may_write_is_not_believed(folder: Folder, bystande
 @pytest.mark.parametrize("run", ["recorded", "unknown"])
 def test_a_mark_on_another_users_process_proves_nothing_to_root(tmp_path: Path, program: str, run: str) -> None:
     """Anybody can give any mark to a process of their own, and to a set-uid program, which is root's in /proc."""
-    need_right("become another user")
+    need_right("look into another user's process")
     with tempfile.TemporaryDirectory() as name:
         folder = Folder(Path(name))
         folder.path.chmod(0o755)

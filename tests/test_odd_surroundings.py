@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from procrun.system.linux import disks, procfs
 from tests.harness import PROCRUN, Folder
 
 
@@ -39,3 +40,14 @@ def test_in_an_8_bit_locale_children_get_the_bytes_that_stand_in_the_file(folder
     folder.procrun("start", env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
 
     assert (folder.path / "out").read_bytes() == "é€ ü€".encode()
+
+
+@pytest.mark.parametrize("place", ["/", "/dev", "/dev/shm", "/proc", "/sys"])
+def test_in_a_chroot_a_disk_is_known_without_the_table_of_mounts(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """What the chroot's root is on has no line there unless it is mounted at that very place."""
+    known = procfs.file_system(place)
+    monkeypatch.setattr(procfs, "_read", lambda path: b"42 27 0:39 / /elsewhere rw,relatime - proc proc rw\n")
+
+    alike = {"ext2": "ext4", "ext3": "ext4", "devtmpfs": "tmpfs", "rootfs": "tmpfs"}
+    wanted = alike.get(known, known)
+    assert procfs.file_system(place) == (wanted if wanted in disks.LOCAL else "")
