@@ -225,6 +225,7 @@ def test_unknown_name_for_a_terminal_is_refused(folder: Folder) -> None:
 
 
 def test_pdb_is_served_on_a_terminal(folder: Folder, attach: Attach) -> None:
+    need_right("open a terminal")
     folder.write("app.py", DEBUGGED)
     folder.procfile(f"web: {PYTHON} app.py")
     run = folder.start("--pty", "all")
@@ -247,6 +248,7 @@ def test_pdb_is_served_on_a_terminal(folder: Folder, attach: Attach) -> None:
 
 
 def test_ctrl_c_in_an_attachment_reaches_the_process_only(folder: Folder, attach: Attach) -> None:
+    need_right("open a terminal")
     folder.procfile("web: trap 'echo interrupted' INT; echo up; while :; do sleep 0.05; done", "b: sleep 1000")
     run = folder.start("--pty", "web")
     run.wait_for(r"\| up$")
@@ -263,6 +265,7 @@ def test_ctrl_c_in_an_attachment_reaches_the_process_only(folder: Folder, attach
 
 
 def test_the_size_follows_the_attached_terminal_and_goes_back(folder: Folder, attach: Attach) -> None:
+    need_right("open a terminal")
     folder.procfile("web: trap 'stty size' WINCH; stty size; while :; do sleep 0.05; done")
     run = folder.start("--pty", "web")
     run.wait_for(r"\| 24 80$")
@@ -279,6 +282,7 @@ def test_the_size_follows_the_attached_terminal_and_goes_back(folder: Folder, at
 
 
 def test_the_size_is_that_of_the_main_terminal_without_the_prefix(folder: Folder, on_terminal: Attach) -> None:
+    need_right("open a terminal")
     folder.procfile("web: trap 'stty size' WINCH; stty size; while :; do sleep 0.05; done")
     terminal = on_terminal("start", "--pty", "all", "--no-colour", size=(40, 120))
     terminal.expect(r"web\.1   \| 40 101\r\n")
@@ -321,6 +325,7 @@ def children(pid: int) -> list[int]:
 
 
 def test_only_the_first_types(folder: Folder, attach: Attach) -> None:
+    need_right("open a terminal")
     folder.write("echo.py", ECHO)
     folder.procfile(f"web: {PYTHON} echo.py; true")
     run = folder.start("--pty", "all")
@@ -361,6 +366,7 @@ def test_a_name_that_means_several_is_refused_with_their_names(folder: Folder) -
 
 
 def test_it_survives_a_restart_and_ends_with_the_instance(folder: Folder, attach: Attach) -> None:
+    need_right("open a terminal")
     folder.write("echo.py", ECHO)
     folder.procfile(f"web: {PYTHON} echo.py; true", "b: sleep 1000")
     run = folder.start("--pty", "web")
@@ -385,6 +391,7 @@ def test_it_survives_a_restart_and_ends_with_the_instance(folder: Folder, attach
 
 
 def test_a_killed_client_leaves_the_instance_alone(folder: Folder, attach: Attach) -> None:
+    need_right("open a terminal")
     folder.write("echo.py", ECHO)
     folder.procfile(f"web: {PYTHON} echo.py; true")
     run = folder.start()

@@ -155,10 +155,10 @@ def test_for_programs_it_answers_in_json(folder: Folder) -> None:
 
 @pytest.mark.parametrize(("answer", "lives", "status"), [("n", True, 1), ("y", False, 0)])
 def test_on_a_terminal_it_asks(folder: Folder, answer: str, lives: bool, status: int) -> None:
+    need_right("open a terminal")
     run = killed(folder, f"web: {SLEEP}")
     pid = told(run, r"started, pid (\d+)")
 
-    need_right("open a terminal")
     terminal = pexpect.spawn(PROCRUN[0], [*PROCRUN[1:], "doctor"], cwd=str(folder.path), encoding="utf-8", timeout=30)
     terminal.expect(r"Stop this process\? \[y/N\]")
     terminal.sendline(answer)

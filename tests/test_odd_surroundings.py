@@ -42,7 +42,7 @@ def test_in_an_8_bit_locale_children_get_the_bytes_that_stand_in_the_file(folder
     assert (folder.path / "out").read_bytes() == "é€ ü€".encode()
 
 
-@pytest.mark.parametrize("place", ["/", "/dev", "/dev/shm", "/proc", "/sys"])
+@pytest.mark.parametrize("place", ["/", "/no/such/folder", "/dev", "/dev/shm", "/proc", "/sys"])
 def test_in_a_chroot_a_disk_is_known_without_the_table_of_mounts(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """What the chroot's root is on has no line there unless it is mounted at that very place."""
     known = procfs.file_system(place)

@@ -303,12 +303,16 @@ _KINDS = {
 
 
 def _kind(path: bytes) -> int:
-    """The number of the type of file system that `path` is on, the first field of struct statfs; 0 for a failure."""
+    """The number of the type of file system that `path`, or what there is above it, is on; 0 where none is told."""
     import ctypes  # 6 ms, and only in a chroot
 
-    field = (ctypes.c_long * 64)()  # four times as large as the struct
-    failed = ctypes.CDLL(None).statfs(ctypes.c_char_p(path), ctypes.byref(field))
-    return 0 if failed else field[0] & 0xFFFFFFFF
+    fields = (ctypes.c_long * 64)()  # four times as large as struct statfs, which begins with the number
+    statfs = ctypes.CDLL(None).statfs
+    while statfs(ctypes.c_char_p(path), ctypes.byref(fields)):
+        if path == b"/":
+            return 0
+        path = os.path.dirname(path.rstrip(b"/"))
+    return fields[0] & 0xFFFFFFFF
 
 
 def machine() -> str:
