@@ -104,6 +104,8 @@ def test_a_start_that_comes_just_behind_the_removal_is_refused(folder: Folder, r
 def test_the_front_finds_the_record_that_was_made_anew(folder: Folder, run: Run) -> None:
     removed(folder)
     run.wait_for("made anew")
+    (record,) = home(folder).glob("*.run")
+    until(lambda: (found := run_record.read(str(record))) is not None and found.dynos, "the record is written")
     os.kill(run.supervisor(), 9)
     assert run.finish() == 137
 

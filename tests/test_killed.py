@@ -334,7 +334,7 @@ def test_a_supervisor_that_fails_is_no_different(
 
 WITHOUT_MEMORY = """
 import _thread, resource, time
-from procrun import front
+from procrun.run import guardian
 
 def busy():
     while True:
@@ -346,7 +346,7 @@ def supervise(link):
     resource.setrlimit(resource.RLIMIT_AS, (1, 1))
     return 3
 
-front.lead(supervise)
+guardian.lead(supervise)
 """
 
 
