@@ -170,7 +170,7 @@ def test_where_the_app_itself_was_removed_the_run_is_reached_all_the_same(tmp_pa
 
 def test_where_its_socket_cannot_be_made_anew_nobody_is_taken_for_hung(folder: Folder) -> None:
     folder.procfile("worker: " + child("notifier.py", "by-path", "0.2"))
-    folder.write("procrun.toml", "[process.worker]\nwatchdog = 1\n")
+    folder.write("procrun.toml", "[process.worker]\nwatchdog = 2\n")
     run = kept(folder)
     run.wait_for(r"worker\.1 +\| told")
 
@@ -178,7 +178,7 @@ def test_where_its_socket_cannot_be_made_anew_nobody_is_taken_for_hung(folder: F
     home(folder).write_text("no folder\n")
 
     run.wait_for(r"; they are made anew, in /\S+, since not in \S+\.procrun: is no folder$")
-    run.wait_for(r"worker\.1 +\| not told", count=10)  # 2 s
+    run.wait_for(r"worker\.1 +\| not told", count=15)  # 3 s
     assert "hangs" not in run.output
     assert folder.procrun("ps").returncode == 0
     run.finish(TERM)
