@@ -27,7 +27,7 @@ from procrun.supervise.handlers.dispatch import Desk
 from procrun.supervise.handlers.logs import Reading
 from procrun.supervise.handlers.reload import Reloading
 from procrun.supervise.handlers.watch import Waiting, Watching
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.supervisor import Supervisor
 
 PATIENCE_WITH_WATCHERS = 0.5
@@ -109,7 +109,7 @@ class Service:
         if self._server is not None:
             self._server.close()
 
-    def _talks(self) -> dict[type, Callable[[Any, list[Process], Send], Talk]]:
+    def _talks(self) -> dict[type, Callable[[Any, list[Instance], Send], Talk]]:
         """What clients may read, watch and wait for."""
         return {
             Reload: lambda request, chosen, send: self._begin_reload(request, send),
@@ -127,7 +127,7 @@ class Service:
     def _expand(self, type_: str, count: int) -> Iterable[Spec]:
         return layout.instances(self._plan, type_, count)
 
-    def _deployment(self, chosen: list[Process], send: Send) -> Deployment:
+    def _deployment(self, chosen: list[Instance], send: Send) -> Deployment:
         return Deployment(self._supervisor, self._loop, self._reload, chosen, send)
 
     def _reload(self, then: Reloaded) -> None:
@@ -166,7 +166,7 @@ class Service:
         elif self._notice is not None:
             self._notice.close()
 
-    def _hear(self, process: Process, happening: Happening) -> None:
+    def _hear(self, process: Instance, happening: Happening) -> None:
         """A type that watches files may have had no instance until now."""
         if (
             happening.what == EventKind.STARTED

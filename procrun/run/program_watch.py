@@ -13,7 +13,7 @@ from procrun.plan import findings
 from procrun.plan.layout import Plan
 from procrun.plan.options import Entry, ProcessConfig
 from procrun.plan.policies import with_program
-from procrun.supervise.instance import Process, Program
+from procrun.supervise.instance import Instance, Program
 from procrun.supervise.supervisor import Supervisor
 
 if TYPE_CHECKING:  # imported in the thread, behind the children
@@ -45,7 +45,7 @@ class ProgramWatch:
             if process.pid:
                 self._look_later(process)
 
-    def hear(self, process: Process, happening: Happening) -> None:
+    def hear(self, process: Instance, happening: Happening) -> None:
         """Something happened to an instance."""
         match happening.what:
             case EventKind.STARTED:
@@ -55,7 +55,7 @@ class ProgramWatch:
             case EventKind.SIGNAL | EventKind.TIMEOUT:
                 self._look_later(process, LOOK_IN_STOP)
 
-    def _look_later(self, process: Process, when: Sequence[float] = LOOK_AGAIN) -> None:
+    def _look_later(self, process: Instance, when: Sequence[float] = LOOK_AGAIN) -> None:
         life = process.started
 
         def again() -> None:
@@ -65,7 +65,7 @@ class ProgramWatch:
         for seconds in when:
             self._loop.after(seconds, again)
 
-    def _look(self, process: Process) -> None:
+    def _look(self, process: Instance) -> None:
         rows, life = process.alive(), process.started
         if not rows or self._config(process).profile == "none":
             return
@@ -82,7 +82,7 @@ class ProgramWatch:
 
         self._supervisor.aside().do(look, found)
 
-    def _found(self, process: Process, programs: "list[Running]") -> None:
+    def _found(self, process: Instance, programs: "list[Running]") -> None:
         """Take the program that the command names; where it names none, the one with the most to lose."""
         process.pass_over((each.pid, each.started) for each in programs if each.known.profile.passed_over)
         planned = process.spec.manners.profile
@@ -100,7 +100,7 @@ class ProgramWatch:
         if manners.store:
             self._supervisor.found_store(process)
 
-    def _say_losses(self, process: Process, programs: "list[Running]") -> None:
+    def _say_losses(self, process: Instance, programs: "list[Running]") -> None:
         from procrun.plan.stop_budget import of_running
 
         entry = self._entry(process)
@@ -118,10 +118,10 @@ class ProgramWatch:
                 self._said.add(line)
                 self._say(line)
 
-    def _entry(self, process: Process) -> Entry | None:
+    def _entry(self, process: Instance) -> Entry | None:
         return next((entry for entry in self._plan().types if entry.name == process.spec.type), None)
 
-    def _config(self, process: Process) -> ProcessConfig:
+    def _config(self, process: Instance) -> ProcessConfig:
         return self._plan().sources.config.processes.get(process.spec.type, ProcessConfig())
 
 

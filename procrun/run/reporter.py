@@ -8,7 +8,7 @@ from procrun.core.events import NOT_RUN, EventKind, Happening, Timeline, duratio
 from procrun.core.spec import Step
 from procrun.eventloop.loop import Loop, Timer
 from procrun.plan.preflight import port_holder
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.state_machine import State
 from procrun.system.linux import pidfds, procfs, sockets
@@ -28,14 +28,14 @@ class Narrator:
         self._loop = loop
         self._timeline = Timeline()
         self._reminder: Timer | None = None
-        self._stopping: set[Process] = set()
+        self._stopping: set[Instance] = set()
         self._signals_told = False
         self.why_not_run: Mapping[str, str] = {}
         """For each process type whose program could not be run when the run began, why not."""
         self.told_elsewhere: frozenset[str] = frozenset()
         """Happenings of a dyno that are told in Heroku's words, and need no others."""
 
-    def hear(self, process: Process, happening: Happening) -> None:
+    def hear(self, process: Instance, happening: Happening) -> None:
         """Something happened to an instance."""
         name = happening.name
         line = self._timeline.add(happening)
@@ -83,7 +83,7 @@ class Narrator:
             self.say(pidfds.warning())
         self._signals_told = True
 
-    def _exited(self, process: Process, happening: Happening) -> None:
+    def _exited(self, process: Instance, happening: Happening) -> None:
         name, how = happening.name, explain(happening.detail)
         if process.state is State.UP and not ends_well(process.spec.manners.policy, process.last_exit):
             self.say(f"{name} ended by itself after {duration(happening.seconds)}: {how}")
@@ -91,14 +91,14 @@ class Narrator:
                 self.say(f"{name}: {self.why_not_run[process.spec.type]}")
             self._hint(process)
 
-    def ending(self, why: str, up: Sequence[Process]) -> None:
+    def ending(self, why: str, up: Sequence[Instance]) -> None:
         """Everything of `up` is about to be stopped, stores behind what uses them."""
         first = [process for process in up if not process.manners.store]
         stores = [process for process in up if process.manners.store]
         parts = [_plan(processes) for processes in (first, stores) if processes]
         self.say(f"{why}; stopping {', then '.join(parts)}" if parts else why)
 
-    def _wait_for(self, process: Process) -> None:
+    def _wait_for(self, process: Instance) -> None:
         """Name it every few seconds for as long as it is being stopped."""
         self._stopping.add(process)
         if self._reminder is None:
@@ -114,12 +114,12 @@ class Narrator:
         if self._stopping:
             self._reminder = self._loop.after(REMIND_AFTER, self._remind)
 
-    def sum_up(self, processes: Iterable[Process]) -> None:
+    def sum_up(self, processes: Iterable[Instance]) -> None:
         """The summary at the end."""
         for process in processes:
             self.say(summary(process))
 
-    def _hint(self, process: Process) -> None:
+    def _hint(self, process: Instance) -> None:
         """Its own PORT, or one in its command, that another process listens on is the likely reason of a crash."""
         if process.last_exit is None or process.last_exit.status == 0:
             return
@@ -129,7 +129,7 @@ class Narrator:
             self.say(f"{process.spec.name}: port {port} is taken by {port_holder(listening[port])}")
 
 
-def _plan(processes: Sequence[Process]) -> str:
+def _plan(processes: Sequence[Instance]) -> str:
     """`web.1, worker.1: TERM now, KILL after 10 s`, told once for those that are stopped alike."""
     alike: dict[tuple[Step, ...], list[str]] = {}
     for process in processes:
@@ -146,7 +146,7 @@ def _sequence(steps: tuple[Step, ...]) -> str:
     return text
 
 
-def summary(process: Process) -> str:
+def summary(process: Instance) -> str:
     """How it ended, how long it lived, how often it was restarted, and how often it had to be killed."""
     end = process.ended or "never ran"
     counts = f"restarts {process.restarts}, forced kills {process.forced}"

@@ -13,7 +13,7 @@ from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import Occasional
 from procrun.plan.layout import Plan
 from procrun.plan.sources import changed_files
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 
@@ -107,7 +107,7 @@ class OnChange:
 
         self._aside.do(lambda: changed_files(sources), tell)
 
-    def _hear(self, process: Process, happening: Happening) -> None:
+    def _hear(self, process: Instance, happening: Happening) -> None:
         """A start or an end may be what a change has waited for."""
         if self._supervisor.verdict is not None:
             self._lookout.end()
@@ -138,7 +138,7 @@ class OnChange:
         more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
         return f"{self._short(files[0])} changed{more}"
 
-    def _suspect(self, type_: str, stale: Iterable[Process], pending: _Pending) -> None:
+    def _suspect(self, type_: str, stale: Iterable[Instance], pending: _Pending) -> None:
         """Who writes what it watches is restarted for ever; whose fault it is nobody can tell but the user."""
         if any(pending.at - process.started > SOON for process in stale):
             self._suspects = {}
@@ -154,14 +154,14 @@ class OnChange:
         return os.path.relpath(path, self._made.sources.root)
 
 
-def _is_stale(process: Process) -> bool:
+def _is_stale(process: Instance) -> bool:
     """Whether it is to be restarted now, or started since it has ended by itself; not what was stopped by hand."""
     if process.state is State.UP:
         return process.wanted and process.settled
     return process.state is State.DOWN and (process.finished or (process.wanted and process.crashed))
 
 
-def _comes_later(process: Process) -> bool:
+def _comes_later(process: Instance) -> bool:
     """Whether it is just coming up, or ending by itself with something left of it."""
     if process.state is State.UP:
         return process.wanted and not process.settled

@@ -29,7 +29,7 @@ from procrun.run.outputs import outputs
 from procrun.run.reporter import Narrator
 from procrun.run.signal_handlers import Orders
 from procrun.run.startup_report import Startup
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import TIMED_OUT, Supervisor, Sweeper, Verdict
 from procrun.system import signals
@@ -227,7 +227,7 @@ class Session:
         if len(self._plan.types) < len(self._plan.sources.entries):
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
-    def _hear(self, process: Process, happening: Happening) -> None:
+    def _hear(self, process: Instance, happening: Happening) -> None:
         if happening.what in (EventKind.SIGNAL, EventKind.TIMEOUT) and happening.detail in ENDING_NAMES:
             self._link.signalled(happening.name)  # first of all: whoever is killed now, nobody sends it again
         if happening.what in (EventKind.STARTED, EventKind.RELOADED):
@@ -256,7 +256,7 @@ class Session:
         if self._ledger is not None and self._supervisor.verdict is None:
             self._ledger.changed(soon=happening.what != EventKind.RUNNING)
 
-    def _look_after(self, process: Process) -> None:
+    def _look_after(self, process: Instance) -> None:
         """Have a dyno manager as soon as there is something for it to do; a deploy may bring the first quota."""
         manners, cycle = process.spec.manners, self._plan.cycle
         if self._manager is None and (manners.dyno or manners.memory or cycle):
@@ -270,7 +270,7 @@ class Session:
         """Not from within what happens."""
         self._loop.after(0, lambda: self._orders.end(why, Verdict(status)))
 
-    def _annotate(self, workflow: Workflow, process: Process, happening: Happening) -> None:
+    def _annotate(self, workflow: Workflow, process: Instance, happening: Happening) -> None:
         """A process has ended: an annotation, if that was a crash."""
         if process.state is State.UP and process.last_exit != Exit(0, None):
             workflow.error(f"{happening.name} crashed", f"{process.spec.command}: {step(happening)}")

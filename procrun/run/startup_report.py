@@ -7,7 +7,7 @@ from procrun.core import tables
 from procrun.core.errors import NOT_READY
 from procrun.core.events import EventKind, Happening, duration
 from procrun.core.spec import Spec
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.state_machine import State
 from procrun.system.signals import describe, exit_status
@@ -42,7 +42,7 @@ class Startup:
         self._begun = monotonic()
         self._starts = {spec.name: Start(spec) for spec in specs}
 
-    def hear(self, process: Process, happening: Happening) -> None:
+    def hear(self, process: Instance, happening: Happening) -> None:
         """Something happened to an instance."""
         start = self._starts.get(happening.name)
         if start is None or self.over:
@@ -68,7 +68,7 @@ class Startup:
         start.ready, start.by = now, by
         self._look()
 
-    def _ended(self, start: Start, process: Process, now: float) -> None:
+    def _ended(self, start: Start, process: Instance, now: float) -> None:
         """It ended by itself. What its policy starts again may be ready yet, as long as it has time for that."""
         end, policy = process.last_exit, process.spec.manners.policy
         if end is None or ends_well(policy, end):

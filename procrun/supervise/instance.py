@@ -1,4 +1,4 @@
-"""One instance: it is spawned, read, signalled and reaped here, as the table of `lifecycle` decides."""
+"""One instance: it is spawned, read, signalled and reaped here, as the table of `state_machine` decides."""
 
 import signal
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from procrun.eventloop.loop import Loop, Timer
 from procrun.output.reader import Output
 from procrun.output.stdio import Console, Ends, Window
 from procrun.supervise.restart_policy import Backoff, comes_back, ends_well
-from procrun.supervise.state_machine import TABLE, Action, Event, State
+from procrun.supervise.state_machine import TABLE, Action, State, Trigger
 from procrun.supervise.stopper import Walk
 from procrun.system import limits
 from procrun.system.audience import Key
@@ -57,15 +57,15 @@ class Surroundings(NamedTuple):
     loop: Loop
     family: Family
     output: Output
-    tell: Callable[["Process", Happening], None]
-    blockers: Callable[["Process"], list["Process"]]
+    tell: Callable[["Instance", Happening], None]
+    blockers: Callable[["Instance"], list["Instance"]]
     window: Callable[[], Window | None]
     questions: "Callable[[], Questions]"
     late_stores: set[str]
     kept: "set[Kept]"
 
 
-class Process:
+class Instance:
     """One instance over all its restarts; only this object changes its state, only in `_handle`."""
 
     def __init__(self, spec: Spec, around: Surroundings) -> None:
@@ -98,7 +98,7 @@ class Process:
         self._probe: Probe | None = None
         self._health: Health | None = None
         self.console = Console(spec.name, around.loop, around.output, self._is_busy, around.window)
-        self._walk = Walk(around.loop, lambda: self._handle(Event.STEP))
+        self._walk = Walk(around.loop, lambda: self._handle(Trigger.STEP))
         self._volley = Volley(self._refused)
         self._sequence = spec.manners.stop_sequence
         self._hurried = self._missed = self._given_up = False
@@ -124,14 +124,14 @@ class Process:
     def nudge(self) -> None:
         """What it waits for may be ready now."""
         if self.waits and not self._around.blockers(self):
-            self._handle(Event.START)
+            self._handle(Trigger.START)
 
     def stop(self, budget: float | None = None) -> None:
         """Stop it, by its own stop sequence or inside `budget` seconds; it starts again where it is wanted up."""
         if self.state is State.UP:
             own = self.manners.stop_sequence
             self._sequence = own if budget is None else within(own, budget)
-        self._handle(Event.STOP)
+        self._handle(Trigger.STOP)
 
     def notified(self) -> None:
         """It has told that it is ready (sd_notify(3))."""
@@ -205,7 +205,7 @@ class Process:
         """Go one step on in the stop sequence now, if there is one."""
         if self._walk.coming():
             self._hurried = True
-            self._handle(Event.STEP)
+            self._handle(Trigger.STEP)
 
     def shorten(self) -> None:
         """A stop that was given a longer budget of its own goes on by the usual one."""
@@ -264,7 +264,7 @@ class Process:
         self._around.tell(self, Happening(self.spec.name, EventKind.EXITED, seconds, self.ended, pid))
         if by_itself:
             self._tell_given_up(end)
-        self._handle(Event.EXITED)
+        self._handle(Trigger.EXITED)
 
     def check_gone(self) -> None:
         """Some process ended: see whether anything of this instance is left."""
@@ -272,7 +272,7 @@ class Process:
             return
         left = self.alive()
         if not left and self._around.family.certain:
-            self._handle(Event.GONE)
+            self._handle(Trigger.GONE)
         elif not left:
             self._look_again()
         elif self._walk.step is not None and self._missed:
@@ -349,8 +349,8 @@ class Process:
 
     # What is done about it
 
-    def _handle(self, event: Event) -> None:
-        self.state, action = TABLE[self.state, event]
+    def _handle(self, trigger: Trigger) -> None:
+        self.state, action = TABLE[self.state, trigger]
         _ACTIONS[action](self)
 
     def _spawn(self) -> None:
@@ -408,7 +408,7 @@ class Process:
         self._decide(self.last_exit)
         self._tell(EventKind.FAILED, 0.0, limits.why(error, self.spec.shell_line, self.spec.env))
         self._tell_given_up(self.last_exit)
-        self._handle(Event.GONE)
+        self._handle(Trigger.GONE)
 
     def _decide(self, end: Exit) -> None:
         """It ended by itself: whether it is wanted up again, and after which pause, is its policy's to say."""
@@ -505,7 +505,7 @@ class Process:
             what = EventKind.TIMEOUT if timeout else EventKind.SIGNAL
             self._tell(what, after, signal_name(step.signal))
         elif not self.alive() and self._around.family.members(self.spec.name):
-            self._handle(Event.GONE)  # `sudo …`: reported, not waited for
+            self._handle(Trigger.GONE)  # `sudo …`: reported, not waited for
 
     def _look_later(self, step: Step) -> None:
         """Somebody who was not told may lose the parent that answers for it: look again in a moment."""
@@ -556,7 +556,7 @@ class Process:
         if not self._is_at(step):
             return
         if busy is not None and busy.drained:
-            self._handle(Event.STEP)
+            self._handle(Trigger.STEP)
         else:
             self._around.loop.after(DRAIN_EVERY, lambda: self._watch_drain(step))
 
@@ -576,7 +576,7 @@ class Process:
             else:
                 self.spared.add(row.sid)
                 self._tell(EventKind.STUCK, self._walk.elapsed, f"{who} is still there at the end of its stop sequence")
-        self._handle(Event.GONE)
+        self._handle(Trigger.GONE)
 
     def _conclude(self) -> None:
         self._walk.end()
@@ -621,10 +621,13 @@ class Process:
         pass
 
 
-_ACTIONS: dict[Action, Callable[[Process], None]] = {
-    Action.NOTHING: Process._rest,
-    Action.SPAWN: Process._spawn,
-    Action.BEGIN: Process._begin,
-    Action.NEXT: Process._next,
-    Action.CONCLUDE: Process._conclude,
+Process = Instance
+"""Its former name, for users that have not moved yet."""
+
+_ACTIONS: dict[Action, Callable[[Instance], None]] = {
+    Action.NOTHING: Instance._rest,
+    Action.SPAWN: Instance._spawn,
+    Action.BEGIN: Instance._begin,
+    Action.NEXT: Instance._next,
+    Action.CONCLUDE: Instance._conclude,
 }

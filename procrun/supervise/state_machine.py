@@ -1,4 +1,4 @@
-"""The one table that decides: (state, event) → (state, action); no I/O, no flags.
+"""The one table that decides: (state, trigger) → (state, action); no I/O, no flags.
 
 What is wanted of an instance is kept apart from what is, as in s6-supervise: "stop" changes the wish and begins the
 stop sequence; when everything is gone, CONCLUDE looks at the wish. So there is no "restarting" state.
@@ -15,7 +15,7 @@ class State(Enum):
     STOPPING = "stopping"  # a stop sequence is under way; the leader may be gone already
 
 
-class Event(Enum):
+class Trigger(Enum):
     """What happens."""
 
     START = "start"  # somebody wants it up
@@ -37,20 +37,20 @@ class Action(Enum):
 
 _D, _U, _S = State.DOWN, State.UP, State.STOPPING
 
-TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
-    (_D, Event.START): (_U, Action.SPAWN),
-    (_D, Event.STOP): (_D, Action.NOTHING),
-    (_D, Event.EXITED): (_D, Action.NOTHING),
-    (_D, Event.STEP): (_D, Action.NOTHING),
-    (_D, Event.GONE): (_D, Action.NOTHING),
-    (_U, Event.START): (_U, Action.NOTHING),
-    (_U, Event.STOP): (_S, Action.BEGIN),
-    (_U, Event.EXITED): (_S, Action.BEGIN),  # for what it left behind; GONE follows at once where it left nothing
-    (_U, Event.STEP): (_U, Action.NOTHING),
-    (_U, Event.GONE): (_D, Action.CONCLUDE),
-    (_S, Event.START): (_S, Action.NOTHING),
-    (_S, Event.STOP): (_S, Action.NOTHING),
-    (_S, Event.EXITED): (_S, Action.NOTHING),
-    (_S, Event.STEP): (_S, Action.NEXT),
-    (_S, Event.GONE): (_D, Action.CONCLUDE),
+TABLE: dict[tuple[State, Trigger], tuple[State, Action]] = {
+    (_D, Trigger.START): (_U, Action.SPAWN),
+    (_D, Trigger.STOP): (_D, Action.NOTHING),
+    (_D, Trigger.EXITED): (_D, Action.NOTHING),
+    (_D, Trigger.STEP): (_D, Action.NOTHING),
+    (_D, Trigger.GONE): (_D, Action.NOTHING),
+    (_U, Trigger.START): (_U, Action.NOTHING),
+    (_U, Trigger.STOP): (_S, Action.BEGIN),
+    (_U, Trigger.EXITED): (_S, Action.BEGIN),  # for what it left behind; GONE follows at once where it left nothing
+    (_U, Trigger.STEP): (_U, Action.NOTHING),
+    (_U, Trigger.GONE): (_D, Action.CONCLUDE),
+    (_S, Trigger.START): (_S, Action.NOTHING),
+    (_S, Trigger.STOP): (_S, Action.NOTHING),
+    (_S, Trigger.EXITED): (_S, Action.NOTHING),
+    (_S, Trigger.STEP): (_S, Action.NEXT),
+    (_S, Trigger.GONE): (_D, Action.CONCLUDE),
 }

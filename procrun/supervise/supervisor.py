@@ -11,7 +11,7 @@ from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop, Timer
 from procrun.output.reader import Output
 from procrun.output.stdio import Window
-from procrun.supervise.instance import Process, Surroundings
+from procrun.supervise.instance import Instance, Surroundings
 from procrun.supervise.operation import Errand
 from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.state_machine import State
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # imported where somebody is asked, and where something is le
     from procrun.eventloop.worker import Occasional
     from procrun.health.readiness import Questions
 
-Listener = Callable[[Process, Happening], None]
+Listener = Callable[[Instance, Happening], None]
 OnEnd = Callable[[str, "Verdict"], None]
 
 
@@ -74,7 +74,7 @@ class Supervisor:
         window: Callable[[], Window | None] = lambda: None,
     ) -> None:
         self.since = time()
-        self.processes: dict[str, Process] = {}
+        self.processes: dict[str, Instance] = {}
         self.verdict: Verdict | None = None
         self.family = Family(run)
         self._loop = loop
@@ -99,14 +99,14 @@ class Supervisor:
         """Start these instances, new ones included; nothing once the run is ending."""
         if self.verdict is not None:
             return
-        chosen = [self.processes.setdefault(spec.name, Process(spec, self._around)) for spec in specs]
+        chosen = [self.processes.setdefault(spec.name, Instance(spec, self._around)) for spec in specs]
         self._ordered = None
         for process in chosen:
             process.start()
             if process.finished and process.spec.manners.policy.essential:
                 break  # there are no processes, or descriptors, for it: the run is about to end
 
-    def stop(self, processes: Iterable[Process], budget: float | None, again: bool) -> None:
+    def stop(self, processes: Iterable[Instance], budget: float | None, again: bool) -> None:
         """Stop these, stores behind what uses them, by their own sequence or inside `budget`; then start them again?
 
         A store that is stopped alone is stopped at once: only who is being stopped with it is waited for.
@@ -114,13 +114,13 @@ class Supervisor:
         self._hold(processes, budget, again)
         self._release()
 
-    def replace(self, back: Iterable[Process], gone: Iterable[Process]) -> None:
+    def replace(self, back: Iterable[Instance], gone: Iterable[Instance]) -> None:
         """Stop all of these as one, so that stores are behind what uses them; start those of `back` again."""
         self._hold(gone, None, again=False)
         self._hold(back, None, again=True)
         self._release()
 
-    def _hold(self, processes: Iterable[Process], budget: float | None, again: bool) -> None:
+    def _hold(self, processes: Iterable[Instance], budget: float | None, again: bool) -> None:
         for process in processes:
             if self.processes.get(process.spec.name) is not process:
                 continue  # it was scaled away while a deploy or a rolling restart had yet to come to it
@@ -143,7 +143,7 @@ class Supervisor:
         if errand in self._errands:
             self._errands.remove(errand)
 
-    def replan(self, specs: Iterable[Spec]) -> tuple[list[Spec], list[Process]]:
+    def replan(self, specs: Iterable[Spec]) -> tuple[list[Spec], list[Instance]]:
         """Have instances start by these specs from their next start on; the specs that are new, and what is in none.
 
         Their order holds at once, for what is in none of them too: with the old order of some it might be a cycle.
@@ -158,7 +158,7 @@ class Supervisor:
         added = [spec for name, spec in by_name.items() if name not in self.processes]
         return added, [process for name, process in self.processes.items() if name not in by_name]
 
-    def found_store(self, store: Process) -> None:
+    def found_store(self, store: Instance) -> None:
         """It turned out to be a store: whatever is no store starts after it and stops before it from here on.
 
         Unless it starts after another type itself: that order was asked for, and a cycle would start nothing.
@@ -189,7 +189,7 @@ class Supervisor:
                 process.shorten()
             self._check_over()
 
-    def alive(self) -> list[Process]:
+    def alive(self) -> list[Instance]:
         """The instances of which something is alive."""
         return [process for process in self.processes.values() if process.state is not State.DOWN]
 
@@ -243,7 +243,7 @@ class Supervisor:
             self._questions = Questions(self._loop)
         return self._questions
 
-    def _told(self, process: Process, happening: Happening) -> None:
+    def _told(self, process: Instance, happening: Happening) -> None:
         for listener in (self._listener, *self.watchers):
             listener(process, happening)
         for errand in list(self._errands):
@@ -255,7 +255,7 @@ class Supervisor:
             self._finished(process)
         self._settle_soon()
 
-    def _finished(self, process: Process) -> None:
+    def _finished(self, process: Instance) -> None:
         """An essential one ends the run, and so does the last of the others.
 
         Unless one was stopped by hand, or is started again when a file changes. What was to run once and ends well is
@@ -281,7 +281,7 @@ class Supervisor:
         """How many types must be gone, one after the other, before this one is stopped: 0 for most."""
         return self._order.ranks.get(type_, 0)
 
-    def blockers(self, process: Process) -> list[Process]:
+    def blockers(self, process: Instance) -> list[Instance]:
         """What it is started after and is not ready, nor too late to be waited for; or will be stopped in a moment."""
         return [
             other
@@ -290,11 +290,11 @@ class Supervisor:
             if not ((other.ready or other.unready) and other.spec.name not in self._held)
         ]
 
-    def missing(self, process: Process) -> list[str]:
+    def missing(self, process: Instance) -> list[str]:
         """What it is started after and will not come: nobody wants it up."""
         return [other.spec.name for other in self.blockers(process) if not other.wanted]
 
-    def in_order(self, processes: Iterable[Process]) -> list[Process]:
+    def in_order(self, processes: Iterable[Instance]) -> list[Instance]:
         """Those that are down first, what others come after before these; the rest as they are."""
         return sorted(processes, key=lambda p: (p.state is not State.DOWN, -self.rank(p.spec.type)))
 
@@ -311,7 +311,7 @@ class Supervisor:
             if not any(map(self._is_stopping, self._order.users.get(process.spec.type, ()))):
                 process.stop(self._held.pop(name))
 
-    def _is_stopping(self, process: Process) -> bool:
+    def _is_stopping(self, process: Instance) -> bool:
         """Whether it is being stopped, or will be in a moment: what it comes after is stopped behind it."""
         return process.state is State.STOPPING or process.spec.name in self._held
 
@@ -336,7 +336,7 @@ class Supervisor:
                 self._errands.remove(errand)
                 errand.done()
 
-    def _settled(self, process: Process, until_ready: bool) -> bool:
+    def _settled(self, process: Instance, until_ready: bool) -> bool:
         """Whether what was asked for it has happened: down and meant to be, or running and, where awaited, ready."""
         if process.spec.name in self._held or process.state is State.STOPPING:
             return False
@@ -378,9 +378,9 @@ class _Order:
     `instances` are those of each type, `users` those that come after a type; `ranks` is as in `dependencies`.
     """
 
-    def __init__(self, processes: Iterable[Process]) -> None:
-        self.instances: dict[str, list[Process]] = {}
-        self.users: dict[str, list[Process]] = {}
+    def __init__(self, processes: Iterable[Instance]) -> None:
+        self.instances: dict[str, list[Instance]] = {}
+        self.users: dict[str, list[Instance]] = {}
         after: dict[str, set[str]] = {}
         for process in processes:
             self.instances.setdefault(process.spec.type, []).append(process)
@@ -390,7 +390,7 @@ class _Order:
         self.ranks = ranks(after)
 
 
-def _status(process: Process) -> int:
+def _status(process: Instance) -> int:
     """The exit status that its end for good means for the run."""
     if process.hung or process.last_exit is None:
         return TIMED_OUT

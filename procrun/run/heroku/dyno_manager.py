@@ -9,7 +9,7 @@ from procrun.core.events import EventKind, Happening
 from procrun.eventloop.loop import Loop, Timer
 from procrun.run.heroku.dyno_limits import VASTLY, Boot, Boots, Quota, share
 from procrun.run.heroku.log_lines import TOLD, Words
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 
@@ -54,9 +54,9 @@ class DynoManager:
         self._watched: dict[str, Watched] = {}
         self._boots = Boots(loop)
         self._cycling = ""
-        self._due: list[Process] = []
+        self._due: list[Instance] = []
 
-    def hear(self, process: Process, happening: Happening) -> None:
+    def hear(self, process: Instance, happening: Happening) -> None:
         """Something happened to an instance."""
         if self._words is not None:
             for line in self._words.lines(process, happening):
@@ -71,7 +71,7 @@ class DynoManager:
         if name == self._cycling and _is_through(process, happening):
             self._cycle_next()
 
-    def _watch(self, process: Process) -> Watched:
+    def _watch(self, process: Instance) -> Watched:
         spec, manners = process.spec, process.spec.manners
         boot = quota = cycle = None
         if manners.boot_timeout:
@@ -89,11 +89,11 @@ class DynoManager:
             cycle = self._once_in_a_period(process)
         return Watched(boot, quota, cycle)
 
-    def _quota(self, process: Process) -> Quota:
+    def _quota(self, process: Instance) -> Quota:
         aside, memory = self._supervisor.aside(), process.spec.manners.memory
         return Quota(self._loop, aside, memory, process.alive, lambda held: self._over(process, held))
 
-    def _weigh_anew(self, process: Process) -> None:
+    def _weigh_anew(self, process: Instance) -> None:
         """Its quota may be another one, while it runs."""
         watched = self._watched.get(process.spec.name, Watched(None, None, None))
         if watched.quota is not None:
@@ -101,7 +101,7 @@ class DynoManager:
         quota = self._quota(process) if process.spec.manners.memory else None
         self._watched[process.spec.name] = watched._replace(quota=quota)
 
-    def _let_be(self, process: Process) -> None:
+    def _let_be(self, process: Instance) -> None:
         watched = self._watched.pop(process.spec.name, None)
         if watched is not None:
             watched.cancel()
@@ -110,7 +110,7 @@ class DynoManager:
         if process in self._due:  # somebody else has restarted it
             self._due.remove(process)
 
-    def _over(self, process: Process, held: int) -> None:
+    def _over(self, process: Instance, held: int) -> None:
         """R14 is a warning; R15 is KILL, but never for a store, whose data might not be whole then."""
         manners = process.spec.manners
         vastly = held >= VASTLY * manners.memory and not manners.store
@@ -118,10 +118,10 @@ class DynoManager:
         if vastly:
             process.crash()
 
-    def _once_in_a_period(self, process: Process) -> Timer:
+    def _once_in_a_period(self, process: Instance) -> Timer:
         return self._loop.after(_once_in(self._cycle), lambda: self._is_due(process))
 
-    def _is_due(self, process: Process) -> None:
+    def _is_due(self, process: Instance) -> None:
         """One that is suspended (Ctrl-Z) is left so, and has another period."""
         rows = process.alive()
         if rows and all(row.state == "T" for row in rows):
@@ -144,7 +144,7 @@ class DynoManager:
                 self._supervisor.stop([process], None, again=True)
 
 
-def _is_through(process: Process, happening: Happening) -> bool:
+def _is_through(process: Instance, happening: Happening) -> bool:
     """Whether a restart has come to its end: it is up again, or it is clear that this will take its time."""
     match happening.what:
         case EventKind.RUNNING:
@@ -156,7 +156,7 @@ def _is_through(process: Process, happening: Happening) -> bool:
     return happening.what in (EventKind.BOUND, EventKind.WAITS, EventKind.FAILED)
 
 
-def _boot_timeout(process: Process, others: list[int]) -> None:
+def _boot_timeout(process: Instance, others: list[int]) -> None:
     """R10: KILL at once, without a TERM before it."""
     elsewhere = f"; it listens on {', '.join(map(str, others))}" if others else ""
     text = f"does not listen on its port {process.spec.port}{elsewhere}"

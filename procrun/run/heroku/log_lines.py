@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from procrun.core.events import R14, R15, RUNNING, EventKind, Happening, boot_timeout, exit_timeout
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.state_machine import State
 from procrun.system.signals import exit_status
 
@@ -21,13 +21,13 @@ class Words:
     def __init__(self) -> None:
         self._states: dict[str, str] = {}
 
-    def lines(self, process: Process, happening: Happening) -> list[str]:
+    def lines(self, process: Instance, happening: Happening) -> list[str]:
         """Heroku's lines for what has just happened: `heroku[web.1]: State changed from starting to up`."""
         if not process.spec.manners.dyno:
             return []
         return [f"heroku[{happening.name}]: {text}" for text in self._tell(process, happening)]
 
-    def _tell(self, process: Process, happening: Happening) -> Iterator[str]:
+    def _tell(self, process: Instance, happening: Happening) -> Iterator[str]:
         match happening.what:
             case EventKind.STARTED:
                 yield from self._started(process)
@@ -57,7 +57,7 @@ class Words:
             case EventKind.CYCLING:
                 yield "Cycling"
 
-    def _started(self, process: Process) -> Iterator[str]:
+    def _started(self, process: Instance) -> Iterator[str]:
         if process.spec.name in self._states:
             yield from self._change(process, _STARTING)
         self._states[process.spec.name] = _STARTING
@@ -65,7 +65,7 @@ class Words:
         if not process.spec.manners.boot_timeout:
             yield from self._change(process, _UP)
 
-    def _signalled(self, process: Process, name: str) -> Iterator[str]:
+    def _signalled(self, process: Instance, name: str) -> Iterator[str]:
         """What one that has ended left behind is stopped, too: it stays crashed, or complete."""
         if name == "KILL":
             yield "Stopping remaining processes with SIGKILL"
@@ -74,7 +74,7 @@ class Words:
             yield from self._change(process, _STARTING if process.wanted else _DOWN)
         yield f"Stopping all processes with SIG{name}"
 
-    def _change(self, process: Process, new: str) -> Iterator[str]:
+    def _change(self, process: Instance, new: str) -> Iterator[str]:
         old = self._states.get(process.spec.name, _STARTING)
         self._states[process.spec.name] = new
         if old != new:

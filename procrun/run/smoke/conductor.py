@@ -22,7 +22,7 @@ from procrun.run.smoke.result import (
     Outcome,
     Result,
 )
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
@@ -167,7 +167,7 @@ class Conductor:
 
     # What happens
 
-    def _hear(self, process: Process, happening: Happening) -> None:
+    def _hear(self, process: Instance, happening: Happening) -> None:
         if process.spec is self._asked.command:
             self._hear_command(process, happening)
             return
@@ -186,7 +186,7 @@ class Conductor:
         self._note(process)
         self._go_on()
 
-    def _judge(self, process: Process, happening: Happening) -> None:
+    def _judge(self, process: Instance, happening: Happening) -> None:
         name = happening.name
         if happening.what in (EventKind.FAILED, EventKind.HUNG):
             self._fatal(Fault(CRASH, name, f"{name} {step(happening)}", self._around.written(name)))
@@ -203,7 +203,7 @@ class Conductor:
         elif happening.what == EventKind.STUCK:
             self._blame(Fault(LEFT, name, f"{name} {step(happening)}"))
 
-    def _hear_command(self, process: Process, happening: Happening) -> None:
+    def _hear_command(self, process: Instance, happening: Happening) -> None:
         """The command ended by itself, or is being stopped because of something else, which is no fault of its."""
         assert self._command is not None
         by_itself = (
@@ -242,10 +242,10 @@ class Conductor:
     def _ending(self) -> bool:
         return self._over or self._around.supervisor.verdict is not None
 
-    def _app(self) -> list[Process]:
+    def _app(self) -> list[Instance]:
         return [p for name, p in self._around.supervisor.processes.items() if name in self._outcomes]
 
-    def _note(self, process: Process) -> None:
+    def _note(self, process: Instance) -> None:
         """Whether it is ready, and has been restarted if it was to be: kept, so that a thousand need not be asked."""
         name = process.spec.name
         if process.ready and process.restarts >= self._goals.get(name, 0):
@@ -254,14 +254,14 @@ class Conductor:
             self._unready.add(name)
 
 
-def _by_itself(process: Process) -> bool:
+def _by_itself(process: Instance) -> bool:
     """Whether nobody wanted the end that it has just come to; a store that waits for its users may end before them."""
     if ends_well(process.spec.manners.policy, process.last_exit):
         return False
     return process.state is State.UP and (process.wanted or process.finished)
 
 
-def _was_killed(process: Process, happening: Happening) -> bool:
+def _was_killed(process: Instance, happening: Happening) -> bool:
     """Whether that was a KILL at the end of a budget. Where somebody is impatient it is no `timeout`, except that a
     stop sequence which begins with a quiet signal knows no other word for it.
     """

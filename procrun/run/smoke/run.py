@@ -23,7 +23,7 @@ from procrun.run.smoke import junit, ports, report
 from procrun.run.smoke.conductor import Around, Asked, Conductor
 from procrun.run.smoke.ports import Placed
 from procrun.run.smoke.result import CMD, Result
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.supervisor import Verdict
 
 READY_WITHIN = 60.0
@@ -112,7 +112,7 @@ class _Smoke(Session):
         lines = text.split("\n")[:-1][-count:]
         return [line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…" for line in lines]
 
-    def _annotate(self, workflow: Workflow, process: Process, happening: Happening) -> None:
+    def _annotate(self, workflow: Workflow, process: Instance, happening: Happening) -> None:
         """Every fault gets its annotation at the end."""
 
     def _sum_up(self) -> int:

@@ -21,7 +21,7 @@ from procrun.core.errors import ControlError
 from procrun.core.events import EventKind, Happening
 from procrun.output.backlog import KEPT, Backlog
 from procrun.output.stdio import Window
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 
@@ -49,9 +49,9 @@ class Attachments:
     def __init__(self, supervisor: Supervisor, backlog: Backlog) -> None:
         self.supervisor = supervisor
         self.backlog = backlog
-        self.writers: dict[Process, Attaching] = {}
+        self.writers: dict[Instance, Attaching] = {}
 
-    def begin(self, request: Attach, chosen: list[Process], send: Send) -> Talk:
+    def begin(self, request: Attach, chosen: list[Instance], send: Send) -> Talk:
         """Attach a client to the one instance that is meant. Raises ControlError where it is not one, or is down."""
         if len(chosen) != 1:
             names = ", ".join(process.spec.name for process in chosen)
@@ -65,7 +65,7 @@ class Attachments:
 class Attaching:
     """One client. It is sent the next piece when it asks for more: who stops reading keeps nobody waiting."""
 
-    def __init__(self, all_: Attachments, process: Process, send: Send) -> None:
+    def __init__(self, all_: Attachments, process: Instance, send: Send) -> None:
         self._all = all_
         self._process = process
         self._console = process.console
@@ -131,7 +131,7 @@ class Attaching:
         self._size += len(data)
         self._offer()
 
-    def _watch(self, process: Process, happening: Happening) -> None:
+    def _watch(self, process: Instance, happening: Happening) -> None:
         if process is not self._process:
             return
         if happening.what in TOLD and len(self._next) < UNREAD_STEPS:

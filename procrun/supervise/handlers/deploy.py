@@ -8,7 +8,7 @@ from procrun.core.errors import ControlError, ProcrunError
 from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop
-from procrun.supervise.instance import DRAIN_EVERY, Process
+from procrun.supervise.instance import DRAIN_EVERY, Instance
 from procrun.supervise.operation import Errand
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
@@ -29,7 +29,7 @@ class Deployment:
         supervisor: Supervisor,
         loop: Loop,
         reload: Callable[[Reloaded], None],
-        processes: list[Process],
+        processes: list[Instance],
         send: Send,
     ) -> None:
         self.talk = Talk(self._vanished, self._more)
@@ -103,7 +103,7 @@ class Deployment:
 
     def _carry_out(
         self,
-        processes: list[Process],
+        processes: list[Instance],
         act: Callable[[], None],
         done: Callable[[], None],
         besides: frozenset[str] = frozenset(),
@@ -134,6 +134,6 @@ class Deployment:
         self._send(Progress(round(monotonic() - self._begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))
 
 
-def _restarts_by_signal(process: Process) -> bool:
+def _restarts_by_signal(process: Instance) -> bool:
     """Whether it restarts itself at its configured signal; what does not catch it is stopped and started."""
     return process.spec.manners.restart_signal is not None and process.survives(process.spec.manners.restart_signal)

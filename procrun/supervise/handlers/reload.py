@@ -7,7 +7,7 @@ from typing import NamedTuple
 from procrun.control.protocol import Answer, Done, Progress, Talk
 from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.operation import Errand
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
@@ -45,7 +45,7 @@ def fates(supervisor: Supervisor, specs: Iterable[Spec]) -> Iterator[Fate]:
     yield from (Fate(name, "starts", "") for name in by_name)
 
 
-def _fate(process: Process, spec: Spec) -> Fate:
+def _fate(process: Instance, spec: Spec) -> Fate:
     runs_with, manners = difference(process.spec, spec)
     if not runs_with and not manners:
         return Fate(spec.name, "unchanged", "")

@@ -6,7 +6,7 @@ from time import monotonic
 from procrun.control.protocol import Answer, Done, Progress, Refused, Talk, Wait, Watch
 from procrun.core.events import EventKind, Happening, as_event
 from procrun.eventloop.loop import Loop
-from procrun.supervise.instance import Process
+from procrun.supervise.instance import Instance
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 
@@ -16,7 +16,7 @@ Send = Callable[[Answer], None]
 class Watching:
     """Passes what happens to `processes` on by `send`; new instances of their types are watched too."""
 
-    def __init__(self, supervisor: Supervisor, request: Watch, processes: list[Process], send: Send) -> None:
+    def __init__(self, supervisor: Supervisor, request: Watch, processes: list[Instance], send: Send) -> None:
         self.talk = Talk(self._vanished)
         self._supervisor = supervisor
         self._all = not request.names
@@ -26,7 +26,7 @@ class Watching:
         self._begun = monotonic()
         supervisor.watchers.append(self._hear)
 
-    def _hear(self, process: Process, happening: Happening) -> None:
+    def _hear(self, process: Instance, happening: Happening) -> None:
         if self._all or process.spec.name in self._names or process.spec.type in self._types:
             name, what, seconds, detail, pid = as_event(happening, process.restarts)
             self._send(Progress(round(monotonic() - self._begun, 6), name, what, seconds, detail, pid))
@@ -38,7 +38,9 @@ class Watching:
 class Waiting:
     """Replies once all of `processes` are ready, or have ended; failed are those that end instead, or are too late."""
 
-    def __init__(self, supervisor: Supervisor, loop: Loop, request: Wait, processes: list[Process], send: Send) -> None:
+    def __init__(
+        self, supervisor: Supervisor, loop: Loop, request: Wait, processes: list[Instance], send: Send
+    ) -> None:
         self.talk = Talk(self._end)
         self._supervisor = supervisor
         self._request = request
@@ -48,7 +50,7 @@ class Waiting:
         supervisor.watchers.append(self._hear)
         self._look()
 
-    def _hear(self, process: Process, happening: Happening) -> None:
+    def _hear(self, process: Instance, happening: Happening) -> None:
         if happening.what in (
             EventKind.EXITED,
             EventKind.FAILED,
@@ -67,12 +69,12 @@ class Waiting:
             self._end()
             self._send(Done(failed, []))
 
-    def _reached(self, process: Process) -> bool:
+    def _reached(self, process: Instance) -> bool:
         if self._request.until == "ready":
             return process.ready and (process.wanted or process.done)
         return process.state is State.DOWN and not process.wanted
 
-    def _out_of_reach(self, process: Process) -> bool:
+    def _out_of_reach(self, process: Instance) -> bool:
         return self._request.until == "ready" and (process.unready or not process.wanted)
 
     def _time_out(self) -> None:
