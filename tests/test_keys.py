@@ -3,14 +3,14 @@
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pexpect
 import pytest
 
-from procrun.control.protocol import Restart
+from procrun.control.protocol import Answer, Request, Restart, Talk
 from procrun.run import keyboard
 from procrun.system.linux import procfs
 from tests.harness import PROCRUN, PYTHON, Folder, alive, is_read, until
@@ -326,12 +326,16 @@ def test_a_question_is_forgotten_after_a_while() -> None:
     now = 100.0
     asked: list[object] = []
     said: list[str] = []
-    desk = SimpleNamespace(serve=lambda request, answer: asked.append(request))
+
+    def serve(request: Request, answer: Callable[[Answer], None]) -> Talk:
+        asked.append(request)
+        return Talk()
+
     supervisor = SimpleNamespace(processes={"a.1": None})
     outlet = SimpleNamespace(prompt=None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keyboard, "monotonic", lambda: now)
-        keys = keyboard.Keyboard(cast(Any, supervisor), cast(Any, desk), cast(Any, outlet), said.append)
+        keys = keyboard.Keyboard(cast(Any, supervisor), serve, cast(Any, outlet), said.append)
         keys.press("r")
         now += keyboard.AGAIN_WITHIN
         keys.press("r")

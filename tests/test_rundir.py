@@ -20,7 +20,10 @@ from tests.disks import sftp_server
 from tests.harness import PYTHON, TERM, Folder, Run, alive, child, opened, until
 from tests.programs import NOBODY, need, need_namespace, need_right
 
-HURRIED = "from procrun import client, rundir; client.HELLO_TIMEOUT = rundir.LOCK_TIMEOUT = 1; "
+HURRIED = (
+    "from procrun.control import client; from procrun.core import run_dir; "
+    "client.HELLO_TIMEOUT = run_dir.LOCK_TIMEOUT = 1; "
+)
 """What makes a client wait one second where it would wait 5 or 10."""
 
 

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun.control.protocol import Answer, Done, Ps, Refused, Reload, Request, Restart, Status
+from procrun.control.protocol import Answer, Done, Ps, Refused, Reload, Request, Restart, Status, Talk
 from procrun.control.status_table import status_table
 from procrun.core.errors import ProcrunError
 from procrun.output.router import Outlet
 from procrun.output.stream import Prompt
-from procrun.supervise.handlers.dispatch import Desk
 from procrun.supervise.supervisor import Supervisor
 from procrun.system.terminal import PASTED
 
@@ -34,12 +33,16 @@ class _Asked(NamedTuple):
     until: float
 
 
-class Keyboard:
-    """Does what a client's request does, by the same `desk`; what there is to tell goes to `say`."""
+Serve = Callable[[Request, Callable[[Answer], None]], Talk]
+"""Serves a request, and answers by its second argument."""
 
-    def __init__(self, supervisor: Supervisor, desk: Desk, outlet: Outlet, say: Callable[[str], None]) -> None:
+
+class Keyboard:
+    """Does what a client's request does, by the same `serve`; what there is to tell goes to `say`."""
+
+    def __init__(self, supervisor: Supervisor, serve: Serve, outlet: Outlet, say: Callable[[str], None]) -> None:
         self._supervisor = supervisor
-        self._desk = desk
+        self._serve = serve
         self._outlet = outlet
         self._say = say
         self._chosen = ""
@@ -129,7 +132,7 @@ class Keyboard:
 
     def _ask(self, request: Request) -> None:
         try:
-            self._desk.serve(request, self._answer)
+            self._serve(request, self._answer)
         except ProcrunError as error:
             self._say(str(error))
 

@@ -185,11 +185,7 @@ class Session:
         places = iter(folders)
         first = next(places)
         self._write_down(first)
-        from procrun.run.control_service import Service
-
-        wishes, backlog, say = self._wishes, self._outputs.backlog, self._narrator.say
-        self._aside = Occasional(self._loop)
-        self._service = Service(self._supervisor, self._loop, self._aside, self._link, self._plan, wishes, backlog, say)
+        self._service = self._serving()
         self._service.open(itertools.chain([first], places), passed)
         self._pointers = linked.leave(self._plan.sources.named, self._plan.sources.root)
         if self._plan.own_port:
@@ -198,6 +194,25 @@ class Session:
             for line in urls(self._plan.specs):
                 self._narrator.say(line)
         self._say_what_is_left_out()
+
+    def _serving(self) -> "Service":
+        from procrun.run.control_service import Service
+        from procrun.run.current_plan import CurrentPlan
+        from procrun.supervise.handlers.context import Context
+
+        self._aside = Occasional(self._loop)
+        plan = CurrentPlan(self._supervisor, self._aside, self._plan, self._wishes)
+        context = Context(
+            supervisor=self._supervisor,
+            loop=self._loop,
+            backlog=self._outputs.backlog,
+            plan=plan,
+            pid=lambda: self._link.pid,
+            say=self._narrator.say,
+            readers=[],
+            typing={},
+        )
+        return Service(context, plan, self._aside)
 
     def launch(self) -> None:
         """Heed signals, and start everything."""
@@ -338,7 +353,7 @@ class Session:
         if self._keyboard is None and self._service is not None:
             from procrun.run.keyboard import Keyboard
 
-            desk = self._service.desk
-            self._keyboard = Keyboard(self._supervisor, desk, self._outputs.outlet, self._narrator.say)
+            serve = self._service.serve
+            self._keyboard = Keyboard(self._supervisor, serve, self._outputs.outlet, self._narrator.say)
         if self._keyboard is not None:
             self._keyboard.press(key)

@@ -1,9 +1,21 @@
 """One operation of a client on some instances, from the request to its end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from procrun.core.events import Happening
+
+
+class Goal(NamedTuple):
+    """What an operation is about: `names` have to settle, and those of `up` have to be up then.
+
+    With `until_ready` they have to be ready, too. `notes` are lines for the client that go with the answer.
+    """
+
+    names: frozenset[str]
+    up: frozenset[str] = frozenset()
+    notes: Sequence[str] = ()
+    until_ready: bool = False
 
 
 class Errand(NamedTuple):

@@ -1,7 +1,6 @@
 """Clients attached to one instance: what it writes goes to them raw, and the keys of the first go to its stdin."""
 
 from collections import deque
-from collections.abc import Callable
 
 from procrun.control.protocol import (
     Answer,
@@ -19,11 +18,11 @@ from procrun.control.protocol import (
 )
 from procrun.core.errors import ControlError
 from procrun.core.events import EventKind, Happening
-from procrun.output.backlog import KEPT, Backlog
+from procrun.output.backlog import KEPT
 from procrun.output.stdio import Window
+from procrun.supervise.handlers.context import Context, Send
 from procrun.supervise.instance import Instance
 from procrun.supervise.state_machine import State
-from procrun.supervise.supervisor import Supervisor
 
 FIRST_LINES = 10
 """Lines of the past that are shown first."""
@@ -40,33 +39,27 @@ UNREAD_STEPS = 1000
 TOLD = ("exited", "failed", "crashed", "given-up", "started", "waits")
 """What happens to an instance and is told."""
 
-Send = Callable[[Answer], None]
 
-
-class Attachments:
-    """Those of one run; the first to an instance writes, and as long as it lives no other."""
-
-    def __init__(self, supervisor: Supervisor, backlog: Backlog) -> None:
-        self.supervisor = supervisor
-        self.backlog = backlog
-        self.writers: dict[Instance, Attaching] = {}
-
-    def begin(self, request: Attach, chosen: list[Instance], send: Send) -> Talk:
-        """Attach a client to the one instance that is meant. Raises ControlError where it is not one, or is down."""
-        if len(chosen) != 1:
-            names = ", ".join(process.spec.name for process in chosen)
-            raise ControlError(f"{request.name} is more than one; attach to one of them: {names}", 2)
-        process = chosen[0]
-        if process.state is State.DOWN and not process.wanted:
-            raise ControlError(f"{process.spec.name} is down; `procrun start {process.spec.name}` starts it", 1)
-        return Attaching(self, process, send).begin(request)
+def attach(context: Context, request: Attach, send: Send) -> Talk:
+    """Attach a client to the one instance that is meant. Raises ControlError where it is not one, or is down."""
+    chosen = context.named(request.names)
+    if len(chosen) != 1:
+        names = ", ".join(process.spec.name for process in chosen)
+        raise ControlError(f"{request.name} is more than one; attach to one of them: {names}", 2)
+    process = chosen[0]
+    if process.state is State.DOWN and not process.wanted:
+        raise ControlError(f"{process.spec.name} is down; `procrun start {process.spec.name}` starts it", 1)
+    return Attaching(context, process, send).begin(request)
 
 
 class Attaching:
-    """One client. It is sent the next piece when it asks for more: who stops reading keeps nobody waiting."""
+    """One client. It is sent the next piece when it asks for more: who stops reading keeps nobody waiting.
 
-    def __init__(self, all_: Attachments, process: Instance, send: Send) -> None:
-        self._all = all_
+    The first to an instance writes, and as long as it lives no other.
+    """
+
+    def __init__(self, context: Context, process: Instance, send: Send) -> None:
+        self._context = context
         self._process = process
         self._console = process.console
         self._send = send
@@ -78,16 +71,16 @@ class Attaching:
 
     def begin(self, request: Attach) -> Talk:
         """Say what there is, and the last lines first."""
-        self._writes = self._all.writers.setdefault(self._process, self) is self
+        self._writes = self._context.typing.setdefault(self._process, self) is self
         self._resize(request.rows, request.columns)
         self._hear(self._past())
         self._console.hearers.append(self._hear)
-        self._all.supervisor.watchers.append(self._watch)
+        self._context.supervisor.watchers.append(self._watch)
         self._send(Attached(self._process.spec.name, self._console.terminal, self._writes))
         return Talk(self._vanished, self._take)
 
     def _past(self) -> bytes:
-        backlog, names = self._all.backlog, (self._process.spec.name,)
+        backlog, names = self._context.backlog, (self._process.spec.name,)
         kept = b"".join(piece.lines for piece in backlog.after(backlog.before_last(FIRST_LINES, names), names, KEPT))
         lines = b"".join(line + b"\n" for line in kept.split(b"\n")[-FIRST_LINES - 1 : -1])
         if self._console.terminal:
@@ -163,9 +156,9 @@ class Attaching:
         """Nothing of it is heard any more; who comes next may write."""
         if self._hear in self._console.hearers:
             self._console.hearers.remove(self._hear)
-            self._all.supervisor.watchers.remove(self._watch)
-        if self._all.writers.get(self._process) is self:
-            del self._all.writers[self._process]
+            self._context.supervisor.watchers.remove(self._watch)
+        if self._context.typing.get(self._process) is self:
+            del self._context.typing[self._process]
             self._console.fit(None)
 
     def _vanished(self) -> None:

@@ -3,42 +3,39 @@
 from collections.abc import Callable
 from time import monotonic
 
-from procrun.control.protocol import Answer, Deployed, Done, Final, Go, Progress, Refused, Request, Talk
+from procrun.control.protocol import Deploy, Deployed, Done, Final, Go, Refused, Request, Talk
 from procrun.core.errors import ControlError, ProcrunError
 from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
-from procrun.eventloop.loop import Loop
+from procrun.supervise.handlers.context import Context, NewPlan, Send, names_of, steps
 from procrun.supervise.instance import DRAIN_EVERY, Instance
 from procrun.supervise.operation import Errand
 from procrun.supervise.state_machine import State
-from procrun.supervise.supervisor import Supervisor
 
-Send = Callable[[Answer], None]
-Reloaded = Callable[[tuple[Spec, ...] | ProcrunError], None]
-"""Hears the specs of the plan as its files are by now, or what is wrong with these."""
+
+def deploy(context: Context, request: Deploy, send: Send) -> Talk:
+    """Begin a deploy of what is named; of all that may be restarted on one where nothing is."""
+    context.server_only("deploy", "`procrun restart` restarts inside the budget")
+    excluded = names_of(context.choose(request.exclude)) if request.exclude else frozenset()
+    chosen = [p for p in context.choose(request.names) if p.spec.name not in excluded]
+    if not request.names:
+        chosen = [p for p in chosen if p.wanted and p.spec.manners.restart_on_deploy and not p.manners.store]
+    deployment = Deployment(context, chosen, send)
+    deployment.begin(request.drain_first)
+    return deployment.talk
 
 
 class Deployment:
-    """One deploy of `processes`, told to a client by `send`; `talk` is what the client may still say.
+    """One deploy of `processes`, told to a client by `send`; `talk` is what the client may still say."""
 
-    `reload` reads the plan again and hands over its specs, or a fault in it.
-    """
-
-    def __init__(
-        self,
-        supervisor: Supervisor,
-        loop: Loop,
-        reload: Callable[[Reloaded], None],
-        processes: list[Instance],
-        send: Send,
-    ) -> None:
+    def __init__(self, context: Context, processes: list[Instance], send: Send) -> None:
         self.talk = Talk(self._vanished, self._more)
-        self._supervisor = supervisor
-        self._loop = loop
-        self._reload = reload
+        self._supervisor = context.supervisor
+        self._loop = context.loop
+        self._plan = context.plan
         self._processes = processes
         self._send = send
-        self._begun = monotonic()
+        self._progress = steps(lambda answer: self._send(answer))
         self._client_works = True
 
     def begin(self, drain_first: float | None) -> None:
@@ -58,13 +55,14 @@ class Deployment:
             self._take_back(Done([], [f"the command failed: {self._undone()}"]))
             return
 
-        def go_on(found: tuple[Spec, ...] | ProcrunError) -> None:
-            if isinstance(found, ProcrunError):
-                self._take_back(Refused(f"{found}; {self._undone()}", found.exit_status))
-            else:
-                self._when_drained(request.drain or 0.0, lambda: self._put_in_place(found))
+        def go_on(now: NewPlan) -> None:
+            now.adopt()
+            self._when_drained(request.drain or 0.0, lambda: self._put_in_place(now.specs))
 
-        self._reload(go_on)
+        def refused(fault: ProcrunError) -> None:
+            self._take_back(Refused(f"{fault}; {self._undone()}", fault.exit_status))
+
+        self._plan.read_again(go_on, refused)
 
     def _vanished(self) -> None:
         """The client is gone: nothing that was quieted may stay so; a restart under way goes on."""
@@ -108,8 +106,7 @@ class Deployment:
         done: Callable[[], None],
         besides: frozenset[str] = frozenset(),
     ) -> None:
-        names = besides | {process.spec.name for process in processes}
-        self._supervisor.carry_out(Errand(names, self._progress, done), act)
+        self._supervisor.carry_out(Errand(besides | names_of(processes), self._progress, done), act)
 
     def _when_drained(self, limit: float, then: Callable[[], None]) -> None:
         """Go on when no quieted worker is busy any more, as its title says, or after `limit` seconds."""
@@ -129,9 +126,6 @@ class Deployment:
                 self._loop.at(min(end, monotonic() + DRAIN_EVERY), look)
 
         look()
-
-    def _progress(self, h: Happening) -> None:
-        self._send(Progress(round(monotonic() - self._begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))
 
 
 def _restarts_by_signal(process: Instance) -> bool:

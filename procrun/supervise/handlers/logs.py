@@ -1,14 +1,23 @@
 """A client that reads what the instances have written, and what they write: as fast as it asks, never faster."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from procrun.control.protocol import Answer, Done, Logs, More, Output, Request, Talk, Written
+from procrun.control.protocol import Done, Logs, More, Output, Request, Talk, Written
 from procrun.core.errors import ControlError
 from procrun.output.backlog import Backlog, Piece
 from procrun.output.prefix import OURS
+from procrun.supervise.handlers.context import Context, Send
 
 AT_ONCE = 256 * 1024
 """Bytes of lines in one answer, at least one piece."""
+
+
+def logs(context: Context, request: Logs, send: Send) -> Talk:
+    """Begin a reading. Raises ControlError for a name that there is not."""
+    context.named([name for name in request.names if name != OURS])
+    reading = Reading(context.backlog, request, send)
+    context.readers[:] = [*(other for other in context.readers if not other.over), reading]
+    return reading.begin()
 
 
 class Reading:
@@ -17,7 +26,7 @@ class Reading:
     Nothing is kept for a client but its place: what is let go before a slow one has come so far, it hears of.
     """
 
-    def __init__(self, backlog: Backlog, request: Logs, send: Callable[[Answer], None]) -> None:
+    def __init__(self, backlog: Backlog, request: Logs, send: Send) -> None:
         self.talk = Talk(self._vanished, self._more)
         self._backlog = backlog
         self._request = request

@@ -1,18 +1,36 @@
 """`reload`: of a plan that was read again only what is new is put in place, each instance as little as it needs."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from time import monotonic
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from procrun.control.protocol import Answer, Done, Progress, Talk
+from procrun.control.protocol import Done, Refused, Reload, Talk
 from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
+from procrun.supervise.handlers.context import Context, NewPlan, Send, steps
 from procrun.supervise.instance import Instance
 from procrun.supervise.operation import Errand
 from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 
-Send = Callable[[Answer], None]
+
+def reload(context: Context, request: Reload, send: Send) -> Talk:
+    """Read the plan again, and put in place what is new; for a client that is still there then."""
+    context.refuse_while_ending()
+    gone: list[bool] = []
+
+    def begin(now: NewPlan) -> None:
+        if gone:
+            return
+        context.refuse_while_ending()
+        reloading = Reloading(context, now.specs, send)
+        if request.dry_run:
+            reloading.rehearse(now.notes)
+        else:
+            now.adopt()
+            reloading.begin(now.notes)
+
+    context.plan.read_again(begin, lambda error: send(Refused(str(error), error.exit_status)))
+    return Talk(lambda: gone.append(True))
 
 
 class Fate(NamedTuple):
@@ -57,24 +75,26 @@ def _fate(process: Instance, spec: Spec) -> Fate:
 
 
 class Reloading:
-    """One reload to `specs`, told to a client by `send`, and in the stream by `say`."""
+    """One reload to `specs`, told to a client by `send`, and in the stream of the run."""
 
-    def __init__(self, supervisor: Supervisor, specs: Iterable[Spec], send: Send, say: Callable[[str], None]) -> None:
-        self._supervisor = supervisor
-        self._specs = tuple(specs)
+    def __init__(self, context: Context, specs: tuple[Spec, ...], send: Send) -> None:
+        self._supervisor = context.supervisor
+        self._specs = specs
         self._send = send
-        self._say = say
-        self._begun = monotonic()
-        self._fates = tuple(fates(supervisor, self._specs))
+        self._say = context.say
+        self._progress = steps(send)
+        self._fates = tuple(fates(context.supervisor, specs))
 
-    def rehearse(self, notes: list[str]) -> Talk:
+    def rehearse(self, notes: list[str]) -> None:
         """Tell what would be done."""
         self._tell_plan()
         self._send(Done([], [*notes, "nothing was done"]))
-        return Talk()
 
-    def begin(self, notes: list[str]) -> Talk:
-        """Tell what is done, do it, and answer once all of it has settled."""
+    def begin(self, notes: list[str]) -> None:
+        """Tell what is done, do it, and answer once all of it has settled.
+
+        Whoever vanishes: what was begun is done to its end, or half of it would run on the old plan.
+        """
         self._tell_plan()
         new = [fate for fate in self._fates if fate.kind != "unchanged"]
         for line in [f"{fate.name} {fate}" for fate in new] or ["reload: nothing is new"]:
@@ -98,7 +118,6 @@ class Reloading:
 
         errand = Errand(frozenset([*back, *gone, *self._names("starts")]), self._progress, done)
         self._supervisor.carry_out(errand, act)
-        return Talk()  # whoever vanishes: what was begun is done to its end, or half of it would run on the old plan
 
     def _names(self, *kinds: str) -> list[str]:
         return [fate.name for fate in self._fates if fate.kind in kinds]
@@ -106,9 +125,6 @@ class Reloading:
     def _tell_plan(self) -> None:
         for fate in self._fates:
             self._progress(Happening(fate.name, EventKind.PLAN, 0.0, str(fate), 0))
-
-    def _progress(self, h: Happening) -> None:
-        self._send(Progress(round(monotonic() - self._begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))
 
 
 MOST = 6

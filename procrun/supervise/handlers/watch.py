@@ -1,22 +1,31 @@
 """A client that watches: it hears of each thing that happens to some instances, for ever or until all are as wanted."""
 
-from collections.abc import Callable
 from time import monotonic
 
-from procrun.control.protocol import Answer, Done, Progress, Refused, Talk, Wait, Watch
+from procrun.control.protocol import Done, Progress, Refused, Talk, Wait, Watch
 from procrun.core.events import EventKind, Happening, as_event
-from procrun.eventloop.loop import Loop
+from procrun.supervise.handlers.context import Context, Send, checked_budget
 from procrun.supervise.instance import Instance
 from procrun.supervise.state_machine import State
-from procrun.supervise.supervisor import Supervisor
 
-Send = Callable[[Answer], None]
+
+def watch(context: Context, request: Watch, send: Send) -> Talk:
+    """Pass on what happens from here on."""
+    return Watching(context, request, send).talk
+
+
+def wait(context: Context, request: Wait, send: Send) -> Talk:
+    """Reply once it is as wanted."""
+    checked_budget(request.timeout)
+    return Waiting(context, request, send).talk
 
 
 class Watching:
-    """Passes what happens to `processes` on by `send`; new instances of their types are watched too."""
+    """Passes what happens to what is named on by `send`; new instances of their types are watched too."""
 
-    def __init__(self, supervisor: Supervisor, request: Watch, processes: list[Instance], send: Send) -> None:
+    def __init__(self, context: Context, request: Watch, send: Send) -> None:
+        processes = context.named(request.names)
+        supervisor = context.supervisor
         self.talk = Talk(self._vanished)
         self._supervisor = supervisor
         self._all = not request.names
@@ -36,18 +45,16 @@ class Watching:
 
 
 class Waiting:
-    """Replies once all of `processes` are ready, or have ended; failed are those that end instead, or are too late."""
+    """Replies once all that are named are ready, or have ended; failed are those that end instead, or are too late."""
 
-    def __init__(
-        self, supervisor: Supervisor, loop: Loop, request: Wait, processes: list[Instance], send: Send
-    ) -> None:
+    def __init__(self, context: Context, request: Wait, send: Send) -> None:
         self.talk = Talk(self._end)
-        self._supervisor = supervisor
+        self._supervisor = context.supervisor
         self._request = request
-        self._waiting = list(processes)
+        self._waiting = context.named(request.names)
         self._send = send
-        self._timer = loop.after(request.timeout, self._time_out) if request.timeout is not None else None
-        supervisor.watchers.append(self._hear)
+        self._timer = context.loop.after(request.timeout, self._time_out) if request.timeout is not None else None
+        self._supervisor.watchers.append(self._hear)
         self._look()
 
     def _hear(self, process: Instance, happening: Happening) -> None:
