@@ -13,7 +13,8 @@ from procrun.plan import findings
 from procrun.plan.layout import Plan
 from procrun.plan.options import Entry, ProcessConfig
 from procrun.plan.policies import with_program
-from procrun.supervise.instance import Instance, Program
+from procrun.supervise.instance import Instance
+from procrun.supervise.members import Program
 from procrun.supervise.supervisor import Supervisor
 
 if TYPE_CHECKING:  # imported in the thread, behind the children
@@ -42,7 +43,7 @@ class ProgramWatch:
         self._say = say
         self._said: set[str] = set()
         for process in supervisor.processes.values():
-            if process.pid:
+            if process.members.pid:
                 self._look_later(process)
 
     def hear(self, process: Instance, happening: Happening) -> None:
@@ -59,14 +60,14 @@ class ProgramWatch:
         life = process.started
 
         def again() -> None:
-            if process.pid and process.started == life and process.program is None:
+            if process.members.pid and process.started == life and process.members.program is None:
                 self._look(process)
 
         for seconds in when:
             self._loop.after(seconds, again)
 
     def _look(self, process: Instance) -> None:
-        rows, life = process.alive(), process.started
+        rows, life = process.members.alive(), process.started
         if not rows or self._config(process).profile == "none":
             return
         root = process.spec.root
@@ -84,7 +85,7 @@ class ProgramWatch:
 
     def _found(self, process: Instance, programs: "list[Running]") -> None:
         """Take the program that the command names; where it names none, the one with the most to lose."""
-        process.pass_over((each.pid, each.started) for each in programs if each.known.profile.passed_over)
+        process.members.pass_over((each.pid, each.started) for each in programs if each.known.profile.passed_over)
         planned = process.spec.manners.profile
         if planned:
             named = [program for program in programs if program.known.profile.name == planned]
@@ -98,7 +99,7 @@ class ProgramWatch:
         )
         process.take_program(Program(chosen.pid, chosen.started, manners))
         if manners.store:
-            self._supervisor.found_store(process)
+            self._supervisor.dependencies.found_store(process)
 
     def _say_losses(self, process: Instance, programs: "list[Running]") -> None:
         from procrun.plan.stop_budget import of_running

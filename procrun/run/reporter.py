@@ -10,7 +10,6 @@ from procrun.eventloop.loop import Loop, Timer
 from procrun.plan.preflight import port_holder
 from procrun.supervise.instance import Instance
 from procrun.supervise.restart_policy import ends_well
-from procrun.supervise.state_machine import State
 from procrun.system.linux import pidfds, procfs, sockets
 from procrun.system.signals import signal_name
 
@@ -70,7 +69,7 @@ class Narrator:
             case EventKind.BOOT_TIMEOUT | EventKind.MEMORY | EventKind.MEMORY_KILL | EventKind.CYCLING:
                 self.say(f"{name} {step(happening)}")
             case EventKind.HUNG:
-                then = "restarting" if process.wanted else "stopping"
+                then = "restarting" if process.status.wanted else "stopping"
                 self.say(f"{name} {step(happening)}; {then}: {_sequence(process.manners.stop_sequence)}")
             case EventKind.LEFT | EventKind.KILLING | EventKind.STRAYS | EventKind.BLOCKS | EventKind.UNWATCHED:
                 self.say(f"{name} {step(happening)}")
@@ -85,7 +84,7 @@ class Narrator:
 
     def _exited(self, process: Instance, happening: Happening) -> None:
         name, how = happening.name, explain(happening.detail)
-        if process.state is State.UP and not ends_well(process.spec.manners.policy, process.last_exit):
+        if process.status.up and not ends_well(process.spec.manners.policy, process.last_exit):
             self.say(f"{name} ended by itself after {duration(happening.seconds)}: {how}")
             if happening.detail in NOT_RUN and process.spec.type in self.why_not_run:
                 self.say(f"{name}: {self.why_not_run[process.spec.type]}")
@@ -106,10 +105,11 @@ class Narrator:
 
     def _remind(self) -> None:
         self._reminder = None
-        self._stopping = {process for process in self._stopping if process.state is State.STOPPING}
+        self._stopping = {process for process in self._stopping if process.status.stopping}
         for process in self._stopping:
-            alive, coming = process.alive(), process.next_step()
-            if process.stopping_for() >= REMIND_AFTER and coming and alive:  # nobody may be left, its end not yet heard
+            alive, coming = process.members.alive(), process.stopper.coming()
+            # Nobody may be left although its end was not heard yet.
+            if process.stopper.elapsed >= REMIND_AFTER and coming and alive:
                 self.say(f"still waiting for {process.spec.name}: {procfs.named(alive)}; {coming}")
         if self._stopping:
             self._reminder = self._loop.after(REMIND_AFTER, self._remind)
@@ -149,5 +149,5 @@ def _sequence(steps: tuple[Step, ...]) -> str:
 def summary(process: Instance) -> str:
     """How it ended, how long it lived, how often it was restarted, and how often it had to be killed."""
     end = process.ended or "never ran"
-    counts = f"restarts {process.restarts}, forced kills {process.forced}"
+    counts = f"restarts {process.restarts}, forced kills {process.stopper.forced}"
     return f"{process.spec.name}: {end}, ran {duration(process.lived)}, {counts}"

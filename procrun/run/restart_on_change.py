@@ -14,7 +14,6 @@ from procrun.eventloop.worker import Occasional
 from procrun.plan.layout import Plan
 from procrun.plan.sources import changed_files
 from procrun.supervise.instance import Instance
-from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 
 SOON = 2.0
@@ -113,7 +112,7 @@ class OnChange:
             self._lookout.end()
             return
         type_ = process.spec.type
-        if happening.what == EventKind.GONE and process.finished and type_ in self._types:
+        if happening.what == EventKind.GONE and process.status.finished and type_ in self._types:
             self._say(f"{process.spec.name} is started again when a file changes that it watches")
         if type_ in self._pending and happening.what in (EventKind.RUNNING, EventKind.GONE, EventKind.CRASHED):
             self._supervisor.soon(lambda: self._act(type_))
@@ -124,9 +123,9 @@ class OnChange:
         if pending is None or self._supervisor.verdict is not None:
             return
         processes = [p for p in self._supervisor.processes.values() if p.spec.type == type_ and p.started < pending.at]
-        if not any(map(_comes_later, processes)):
+        if not any(process.status.restartable_later for process in processes):
             del self._pending[type_]
-        stale = [process for process in processes if _is_stale(process)]
+        stale = [process for process in processes if process.status.restartable]
         if stale:
             self._suspect(type_, stale, pending)
             verb = "restarts" if len(stale) == 1 else "restart"
@@ -152,17 +151,3 @@ class OnChange:
 
     def _short(self, path: str) -> str:
         return os.path.relpath(path, self._made.sources.root)
-
-
-def _is_stale(process: Instance) -> bool:
-    """Whether it is to be restarted now, or started since it has ended by itself; not what was stopped by hand."""
-    if process.state is State.UP:
-        return process.wanted and process.settled
-    return process.state is State.DOWN and (process.finished or (process.wanted and process.crashed))
-
-
-def _comes_later(process: Instance) -> bool:
-    """Whether it is just coming up, or ending by itself with something left of it."""
-    if process.state is State.UP:
-        return process.wanted and not process.settled
-    return process.state is State.STOPPING and not process.wanted and process.finished

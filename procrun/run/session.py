@@ -30,7 +30,6 @@ from procrun.run.reporter import Narrator
 from procrun.run.signal_handlers import Orders
 from procrun.run.startup_report import Startup
 from procrun.supervise.instance import Instance
-from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import TIMED_OUT, Supervisor, Sweeper, Verdict
 from procrun.system import signals
 from procrun.system.linux import procfs, subreaper
@@ -259,7 +258,7 @@ class Session:
             happening.what in (EventKind.RELOADED, EventKind.RECOGNISED) and happening.pid
         ):
             spec, manners = process.spec, process.manners
-            rank, first = self._supervisor.rank(spec.type), ending_step(manners.stop_sequence)
+            rank, first = self._supervisor.dependencies.rank(spec.type), ending_step(manners.stop_sequence)
             dyno = (happening.pid, process.console.inodes, rank, manners.to_all, first)
             if self._dynos.get(spec.name) != dyno:
                 self._dynos[spec.name] = dyno
@@ -287,7 +286,7 @@ class Session:
 
     def _annotate(self, workflow: Workflow, process: Instance, happening: Happening) -> None:
         """A process has ended: an annotation, if that was a crash."""
-        if process.state is State.UP and process.last_exit != Exit(0, None):
+        if process.status.up and process.last_exit != Exit(0, None):
             workflow.error(f"{happening.name} crashed", f"{process.spec.command}: {step(happening)}")
 
     def _write_down(self, folder: str) -> None:

@@ -9,7 +9,6 @@ from procrun.core.events import EventKind, Happening, duration
 from procrun.core.spec import Spec
 from procrun.supervise.instance import Instance
 from procrun.supervise.restart_policy import ends_well
-from procrun.supervise.state_machine import State
 from procrun.system.signals import describe, exit_status
 
 
@@ -53,15 +52,15 @@ class Startup:
                 start.waited_for = start.waited_for or happening.detail
             case EventKind.STARTED if start.started is None:
                 start.started = now
-            case EventKind.RUNNING if process.ready and start.ready is None:
+            case EventKind.RUNNING if process.status.ready and start.ready is None:
                 self._ready(start, now, f"lives {happening.seconds:g} s")
             case EventKind.READY | EventKind.DONE if start.ready is None:
                 self._ready(start, now, happening.detail or "exit 0")
             case EventKind.UNREADY:
                 self._fail(f"{start.name} was not ready in time", NOT_READY)
-            case EventKind.EXITED | EventKind.FAILED if process.state is State.UP:
+            case EventKind.EXITED | EventKind.FAILED if process.status.up:
                 self._ended(start, process, now)
-            case EventKind.GONE if not process.wanted and not process.finished:
+            case EventKind.GONE if process.status.left_down:
                 self._leave_out(start)
 
     def _ready(self, start: Start, now: float, by: str) -> None:
@@ -73,7 +72,7 @@ class Startup:
         end, policy = process.last_exit, process.spec.manners.policy
         if end is None or ends_well(policy, end):
             return
-        if process.wanted:
+        if process.status.wanted:
             if start.ready is None and start.within is not None and now - (start.started or 0.0) > start.within:
                 self._fail(f"{start.name} was not ready in time", NOT_READY)
         elif exit_status(end) == 0 and not policy.essential:

@@ -2,8 +2,11 @@
 
 import signal
 from collections import deque
+from collections.abc import Callable
+from time import monotonic
 
 from procrun.core.spec import Policy
+from procrun.eventloop.loop import Loop, Timer
 from procrun.system.types import Exit
 
 FIRST = 0.1
@@ -55,3 +58,45 @@ def comes_back(policy: Policy, end: Exit) -> bool:
     if policy.restart == "on-failure":
         return end.status != 0 and end.signal not in CLEAN_SIGNALS
     return policy.restart == "always"
+
+
+class Restarter:
+    """Decides whether one instance comes back, and holds its next start until the pause before it is over."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._backoff = Backoff()
+        self._pause = 0.0
+        self._timer: Timer | None = None
+
+    def after_end(self, policy: Policy, end: Exit, lived: float) -> bool:
+        """Whether an instance that ended by itself is started again."""
+        return comes_back(policy, end) and self.after_hang(policy, lived)
+
+    def after_hang(self, policy: Policy, lived: float) -> bool:
+        """Whether a hung one is: regardless of `restart`, unless its limit is reached. The limit counts each one."""
+        pause = self._backoff.wait(policy, lived, monotonic())
+        self._pause = pause or 0.0
+        return pause is not None
+
+    def begin_pause(self, over: Callable[[], None]) -> float:
+        """Call `over` after the pause that was decided; its seconds, 0 where there is none."""
+
+        def resume() -> None:
+            self._timer = None
+            over()
+
+        if self._pause:
+            self._timer = self._loop.after(self._pause, resume)
+        return self._pause
+
+    def forget_pause(self) -> None:
+        """Whatever comes next has a pause of its own."""
+        self._pause = 0.0
+
+    def end_pause(self) -> None:
+        """Wait no more: it is started by hand."""
+        self._pause = 0.0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

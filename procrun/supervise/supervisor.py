@@ -1,20 +1,22 @@
 """All instances of one run: names to processes, what ends the run, and what is told to whom."""
 
 import os
+import signal
 from collections.abc import Callable, Collection, Iterable
 from time import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from procrun.core.dependencies import ranks
 from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop, Timer
 from procrun.output.reader import Output
 from procrun.output.stdio import Window
-from procrun.supervise.instance import Instance, Surroundings
+from procrun.supervise.dependencies import Dependencies
+from procrun.supervise.instance import Above, Instance
 from procrun.supervise.operation import Errand
 from procrun.supervise.restart_policy import ends_well
-from procrun.supervise.state_machine import State
+from procrun.supervise.status import awaited
+from procrun.supervise.surroundings import Surroundings
 from procrun.system.process_tree import Family
 from procrun.system.signals import exit_status
 from procrun.system.types import Exit
@@ -86,10 +88,9 @@ class Supervisor:
         self._questions: Questions | None = None
         self.kept: set[Kept] = set()
         """The files in the run's folder that are to be there while the run lives."""
-        tell, blockers, asking = self._told, self.blockers, self._asking
-        self._around = Surroundings(loop, self.family, output, tell, blockers, window, asking, set(), self.kept)
-        self._held: dict[str, float | None] = {}
-        self._ordered: _Order | None = None
+        self.dependencies = Dependencies(self.processes)
+        self._around = Surroundings(loop, self.family, output, window, self._asking, self.kept)
+        self._above = Above(self._told, self.dependencies.blockers)
         self._make_sweeper = sweeper
         self._strays: Sweeper | None = None
 
@@ -99,11 +100,11 @@ class Supervisor:
         """Start these instances, new ones included; nothing once the run is ending."""
         if self.verdict is not None:
             return
-        chosen = [self.processes.setdefault(spec.name, Instance(spec, self._around)) for spec in specs]
-        self._ordered = None
+        chosen = [self.processes.setdefault(spec.name, Instance(spec, self._around, self._above)) for spec in specs]
+        self.dependencies.changed()
         for process in chosen:
             process.start()
-            if process.finished and process.spec.manners.policy.essential:
+            if process.status.finished and process.spec.manners.policy.essential:
                 break  # there are no processes, or descriptors, for it: the run is about to end
 
     def stop(self, processes: Iterable[Instance], budget: float | None, again: bool) -> None:
@@ -112,25 +113,20 @@ class Supervisor:
         A store that is stopped alone is stopped at once: only who is being stopped with it is waited for.
         """
         self._hold(processes, budget, again)
-        self._release()
+        self.dependencies.release()
 
     def replace(self, back: Iterable[Instance], gone: Iterable[Instance]) -> None:
         """Stop all of these as one, so that stores are behind what uses them; start those of `back` again."""
         self._hold(gone, None, again=False)
         self._hold(back, None, again=True)
-        self._release()
+        self.dependencies.release()
 
     def _hold(self, processes: Iterable[Instance], budget: float | None, again: bool) -> None:
         for process in processes:
             if self.processes.get(process.spec.name) is not process:
                 continue  # it was scaled away while a deploy or a rolling restart had yet to come to it
-            process.wanted = again
-            if process.state is State.UP:
-                self._held.setdefault(process.spec.name, budget)
-            elif again:
-                process.start()
-            else:
-                process.finished = False  # from here on it is down since somebody wants it so
+            if process.want(again):
+                self.dependencies.hold(process, budget)
 
     def carry_out(self, errand: "Errand", act: Callable[[], object]) -> None:
         """Act, watch over the errand until everything it is about has settled, and let it report."""
@@ -153,27 +149,18 @@ class Supervisor:
         for name, process in self.processes.items():
             old = process.next_spec
             kept = old._replace(manners=old.manners._replace(after=after.get(old.type, old.manners.after)))
-            process.next_spec = by_name.get(name, kept)
-        self._ordered = None
+            process.plan_next(by_name.get(name, kept))
+        self.dependencies.changed()
         added = [spec for name, spec in by_name.items() if name not in self.processes]
         return added, [process for name, process in self.processes.items() if name not in by_name]
-
-    def found_store(self, store: Instance) -> None:
-        """It turned out to be a store: whatever is no store starts after it and stops before it from here on.
-
-        Unless it starts after another type itself: that order was asked for, and a cycle would start nothing.
-        """
-        if not store.after:
-            self._around.late_stores.add(store.spec.type)
-            self._ordered = None
 
     def remove(self, names: Iterable[str]) -> None:
         """Forget instances that are down: they are no part of the formation any more."""
         for name in names:
             process = self.processes.get(name)
-            if process is not None and process.state is State.DOWN and not process.wanted:
+            if process is not None and process.status.over:
                 del self.processes[name]
-        self._ordered = None
+        self.dependencies.changed()
         self._settle_soon()  # a store that is gone for good is waited for no more
 
     def soon(self, act: Callable[[], None]) -> None:
@@ -186,12 +173,12 @@ class Supervisor:
             self.verdict = verdict
             self.stop(list(self.processes.values()), None, again=False)
             for process in self.processes.values():
-                process.shorten()
+                process.stopper.shorten()
             self._check_over()
 
     def alive(self) -> list[Instance]:
         """The instances of which something is alive."""
-        return [process for process in self.processes.values() if process.state is not State.DOWN]
+        return [process for process in self.processes.values() if not process.status.down]
 
     @property
     def swept(self) -> list[str]:
@@ -201,14 +188,15 @@ class Supervisor:
     def hurry(self) -> None:
         """Go one step on in every stop sequence that is under way."""
         for process in list(self.processes.values()):
-            process.hurry()
+            process.stopper.hurry()
         if self._strays is not None:
             self._strays.hurry()
 
     def freeze(self, number: int) -> None:
         """Pass STOP or CONT on to everything."""
         for process in self.processes.values():
-            process.freeze(number)
+            process.checks.freeze(number == signal.SIGSTOP)
+            process.members.signal(number)
 
     def resize(self) -> None:
         """Our own window has another size: so have theirs."""
@@ -219,7 +207,7 @@ class Supervisor:
 
     def reap(self) -> None:
         """SIGCHLD: bury the dead, adopted ones too, and see what they left."""
-        leaders = {process.pid: process for process in self.processes.values() if process.pid}
+        leaders = {process.members.pid: process for process in self.processes.values() if process.members.pid}
         while (info := _dead_child()) is not None:
             process = leaders.get(info.si_pid)
             if process is not None:
@@ -249,9 +237,9 @@ class Supervisor:
         for errand in list(self._errands):
             if happening.name in errand.names:
                 errand.progress(happening)
-        ended = happening.what in (EventKind.EXITED, EventKind.FAILED) and process.state is State.UP
-        given_up = happening.what == EventKind.GIVEN_UP and process.hung
-        if (ended or given_up) and process.finished and self.verdict is None:
+        ended = happening.what in (EventKind.EXITED, EventKind.FAILED) and process.status.up
+        given_up = happening.what == EventKind.GIVEN_UP and process.status.hung
+        if (ended or given_up) and process.status.finished and self.verdict is None:
             self._finished(process)
         self._settle_soon()
 
@@ -262,58 +250,19 @@ class Supervisor:
         none of the essential.
         """
         policy = process.spec.manners.policy
-        well = not process.hung and ends_well(policy, process.last_exit)
-        ends = [_status(p) for p in self.processes.values() if p.finished]
+        well = not process.status.hung and ends_well(policy, process.last_exit)
+        ends = [_status(p) for p in self.processes.values() if p.status.finished]
         if policy.essential and not well:
             self._end_soon(f"{process.spec.name} ended the run", _status(process))
         elif len(ends) == len(self.processes) and not any(p.spec.manners.watch for p in self.processes.values()):
             self._end_soon("everything has ended", next(filter(None, ends), 0))
         elif not well:
-            type_ = process.spec.type
-            waiting = [p.spec.name for p in self._order.users.get(type_, ()) if p.waits]
+            waiting = self.dependencies.waiting(process.spec.type)
             if waiting:
-                process.tell_blocked(waiting)
+                process.tell(EventKind.BLOCKS, 0.0, ", ".join(waiting))
 
     def _end_soon(self, why: str, status: int) -> None:
         self._loop.after(0, lambda: self.on_end(why, Verdict(status)))
-
-    def rank(self, type_: str) -> int:
-        """How many types must be gone, one after the other, before this one is stopped: 0 for most."""
-        return self._order.ranks.get(type_, 0)
-
-    def blockers(self, process: Instance) -> list[Instance]:
-        """What it is started after and is not ready, nor too late to be waited for; or will be stopped in a moment."""
-        return [
-            other
-            for type_ in dict.fromkeys(process.after)
-            for other in self._order.instances.get(type_, ())
-            if not ((other.ready or other.unready) and other.spec.name not in self._held)
-        ]
-
-    def missing(self, process: Instance) -> list[str]:
-        """What it is started after and will not come: nobody wants it up."""
-        return [other.spec.name for other in self.blockers(process) if not other.wanted]
-
-    def in_order(self, processes: Iterable[Instance]) -> list[Instance]:
-        """Those that are down first, what others come after before these; the rest as they are."""
-        return sorted(processes, key=lambda p: (p.state is not State.DOWN, -self.rank(p.spec.type)))
-
-    @property
-    def _order(self) -> "_Order":
-        if self._ordered is None:
-            self._ordered = _Order(self.processes.values())
-        return self._ordered
-
-    def _release(self) -> None:
-        """Begin the stops that nobody is waited for with any more."""
-        for name in list(self._held):
-            process = self.processes[name]
-            if not any(map(self._is_stopping, self._order.users.get(process.spec.type, ()))):
-                process.stop(self._held.pop(name))
-
-    def _is_stopping(self, process: Instance) -> bool:
-        """Whether it is being stopped, or will be in a moment: what it comes after is stopped behind it."""
-        return process.state is State.STOPPING or process.spec.name in self._held
 
     def _settle_soon(self) -> None:
         """Not from here: a process, or an errand, may be in the middle of a change. Once for many changes."""
@@ -323,7 +272,7 @@ class Supervisor:
     def _settle(self) -> None:
         """Something changed: begin what waited for it, and tell who asked."""
         self._settling = None
-        self._release()
+        self.dependencies.release()
         for process in list(self.processes.values()):
             process.nudge()
         self._check_errands()
@@ -337,32 +286,24 @@ class Supervisor:
                 errand.done()
 
     def _settled(self, process: Instance, until_ready: bool) -> bool:
-        """Whether what was asked for it has happened: down and meant to be, or running and, where awaited, ready."""
-        if process.spec.name in self._held or process.state is State.STOPPING:
-            return False
-        if process.state is State.DOWN:
-            return not process.wanted or process.crashed
-        if process.spec.manners.policy.once:
-            return False  # it will have ended
-        return process.settled and not (process.starting and (until_ready or process.awaited))
+        """Whether what was asked for it has happened."""
+        return not self.dependencies.is_held(process) and process.status.has_settled(process.spec, until_ready)
 
     def failed(self, names: Iterable[str], until_ready: bool) -> list[str]:
         """Those of the instances that have not come up, or not in time where that is awaited."""
         there = {name: self.processes.get(name) for name in sorted(names)}
-        return [name for name, process in there.items() if process is None or not process.came_up(until_ready)]
+        return [name for name, process in there.items() if process is None or not _came_up(process, until_ready)]
 
     def outlived(self, names: Iterable[str]) -> list[str]:
         """Those of the instances that are down although something of them outlives KILL."""
-        there = {name: self.processes.get(name) for name in sorted(names)}
-        return [
-            name for name, process in there.items() if process is not None and process.outlived and not process.wanted
-        ]
+        there = [self.processes[name] for name in sorted(names) if name in self.processes]
+        return [process.spec.name for process in there if process.status.over and process.members.outlived()]
 
     def _check_over(self) -> None:
         """Once every instance is down, what could be told to be nobody's is stopped too: TERM, a budget, KILL."""
         if self.verdict is None or self.alive() or self._loop.stopped:
             return
-        spared = {session for process in self.processes.values() for session in process.spared}
+        spared = {session for process in self.processes.values() for session in process.stopper.spared}
         left = any(row.sid not in spared for row in self.family.everybody())
         if self._strays is None and not left and self.family.certain:
             self._loop.stop()
@@ -372,27 +313,14 @@ class Supervisor:
         self._strays.check("all instances are down")
 
 
-class _Order:
-    """What comes after what, of these instances: looked at often, and made anew when it changes.
-
-    `instances` are those of each type, `users` those that come after a type; `ranks` is as in `dependencies`.
-    """
-
-    def __init__(self, processes: Iterable[Instance]) -> None:
-        self.instances: dict[str, list[Instance]] = {}
-        self.users: dict[str, list[Instance]] = {}
-        after: dict[str, set[str]] = {}
-        for process in processes:
-            self.instances.setdefault(process.spec.type, []).append(process)
-            after.setdefault(process.spec.type, set()).update(process.after)
-            for type_ in set(process.after):
-                self.users.setdefault(type_, []).append(process)
-        self.ranks = ranks(after)
+def _came_up(process: Instance, until_ready: bool) -> bool:
+    """Whether it runs or is done; and is ready in time where that is awaited, or asked for by `until_ready`."""
+    return process.status.came_up(until_ready or awaited(process.spec))
 
 
 def _status(process: Instance) -> int:
     """The exit status that its end for good means for the run."""
-    if process.hung or process.last_exit is None:
+    if process.status.hung or process.last_exit is None:
         return TIMED_OUT
     return exit_status(process.last_exit)
 

@@ -10,7 +10,6 @@ from procrun.eventloop.loop import Loop, Timer
 from procrun.run.heroku.dyno_limits import VASTLY, Boot, Boots, Quota, share
 from procrun.run.heroku.log_lines import TOLD, Words
 from procrun.supervise.instance import Instance
-from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 
 SPREAD = 0.15
@@ -77,9 +76,9 @@ class DynoManager:
         if manners.boot_timeout:
             boot = Boot(
                 spec.port,
-                process.alive,
+                process.members.alive,
                 manners.boot_timeout,
-                lambda: process.remark(EventKind.BOUND, monotonic() - process.started, ""),
+                lambda: process.tell(EventKind.BOUND, monotonic() - process.started, ""),
                 lambda others: _boot_timeout(process, others),
             )
             self._boots.add(boot)
@@ -91,7 +90,7 @@ class DynoManager:
 
     def _quota(self, process: Instance) -> Quota:
         aside, memory = self._supervisor.aside(), process.spec.manners.memory
-        return Quota(self._loop, aside, memory, process.alive, lambda held: self._over(process, held))
+        return Quota(self._loop, aside, memory, process.members.alive, lambda held: self._over(process, held))
 
     def _weigh_anew(self, process: Instance) -> None:
         """Its quota may be another one, while it runs."""
@@ -114,7 +113,7 @@ class DynoManager:
         """R14 is a warning; R15 is KILL, but never for a store, whose data might not be whole then."""
         manners = process.spec.manners
         vastly = held >= VASTLY * manners.memory and not manners.store
-        process.remark(EventKind.MEMORY_KILL if vastly else EventKind.MEMORY, 0.0, share(held, manners.memory))
+        process.tell(EventKind.MEMORY_KILL if vastly else EventKind.MEMORY, 0.0, share(held, manners.memory))
         if vastly:
             process.crash()
 
@@ -123,7 +122,7 @@ class DynoManager:
 
     def _is_due(self, process: Instance) -> None:
         """One that is suspended (Ctrl-Z) is left so, and has another period."""
-        rows = process.alive()
+        rows = process.members.alive()
         if rows and all(row.state == "T" for row in rows):
             name = process.spec.name
             self._watched[name] = self._watched[name]._replace(cycle=self._once_in_a_period(process))
@@ -138,9 +137,9 @@ class DynoManager:
         while self._due and not self._cycling:
             process = self._due.pop(0)
             name = process.spec.name
-            if name in self._watched and self._supervisor.verdict is None and process.wanted:
+            if name in self._watched and self._supervisor.verdict is None and process.status.wanted:
                 self._cycling = name
-                process.remark(EventKind.CYCLING, monotonic() - process.started, "")
+                process.tell(EventKind.CYCLING, monotonic() - process.started, "")
                 self._supervisor.stop([process], None, again=True)
 
 
@@ -150,9 +149,9 @@ def _is_through(process: Instance, happening: Happening) -> bool:
         case EventKind.RUNNING:
             return not process.spec.manners.boot_timeout
         case EventKind.GONE:
-            return not process.wanted
+            return not process.status.wanted
         case EventKind.EXITED:
-            return process.state is State.UP
+            return process.status.up
     return happening.what in (EventKind.BOUND, EventKind.WAITS, EventKind.FAILED)
 
 
@@ -160,7 +159,7 @@ def _boot_timeout(process: Instance, others: list[int]) -> None:
     """R10: KILL at once, without a TERM before it."""
     elsewhere = f"; it listens on {', '.join(map(str, others))}" if others else ""
     text = f"does not listen on its port {process.spec.port}{elsewhere}"
-    process.remark(EventKind.BOOT_TIMEOUT, process.spec.manners.boot_timeout, text)
+    process.tell(EventKind.BOOT_TIMEOUT, process.spec.manners.boot_timeout, text)
     process.crash()
 
 

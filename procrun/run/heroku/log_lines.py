@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from procrun.core.events import R14, R15, RUNNING, EventKind, Happening, boot_timeout, exit_timeout
 from procrun.supervise.instance import Instance
-from procrun.supervise.state_machine import State
 from procrun.system.signals import exit_status
 
 TOLD = frozenset({EventKind.TIMEOUT, EventKind.MEMORY, EventKind.MEMORY_KILL, EventKind.CYCLING})
@@ -37,7 +36,7 @@ class Words:
                 yield from self._change(process, _CRASHED)
             case EventKind.EXITED if process.last_exit is not None:
                 yield f"Process exited with status {exit_status(process.last_exit)}"
-                if process.state is State.UP:
+                if process.status.up:
                     yield from self._change(process, _COMPLETE if process.spec.manners.policy.once else _CRASHED)
             case EventKind.SIGNAL:
                 yield from self._signalled(process, happening.detail.split()[0])  # `TERM (caught by nobody)`
@@ -71,7 +70,7 @@ class Words:
             yield "Stopping remaining processes with SIGKILL"
             return
         if self._states.get(process.spec.name) not in {_CRASHED, _COMPLETE}:
-            yield from self._change(process, _STARTING if process.wanted else _DOWN)
+            yield from self._change(process, _STARTING if process.status.wanted else _DOWN)
         yield f"Stopping all processes with SIG{name}"
 
     def _change(self, process: Instance, new: str) -> Iterator[str]:

@@ -24,7 +24,6 @@ from procrun.run.smoke.result import (
 )
 from procrun.supervise.instance import Instance
 from procrun.supervise.restart_policy import ends_well
-from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 from procrun.system.linux import procfs
 from procrun.system.signals import ENDING, describe, exit_status
@@ -146,7 +145,7 @@ class Conductor:
             return
         self._round += 1
         self._around.say(f"restart {self._round} of {self._asked.restarts}")
-        up = [process for process in self._app() if process.state is State.UP]
+        up = [process for process in self._app() if process.status.up]
         self._goals = {process.spec.name: process.restarts + 1 for process in up}
         self._around.supervisor.stop(up, None, again=True)
         self._await_ready(self._next_round)
@@ -158,7 +157,7 @@ class Conductor:
 
     def _look(self) -> None:
         """See where everybody listens, and how much memory they have had, while they are there."""
-        processes = {process.spec.name: [row.pid for row in process.alive()] for process in self._app()}
+        processes = {process.spec.name: [row.pid for row in process.members.alive()] for process in self._app()}
         for name, pids in processes.items():
             outcome = self._outcomes[name]
             memory = max(outcome.memory, sum(map(procfs.peak_memory, pids)))
@@ -174,7 +173,7 @@ class Conductor:
         outcome = self._outcomes[happening.name]
         if (
             happening.what in (EventKind.RUNNING, EventKind.READY, EventKind.DONE)
-            and process.ready
+            and process.status.ready
             and outcome.ready_after is None
         ):
             outcome = outcome._replace(ready_after=happening.seconds)
@@ -206,9 +205,7 @@ class Conductor:
     def _hear_command(self, process: Instance, happening: Happening) -> None:
         """The command ended by itself, or is being stopped because of something else, which is no fault of its."""
         assert self._command is not None
-        by_itself = (
-            happening.what in (EventKind.EXITED, EventKind.FAILED) and process.state is State.UP and not self._ending
-        )
+        by_itself = happening.what in (EventKind.EXITED, EventKind.FAILED) and process.status.up and not self._ending
         if by_itself and process.last_exit is not None:
             ended, status = explain(describe(process.last_exit)), exit_status(process.last_exit)
             self._command = self._command._replace(ended=ended, status=status, seconds=process.lived)
@@ -248,7 +245,7 @@ class Conductor:
     def _note(self, process: Instance) -> None:
         """Whether it is ready, and has been restarted if it was to be: kept, so that a thousand need not be asked."""
         name = process.spec.name
-        if process.ready and process.restarts >= self._goals.get(name, 0):
+        if process.status.ready and process.restarts >= self._goals.get(name, 0):
             self._unready.discard(name)
         else:
             self._unready.add(name)
@@ -258,7 +255,7 @@ def _by_itself(process: Instance) -> bool:
     """Whether nobody wanted the end that it has just come to; a store that waits for its users may end before them."""
     if ends_well(process.spec.manners.policy, process.last_exit):
         return False
-    return process.state is State.UP and (process.wanted or process.finished)
+    return process.status.ended_by_itself
 
 
 def _was_killed(process: Instance, happening: Happening) -> bool:

@@ -22,7 +22,6 @@ from procrun.output.backlog import KEPT
 from procrun.output.stdio import Window
 from procrun.supervise.handlers.context import Context, Send
 from procrun.supervise.instance import Instance
-from procrun.supervise.state_machine import State
 
 FIRST_LINES = 10
 """Lines of the past that are shown first."""
@@ -47,7 +46,7 @@ def attach(context: Context, request: Attach, send: Send) -> Talk:
         names = ", ".join(process.spec.name for process in chosen)
         raise ControlError(f"{request.name} is more than one; attach to one of them: {names}", 2)
     process = chosen[0]
-    if process.state is State.DOWN and not process.wanted:
+    if process.status.over:
         raise ControlError(f"{process.spec.name} is down; `procrun start {process.spec.name}` starts it", 1)
     return Attaching(context, process, send).begin(request)
 
@@ -129,7 +128,7 @@ class Attaching:
             return
         if happening.what in TOLD and len(self._next) < UNREAD_STEPS:
             self._next.append(Progress(0.0, *happening))
-        if happening.what == EventKind.GONE and not process.wanted:
+        if happening.what == EventKind.GONE and not process.status.wanted:
             self._own_up()
             self._next.append(Done([], [f"{process.spec.name} has ended: {happening.detail}"]))
             self._leave()

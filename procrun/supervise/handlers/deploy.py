@@ -7,10 +7,11 @@ from procrun.control.protocol import Deploy, Deployed, Done, Final, Go, Refused,
 from procrun.core.errors import ControlError, ProcrunError
 from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
+from procrun.supervise import drain
+from procrun.supervise.drain import DRAIN_EVERY
 from procrun.supervise.handlers.context import Context, NewPlan, Send, names_of, steps
-from procrun.supervise.instance import DRAIN_EVERY, Instance
+from procrun.supervise.instance import Instance
 from procrun.supervise.operation import Errand
-from procrun.supervise.state_machine import State
 
 
 def deploy(context: Context, request: Deploy, send: Send) -> Talk:
@@ -19,7 +20,7 @@ def deploy(context: Context, request: Deploy, send: Send) -> Talk:
     excluded = names_of(context.choose(request.exclude)) if request.exclude else frozenset()
     chosen = [p for p in context.choose(request.names) if p.spec.name not in excluded]
     if not request.names:
-        chosen = [p for p in chosen if p.wanted and p.spec.manners.restart_on_deploy and not p.manners.store]
+        chosen = [p for p in chosen if p.status.wanted and p.spec.manners.restart_on_deploy and not p.manners.store]
     deployment = Deployment(context, chosen, send)
     deployment.begin(request.drain_first)
     return deployment.talk
@@ -41,10 +42,10 @@ class Deployment:
     def begin(self, drain_first: float | None) -> None:
         """Quiet what can be quieted, and let the client go on, at once or when running work has ended."""
         for process in self._processes:
-            if process.state is State.UP:
-                sent = process.make_quiet()
+            if process.status.up:
+                sent = process.stopper.make_quiet()
                 if sent:
-                    self._progress(Happening(process.spec.name, EventKind.QUIET, 0.0, sent, process.pid))
+                    self._progress(Happening(process.spec.name, EventKind.QUIET, 0.0, sent, process.members.pid))
         self._when_drained(drain_first or 0.0, lambda: self._send(Go()))
 
     def _more(self, request: Request) -> None:
@@ -73,22 +74,22 @@ class Deployment:
 
     def _undone(self) -> str:
         """What is done about a deploy that goes no further."""
-        quieted = any(process.quieted for process in self._processes)
+        quieted = any(process.status.quieted for process in self._processes)
         return "what was quieted was restarted on the old plan" if quieted else "nothing was quieted, all runs on"
 
     def _take_back(self, reply: Final) -> None:
-        quieted = [process for process in self._processes if process.quieted]
+        quieted = [process for process in self._processes if process.status.quieted]
         self._carry_out(quieted, lambda: self._supervisor.stop(quieted, None, again=True), lambda: self._send(reply))
 
     def _put_in_place(self, specs: tuple[Spec, ...]) -> None:
         """Restart what is deployed on the new plan, start what it adds, stop what it no longer has."""
         added, removed = self._supervisor.replan(specs)
         staying = [process for process in self._processes if process not in removed]
-        by_signal = [p for p in staying if p.state is State.UP and _restarts_by_signal(p)]
+        by_signal = [p for p in staying if p.status.up and _restarts_by_signal(p)]
 
         def act() -> None:
             for process in by_signal:
-                process.send(process.spec.manners.restart_signal or 0)
+                process.members.send(process.spec.manners.restart_signal or 0)
             self._supervisor.replace([p for p in staying if p not in by_signal], removed)
             self._supervisor.start(added)
 
@@ -116,7 +117,7 @@ class Deployment:
             if monotonic() >= end:
                 then()
                 return
-            asked = [process.ask_drained() for process in self._processes if process.quieted]
+            asked = [drain.ask_drained(process.members) for process in self._processes if process.status.quieted]
             self._supervisor.aside().do(lambda: all(ask() for ask in asked), seen)
 
         def seen(drained: bool) -> None:
@@ -130,4 +131,5 @@ class Deployment:
 
 def _restarts_by_signal(process: Instance) -> bool:
     """Whether it restarts itself at its configured signal; what does not catch it is stopped and started."""
-    return process.spec.manners.restart_signal is not None and process.survives(process.spec.manners.restart_signal)
+    number = process.spec.manners.restart_signal
+    return number is not None and process.members.survives(number)

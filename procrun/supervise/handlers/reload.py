@@ -9,7 +9,6 @@ from procrun.core.spec import Spec
 from procrun.supervise.handlers.context import Context, NewPlan, Send, steps
 from procrun.supervise.instance import Instance
 from procrun.supervise.operation import Errand
-from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Supervisor
 
 
@@ -67,7 +66,7 @@ def _fate(process: Instance, spec: Spec) -> Fate:
     runs_with, manners = difference(process.spec, spec)
     if not runs_with and not manners:
         return Fate(spec.name, "unchanged", "")
-    if not process.wanted and not process.finished:
+    if process.status.left_down:
         return Fate(spec.name, "down", ", ".join((*runs_with, *manners)))  # it was stopped by hand, and stays so
     if runs_with:
         return Fate(spec.name, "restarts", ", ".join((*runs_with, *manners)))
@@ -113,7 +112,7 @@ class Reloading:
         def done() -> None:
             self._supervisor.remove(gone)
             wanted = [*back, *self._names("starts")]
-            failed = [name for name in wanted if name not in processes or processes[name].state is not State.UP]
+            failed = [name for name in wanted if name not in processes or not processes[name].status.up]
             self._send(Done(failed, notes))
 
         errand = Errand(frozenset([*back, *gone, *self._names("starts")]), self._progress, done)

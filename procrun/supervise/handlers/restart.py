@@ -10,7 +10,6 @@ from procrun.core.errors import ControlError
 from procrun.supervise.handlers.context import Context, Send, checked_budget, names_of
 from procrun.supervise.instance import Instance
 from procrun.supervise.operation import Goal
-from procrun.supervise.state_machine import State
 from procrun.supervise.supervisor import Verdict
 
 
@@ -33,8 +32,8 @@ def stop(context: Context, request: Stop, send: Send) -> Talk:
         if not request.names:
             context.supervisor.on_end("`procrun stop` was called", Verdict(0, told=True))
 
-    down = [process for process in chosen if process.state is State.DOWN and not process.wanted]
-    told = [f"{process.spec.name} is down already" for process in down if request.names or not process.done]
+    down = [process for process in chosen if process.status.over]
+    told = [f"{process.spec.name} is down already" for process in down if request.names or not process.status.done]
     return context.carry_out(Goal(names_of(chosen), notes=told), act, send)
 
 
@@ -43,7 +42,7 @@ def restart(context: Context, request: Restart, send: Send) -> Talk:
     chosen = context.choose(request.names)
     budget = checked_budget(request.timeout)
     if not request.names:
-        chosen = [process for process in chosen if not process.done]  # it was to run once
+        chosen = [process for process in chosen if not process.status.done]  # it was to run once
     if request.rolling:
         # As a deploy: stores are restarted by name only, or their clients would lose them in between.
         chosen = [p for p in chosen if request.names or not p.manners.store]
@@ -62,8 +61,8 @@ def _refuse_in_vain(context: Context, chosen: list[Instance]) -> None:
     names = names_of(chosen)
     supervisor = context.supervisor
     for process in chosen:
-        missing = [name for name in supervisor.missing(process) if name not in names]
-        missing = [name for name in missing if supervisor.processes[name].state is State.DOWN]
+        missing = [name for name in supervisor.dependencies.missing(process) if name not in names]
+        missing = [name for name in missing if supervisor.processes[name].status.down]
         if missing:
             cure = f"`procrun start {' '.join(missing)}` first"
             text = f"{process.spec.name} starts after {', '.join(missing)}, which does not run; {cure}"
@@ -75,7 +74,7 @@ class _Rolling:
 
     def __init__(self, context: Context, chosen: list[Instance], budget: float | None, send: Send) -> None:
         self._context = context
-        self._rest = context.supervisor.in_order(chosen)
+        self._rest = context.supervisor.dependencies.in_order(chosen)
         self._budget = budget
         self._send = send
         self._current = Talk()
@@ -111,7 +110,7 @@ class _Rolling:
     def _step(self) -> None:
         self._before = monotonic() - self._begun
         one = self._rest.pop(0)
-        missing = self._context.supervisor.missing(one)
+        missing = self._context.supervisor.dependencies.missing(one)
         if missing:
             text = f"{one.spec.name} was left alone, as it starts after {', '.join(missing)}, which does not run"
             self._relay(Done([one.spec.name], [text]))

@@ -3,7 +3,6 @@
 from procrun.control.protocol import Answer, Done, Scale, Talk
 from procrun.plan import preflight
 from procrun.supervise.handlers.context import Context, Send, names_of
-from procrun.supervise.instance import Instance
 from procrun.supervise.operation import Goal
 
 
@@ -15,9 +14,9 @@ def scale(context: Context, request: Scale, send: Send) -> Talk:
     names = {spec.name for spec in wanted}
     running = supervisor.processes
     fewer = [p for p in running.values() if p.spec.type in request.formation and p.spec.name not in names]
-    more = [spec for spec in wanted if spec.name not in running or not _there(running[spec.name])]
+    more = [spec for spec in wanted if spec.name not in running or not running[spec.name].status.present]
     preflight.make_room(more)
-    preflight.refuse_shared_ports([*(p.spec for p in running.values() if p.wanted), *more])
+    preflight.refuse_shared_ports([*(p.spec for p in running.values() if p.status.wanted), *more])
     preflight.taken_ports(spec for spec in more if spec.name not in running)
 
     def act() -> None:
@@ -31,8 +30,3 @@ def scale(context: Context, request: Scale, send: Send) -> Talk:
 
     up = frozenset(spec.name for spec in more)
     return context.carry_out(Goal(names_of(fewer) | up, up), act, relay)
-
-
-def _there(process: Instance) -> bool:
-    """Whether it need not be started to have it: it is wanted up, or was to run once."""
-    return process.wanted or process.done

@@ -3,8 +3,8 @@
 from procrun.control.protocol import Done, Quiet, Signal, Talk
 from procrun.core.errors import ControlError
 from procrun.core.stop_sequence import signal_number
+from procrun.supervise import drain
 from procrun.supervise.handlers.context import Context, Send
-from procrun.supervise.state_machine import State
 from procrun.system.signals import signal_name
 
 
@@ -19,14 +19,14 @@ def signal(context: Context, request: Signal, send: Send) -> Talk:
         context.server_only(f"signal {name}", f"a dyno has no {name}")
     chosen = context.choose(request.names)
     for process in chosen:
-        if process.state is not State.UP:
+        if not process.status.up:
             raise ControlError(f"{process.spec.name} is not running", 1)
-        if not request.force and not process.survives(number):
+        if not request.force and not process.members.survives(number):
             who = process.manners.profile or process.spec.name
             text = f"{process.spec.name}: {who} does not catch {name} and would die of it; --force sends it anyway"
             raise ControlError(text, 2)
     for process in chosen:
-        process.send(number)
+        process.members.send(number)
     send(Done([], [f"{name} sent to {', '.join(process.spec.name for process in chosen)}"]))
     return Talk()
 
@@ -40,9 +40,9 @@ def quiet(context: Context, request: Quiet, send: Send) -> Talk:
             raise ControlError(f"{process.spec.name}: {_never_quiet(process.manners.profile)}", 2)
     notes = []
     for process in chosen:
-        if process.state is not State.UP or not process.make_quiet():
+        if not process.status.up or not process.stopper.make_quiet():
             raise ControlError(f"{process.spec.name} does not catch its quiet signal (yet); it was not sent", 1)
-        busy = process.busy()
+        busy = drain.busy(process.members)
         if busy is not None:
             note = f"{process.spec.name}: {busy.busy} of {busy.threads} busy, as its title says; may be 5 s old"
             notes.append(note)

@@ -6,7 +6,6 @@ from procrun.control.protocol import Done, Progress, Refused, Talk, Wait, Watch
 from procrun.core.events import EventKind, Happening, as_event
 from procrun.supervise.handlers.context import Context, Send, checked_budget
 from procrun.supervise.instance import Instance
-from procrun.supervise.state_machine import State
 
 
 def watch(context: Context, request: Watch, send: Send) -> Talk:
@@ -78,11 +77,11 @@ class Waiting:
 
     def _reached(self, process: Instance) -> bool:
         if self._request.until == "ready":
-            return process.ready and (process.wanted or process.done)
-        return process.state is State.DOWN and not process.wanted
+            return process.status.serves
+        return process.status.over
 
     def _out_of_reach(self, process: Instance) -> bool:
-        return self._request.until == "ready" and (process.unready or not process.wanted)
+        return self._request.until == "ready" and process.status.cannot_serve
 
     def _time_out(self) -> None:
         self._end()
