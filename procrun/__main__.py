@@ -28,17 +28,17 @@ def main() -> None:
 def _forget_coercion() -> None:
     """Have LC_CTYPE as the shell has it: in the C locale Python sets one at its start (PEP 538), for its children, too.
 
-    /proc/self/environ is what this program was executed with (proc_pid_environ(5)).
+    What this program was executed with tells what the shell had.
     """
     if os.environ.get("LC_CTYPE") not in ("C.UTF-8", "C.utf8", "UTF-8"):
         return
-    try:
-        with open("/proc/self/environ", "rb") as file:
-            given = dict(item.partition(b"=")[::2] for item in file.read().split(b"\0"))
-    except OSError:
+    from procrun.system.host import process_table
+
+    given = process_table.environment(os.getpid())
+    if not given:
         return
-    if b"LC_CTYPE" in given:
-        os.environb[b"LC_CTYPE"] = given[b"LC_CTYPE"]
+    if "LC_CTYPE" in given:
+        os.environ["LC_CTYPE"] = given["LC_CTYPE"]
     else:
         del os.environ["LC_CTYPE"]
 

@@ -11,7 +11,7 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Protocol
 
-from procrun.system.linux import pipes, procfs, signals
+from procrun.system.host import pipes, process_signals, process_table
 from procrun.system.process_tree import MARK, Family
 from procrun.system.types import Stat
 
@@ -46,7 +46,7 @@ class Kill:
         self._leader = next((row for row in self._before if row.pid == leader), None)
         others = [row for row in self._before if row != self._leader]
         victim = others[int(child * len(others))] if child is not None and others else self._leader
-        if victim is None or not signals.send(signal.SIGKILL, victim):
+        if victim is None or not process_signals.send(signal.SIGKILL, victim):
             raise OSError("it ended by itself")
         self._victim = victim
         self.pid = victim.pid
@@ -170,47 +170,42 @@ def members(name: str, leader: int) -> list[Stat]:
 
     Its session, what descends from that, and what went over to the supervisor with the instance's mark.
     """
-    table = procfs.snapshot()
+    table = process_table.snapshot()
     top = table.get(leader)
     if top is None or not top.alive:
         return []
     mark = Family(str(top.ppid)).mark(name)
     found = {row.pid: row for row in table.values() if row.sid == leader and row.alive}
     for row in table.values():
-        if row.ppid == top.ppid and row.sid != leader and procfs.mark(row.pid, MARK) == mark:
+        if row.ppid == top.ppid and row.sid != leader and process_table.mark(row.pid, MARK) == mark:
             found[row.pid] = row
     for row in list(found.values()):
-        found |= {below.pid: below for below in procfs.descendants(row.pid, table)}
+        found |= {below.pid: below for below in process_table.descendants(row.pid, table)}
     return sorted(found.values(), key=lambda row: (row.started, row.pid))
 
 
 def takes_floods(leader: int) -> bool:
     """Whether the output of this leader goes into procrun's pipe, and not elsewhere."""
-    row = procfs.stat(leader)
+    row = process_table.stat(leader)
     return row is not None and pipes.output_pipe(leader, row.ppid) is not None
 
 
 def alive(rows: Iterable[Stat], state: str = "") -> list[Stat]:
     """Those of `rows` that still live; with `state` those that are in it."""
-    now = ((row, procfs.stat(row.pid)) for row in rows)
+    now = ((row, process_table.stat(row.pid)) for row in rows)
     living = [(row, new) for row, new in now if new is not None and new.started == row.started]
     return [row for row, new in living if (new.state == state if state else new.alive)]
 
 
 def _send(number: int, row: Stat) -> bool:
     try:
-        return signals.send(number, row)
+        return process_signals.send(number, row)
     except OSError:
         return False
 
 
 def _open(leader: int) -> int:
-    row = procfs.stat(leader)
-    pipe = pipes.output_pipe(leader, row.ppid) if row is not None else None
-    if pipe is None:
-        raise OSError("its output does not go to procrun")
-    handle = os.open(f"{procfs.entry(leader)}/fd/1", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if os.readlink(f"/proc/self/fd/{handle}") != pipe:  # another process has got this pid since
-        os.close(handle)
+    row = process_table.stat(leader)
+    if row is None:
         raise OSError("it ended by itself")
-    return handle
+    return pipes.written_by(leader, row.ppid)

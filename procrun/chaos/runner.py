@@ -12,7 +12,7 @@ from procrun.control.protocol import Row
 from procrun.core.errors import ProcrunError
 from procrun.core.events import duration
 from procrun.eventloop.loop import Loop, Timer
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 from procrun.system.signals import STOPPING
 
 RUNNING = ("up", "ready", "quiet", "starting", "unready")
@@ -113,7 +113,7 @@ def _left(trial: _Trial, leader: int | None) -> list[str]:
     """A line for each process that a fault has left behind."""
     name, how = trial.fault.instance, "stopped" if trial.fault.kind == "stop" else "alive"
     left = trial.injection.left(leader) if trial.injection is not None else []
-    return [f"left of {name}: pid {row.pid} ({procfs.title(row.pid)}) is still {how}" for row in left]
+    return [f"left of {name}: pid {row.pid} ({process_table.title(row.pid)}) is still {how}" for row in left]
 
 
 class Chaos:

@@ -19,7 +19,7 @@ from procrun.core.errors import ConfigError, NoRunError, require_processes
 from procrun.core.text import there_are
 from procrun.core.values import split
 from procrun.eventloop.stderr import warn
-from procrun.system.linux import pidfds
+from procrun.system.host import process_handles
 from procrun.system.signals import obey_at_once, signal_name
 
 _LONGEST = 3600.0
@@ -105,8 +105,8 @@ def chaos_command(
         return 0
     if not as_json:
         show(f"seed {seed}: {_count(plan)} on {', '.join(sorted({fault.instance for fault in plan}))}")
-    if pidfds.refusal():
-        warn(pidfds.warning())
+    if process_handles.refusal():
+        warn(process_handles.warning())
     runs = list({run.path: run for run, _, _ in there}.values())
     report = Chaos(runs, plan, recover or 90.0).run()
     obey_at_once()

@@ -18,7 +18,7 @@ from procrun.recovery import leftovers, past_runs, run_record
 from procrun.recovery.cleanup import clear
 from procrun.recovery.leftovers import Found, Leftover
 from procrun.recovery.past_runs import Earlier, account, leftover_rows, leftover_table
-from procrun.system.linux import pidfds, procfs
+from procrun.system.host import process_handles, process_table
 
 
 @click.command("doctor")
@@ -109,8 +109,8 @@ def _asked(chosen: list[Leftover]) -> bool:
 
 def _stop(root: str, everywhere: bool, budget: float | None, as_json: bool, steps: list[dict[str, Any]]) -> None:
     timeline = Timeline()
-    if pidfds.refusal():
-        warn(pidfds.warning())
+    if process_handles.refusal():
+        warn(process_handles.warning())
 
     def tell(happening: Happening) -> None:
         steps.append({**happening._asdict(), "seconds": round(happening.seconds, 3), "text": step(happening)})
@@ -120,4 +120,4 @@ def _stop(root: str, everywhere: bool, budget: float | None, as_json: bool, step
 
     for left in clear(lambda seen: _chosen(_look(root, seen), everywhere), budget, tell):
         if not as_json:
-            warn(f"pid {left.row.pid} ({procfs.title(left.row.pid)}) could not be stopped")
+            warn(f"pid {left.row.pid} ({process_table.title(left.row.pid)}) could not be stopped")

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from procrun.control.client import Run, VanishedError
 from procrun.core.errors import ControlError, ProcrunError
+from procrun.system.host import process_table
 
 Heard = TypeVar("Heard")
 
@@ -47,6 +48,6 @@ def hear(runs: Sequence[Run], listen: Callable[[Run, Callable[[Heard], None]], N
 
 def _hung_up(run: Run) -> ControlError | None:
     """The run is over, and so is what can be heard of it; or it hung up on who reads too slowly."""
-    if not os.path.exists(run.path) or not os.path.exists(f"/proc/{run.pid}"):
+    if not os.path.exists(run.path) or process_table.stat(run.pid) is None:
         return None
     return ControlError(f"the procrun with pid {run.pid} has hung up: too much waited to be read here")

@@ -3,7 +3,6 @@
 import os
 import select
 import socket
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic, sleep
 from typing import NamedTuple
@@ -30,8 +29,7 @@ from procrun.core import run_dir
 from procrun.core.errors import ControlError, NoRunError
 from procrun.core.run_dir import await_start, sockets
 from procrun.core.text import plain, there_are
-from procrun.system.linux import pidfds, procfs
-from procrun.system.linux.peer import peer
+from procrun.system.host import limit_connect, peer, process_handles, process_signals, process_table
 from procrun.system.types import Stat
 
 HELLO_TIMEOUT = 5.0
@@ -167,16 +165,15 @@ def rows(run: Run, timeout: float = ROWS_TIMEOUT) -> list[Row]:
 
 def ended(run: Run) -> None:
     """Wait until the procrun of `run` is gone."""
-    row = procfs.stat(run.pid)
+    row = process_table.stat(run.pid)
     if row is None:
         return
-    if pidfds.refusal():
-        while procfs.lives(row):
-            sleep(pidfds.LOOK_EVERY)
+    if process_handles.refusal():
+        while process_table.lives(row):
+            sleep(process_handles.LOOK_EVERY)
         return
-    try:
-        handle = os.pidfd_open(run.pid)
-    except ProcessLookupError:
+    handle = process_signals.ending(row)
+    if handle is None:
         return
     poller = select.poll()
     poller.register(handle, select.POLLIN)
@@ -219,8 +216,10 @@ def _hello(path: str, within: float) -> Run:
 
 def _is_of(pid: int, listener: int) -> bool:
     """Whether `pid` is the process that listens or, as a front is, its parent and of the same user."""
-    row = procfs.stat(listener)
-    return pid == listener or (row is not None and row.ppid == pid and procfs.owner(pid) == procfs.owner(listener))
+    row = process_table.stat(listener)
+    return pid == listener or (
+        row is not None and row.ppid == pid and process_table.owner(pid) == process_table.owner(listener)
+    )
 
 
 def _missing(names: Sequence[str], there: Sequence[Run]) -> list[str]:
@@ -229,7 +228,7 @@ def _missing(names: Sequence[str], there: Sequence[Run]) -> list[str]:
 
 def _connect(connection: socket.socket, path: str) -> None:
     """Connect, and wait only so long while others are before us; Python's own timeout would not wait at all."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(HELLO_TIMEOUT), 0))
+    limit_connect(connection, int(HELLO_TIMEOUT))
     try:
         connection.connect(path)
     except BlockingIOError:
@@ -304,4 +303,4 @@ def _supervisor(path: str) -> Stat | None:
         owner = os.lstat(path).st_uid
     except OSError:
         return None
-    return procfs.stat(pid) if pid > 1 and procfs.owner(pid) == owner else None
+    return process_table.stat(pid) if pid > 1 and process_table.owner(pid) == owner else None

@@ -9,7 +9,7 @@ from procrun.core import run_dir
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.worker import patiently
 from procrun.system import limits
-from procrun.system.linux.peer import peer
+from procrun.system.host import peer
 
 RETRY = 1.0
 """Seconds until descriptors are looked for again when there were none, and no connection had one to give back."""

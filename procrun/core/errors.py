@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 
 
 class Finding(NamedTuple):
@@ -66,6 +66,6 @@ class CommandError(ProcrunError):
 
 def require_processes() -> None:
     """Raise ConfigError unless the system shows the processes of our own pid namespace."""
-    reason = procfs.unusable()
+    reason = process_table.unusable()
     if reason:
-        raise ConfigError(reason, "/proc")
+        raise ConfigError(reason, process_table.PLACE)

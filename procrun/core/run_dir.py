@@ -10,6 +10,7 @@ from typing import BinaryIO, NoReturn, Protocol
 from zlib import crc32
 
 from procrun.core.errors import ConfigError
+from procrun.system.host import process_table
 
 
 class Kept(Protocol):
@@ -380,7 +381,8 @@ def _clear_unfinished(folder: str) -> None:
     except OSError:
         return
     for name in unfinished:
-        if not os.path.exists(f"/proc/{name.partition('.')[0]}"):
+        pid = name.partition(".")[0]
+        if not pid.isdecimal() or process_table.stat(int(pid)) is None:
             remove(os.path.join(folder, name))
 
 

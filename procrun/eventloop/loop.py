@@ -2,10 +2,11 @@
 
 import heapq
 import os
-import select
 import signal
 from collections.abc import Callable, Mapping
 from time import monotonic
+
+from procrun.system.host import Poller
 
 Callback = Callable[[], None]
 
@@ -40,7 +41,7 @@ class Loop:
     """
 
     def __init__(self) -> None:
-        self._epoll = select.epoll()
+        self._poller = Poller()
         self._calls: dict[int, Callback] = {}
         self._last: set[int] = set()
         self._timers: list[Timer] = []
@@ -49,23 +50,22 @@ class Loop:
 
     def read(self, fd: int, callback: Callback, last: bool = False) -> None:
         """Call `callback` whenever `fd` can be read (or has ended), until `forget`."""
-        self._watch(fd, select.EPOLLIN, callback)
+        self._poller.read(fd)
+        self._calls[fd] = callback
         if last:
             self._last.add(fd)
 
     def write(self, fd: int, callback: Callback) -> None:
         """Call `callback` whenever `fd` can be written, until `forget`; it is `last`, too."""
-        self._watch(fd, select.EPOLLOUT, callback)
+        self._poller.write(fd)
+        self._calls[fd] = callback
         self._last.add(fd)
 
     def forget(self, fd: int) -> None:
         """Stop watching `fd`; one that is not watched is no fault."""
         if self._calls.pop(fd, None) is not None:
             self._last.discard(fd)
-            try:
-                self._epoll.unregister(fd)
-            except OSError:
-                pass  # it was closed
+            self._poller.forget(fd)
 
     def __contains__(self, fd: int) -> bool:
         """Whether `fd` is watched."""
@@ -116,7 +116,7 @@ class Loop:
     def turn(self) -> None:
         """Wait until there is something to do, and do it."""
         calls = self._calls
-        ready = self._epoll.poll(self._patience(), AT_ONCE)
+        ready = self._poller.poll(self._patience(), AT_ONCE)
         if self._last and len(ready) > 1:
             ready.sort(key=lambda event: event[0] in self._last)
         for fd, callback in [(fd, calls.get(fd)) for fd, _ in ready]:
@@ -131,10 +131,6 @@ class Loop:
     def stop(self) -> None:
         """Leave `run` after the present call, for good."""
         self.stopped = True
-
-    def _watch(self, fd: int, events: int, callback: Callback) -> None:
-        self._epoll.register(fd, events)
-        self._calls[fd] = callback
 
     def _patience(self) -> float | None:
         while self._timers and self._timers[0].callback is None:

@@ -7,6 +7,7 @@ from types import TracebackType
 from procrun.core.text import clean, clean_lines
 from procrun.eventloop import stderr
 from procrun.eventloop.worker import patiently
+from procrun.system.host import pipes
 
 PATIENCE = 0.5
 """Seconds that another thread is given to write where a write may block."""
@@ -49,7 +50,7 @@ def _own() -> int | None:
     try:
         if stat.S_ISREG(os.fstat(2).st_mode):
             return None
-        return os.open("/proc/self/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        return pipes.opened_anew(2, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
     except OSError:
         return None
 

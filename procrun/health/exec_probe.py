@@ -8,7 +8,7 @@ from procrun.core.text import public
 from procrun.eventloop.loop import Loop
 from procrun.health.probes import Answered
 from procrun.system import limits
-from procrun.system.linux import signals
+from procrun.system.host import process_signals
 from procrun.system.process_tree import MARK, Family
 from procrun.system.signals import describe
 from procrun.system.spawn import spawn
@@ -73,7 +73,7 @@ class Command:
         self._family.changed()
         for row in self._family.members(self._name):
             try:
-                signals.send(signal.SIGKILL, row)
+                process_signals.send(signal.SIGKILL, row)
             except PermissionError:
                 continue  # `sudo …`: another user's
         self._family.forget(leader)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from procrun.system.linux import sockets as sockets_
+from procrun.system.host import sockets as sockets_
+from procrun.system.types import Listener
 
 FRESH = 0.05
 """Seconds for which one look serves all who ask: a hundred who wait would have read the tables all the time."""
@@ -17,10 +18,10 @@ class Sockets:
 
     def __init__(self) -> None:
         self._seen: dict[str, float] = {}
-        self._there: dict[sockets_.Listener, float] = {}
+        self._there: dict[Listener, float] = {}
         self._looked = 0.0
 
-    def look(self) -> dict[sockets_.Listener, float]:
+    def look(self) -> dict[Listener, float]:
         """All that there is now, or was a moment ago, each with that time."""
         now = monotonic()
         if now - self._looked >= FRESH:
@@ -44,11 +45,11 @@ class Own:
         self._begun = monotonic()
         self._strange: set[str] = set()
 
-    def age(self, row: sockets_.Listener) -> float:
+    def age(self, row: Listener) -> float:
         """For how many seconds something has listened there, as far as this run has seen."""
         return monotonic() - self._sockets.since(row.inode)
 
-    def listeners(self, port: int = 0) -> list[sockets_.Listener]:
+    def listeners(self, port: int = 0) -> list[Listener]:
         """What it listens on now; on this `port` alone, where one is given."""
         new = {row: since for row, since in self._sockets.look().items() if since >= self._begun}
         asked = [row for row in new if row.inode not in self._strange and (not port or row.address[1] == port)]

@@ -11,7 +11,7 @@ from procrun.health.exec_probe import Command
 from procrun.health.probes import Exchange, Get, at_port
 from procrun.health.readiness import Asked
 from procrun.health.watchdog_timer import Countdown
-from procrun.system.linux import sockets
+from procrun.system.host import sockets
 from procrun.system.types import Exit
 
 

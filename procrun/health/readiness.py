@@ -13,7 +13,7 @@ from procrun.eventloop.worker import Occasional
 from procrun.health.listeners import Own, Sockets
 from procrun.health.scheduler import Turns
 from procrun.system import limits
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 from procrun.system.types import Exit
 
 if TYPE_CHECKING:  # imported behind the children
@@ -21,8 +21,8 @@ if TYPE_CHECKING:  # imported behind the children
 
     from procrun.health.probes import Address, Answered
     from procrun.health.store_protocols import Protocol as Known
-    from procrun.system.linux.sockets import Listener
     from procrun.system.process_tree import Family
+    from procrun.system.types import Listener
 
     class Question(Protocol):
         """One that is under way; `reached` is whether somebody was there to answer."""
@@ -94,7 +94,7 @@ class Title:
 
 def _has_title(pattern: str, pids: Iterable[int]) -> bool:
     try:
-        return any(re.search(pattern, procfs.command_line(pid)) for pid in pids)
+        return any(re.search(pattern, process_table.command_line(pid)) for pid in pids)
     except OSError:
         return False  # no descriptor to look with
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
 from procrun.eventloop.loop import Loop, Timer
-from procrun.system.linux.disks import may_stand_still
+from procrun.system.host import may_stand_still
 
 if TYPE_CHECKING:
     import socket

@@ -9,9 +9,10 @@ from typing import Protocol
 from procrun.eventloop.loop import Loop, Timer
 from procrun.output.ansi import tame
 from procrun.output.line_buffer import LineBuffer
+from procrun.system.host import pipes
 
 LARGEST_PIPE = 2 * 1024 * 1024
-"""Bytes that a pipe may hold, and more: 1 MiB is what a user may ask for (pipe(7), F_SETPIPE_SZ)."""
+"""Bytes that a pipe may hold, and more: 1 MiB is what a user may ask for (pipe(7))."""
 
 CHUNK = 64 * 1024
 """Bytes read at once: what stays in the processor's cache on its way through. Larger blocks take three times as long,
@@ -170,14 +171,12 @@ class Intake:
 
     def _flooded(self) -> None:
         """Others come before it; its pipe is enlarged, and nobody else's (pipe(7), pipe-user-pages-soft: 64 MiB)."""
-        import fcntl
-
         self._floods = True
         if self._watched:
             self._look_away()
             self.resume()
         try:
-            fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, FLOOD_PIPE)
+            pipes.resize(self._fd, FLOOD_PIPE)
         except OSError:
             pass  # no more than he has
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from procrun.core.spec import APART, PTY
 from procrun.eventloop.loop import Loop
 from procrun.output.reader import Hearer, Intake, Output
+from procrun.system.terminal import TAKE_TERMINAL
 
 TERM = "xterm-256color"
 """The kind of a pseudo-terminal where the environment names none, as in a container or under systemd: every terminal
@@ -15,11 +16,6 @@ that may attach to it understands that, and terminfo has it in the smallest inst
 
 UNREAD_INPUT = 256 * 1024
 """Bytes that may wait for an instance which does not read its stdin."""
-
-TAKE_TERMINAL = "exec 0<>/proc/self/fd/0; "
-"""Before a shell line: the terminal is opened anew by the leader of a session, and so becomes its controlling one
-(tty_ioctl(4)); until then Ctrl-C is no signal there, and /dev/tty does not exist.
-"""
 
 
 class Window(NamedTuple):

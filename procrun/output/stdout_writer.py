@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from procrun.eventloop.loop import Loop
 from procrun.output.line_buffer import Amount, measure
+from procrun.system.host import pipes
 
 if TYPE_CHECKING:
     from procrun.output.blocking_writer import Scribe
@@ -147,7 +148,7 @@ class Sink:
         """
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             try:
-                return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+                return pipes.opened_anew(fd, os.O_WRONLY | os.O_NONBLOCK)
             except OSError:
                 pass
         from procrun.output.blocking_writer import Scribe
@@ -268,16 +269,14 @@ class Sink:
 
     def _fit(self) -> None:
         """More room in a pipe that is full, less where somebody writes little; another's size is left as it is."""
-        import fcntl
-
         wanted = WIDE_PIPE if time.monotonic() > self._few + SOMEBODY_QUIET else USUAL_PIPE
         try:
             if self._room is None:
                 self._room = 0
-                size = fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
+                size = pipes.size(self._fd)
                 self._room = size if size == USUAL_PIPE else 0
             if self._room not in (0, wanted):
-                self._room = fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, wanted)
+                self._room = pipes.resize(self._fd, wanted)
         except OSError:
             pass  # it is none; or he has no more (pipe(7), pipe-user-pages-soft); or more is in it just now
 

@@ -11,7 +11,7 @@ from procrun.core.errors import ConfigError
 from procrun.plan.config import AUTO
 from procrun.plan.options import Variable, Wishes
 from procrun.plan.sources import Sources
-from procrun.system.linux import sockets
+from procrun.system.host import sockets
 
 FIRST = 10_000
 """The lowest base: below it are the ports that programs have by themselves (3000, 5432, 6379, 8080, 9200)."""

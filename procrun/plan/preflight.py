@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from procrun.core.errors import ConfigError
 from procrun.core.spec import APART, Spec
 from procrun.plan.policies import NAMES_PORT
+from procrun.system.host import process_table, sockets
 from procrun.system.limits import CLIENTS, _soft, room
-from procrun.system.linux import procfs, sockets
 
 PORTS_PER_TYPE = 100
 
@@ -29,7 +29,7 @@ def taken_ports(specs: Iterable[Spec]) -> None:
 def port_holder(inode: str) -> str:
     """Who has a listening socket, for people."""
     pid = sockets.holder(inode)
-    return f"pid {pid} ({procfs.title(pid)})" if pid else "another user's process"
+    return f"pid {pid} ({process_table.title(pid)})" if pid else "another user's process"
 
 
 def _number(instance: str) -> int:

@@ -12,6 +12,7 @@ from procrun.plan import config, environment, procfile, textfile
 from procrun.plan.environment import Environment
 from procrun.plan.options import Config, Entry, Variable, Wishes
 from procrun.plan.textfile import Pipes
+from procrun.system.host import STREAMS
 
 PROCFILE = "PROCFILE"
 """The variable that names the Procfile where the command line does not."""
@@ -184,7 +185,7 @@ def _home(wishes: Wishes) -> str:
 
 def _folder_of(path: str) -> str:
     """The folder of a Procfile; the current one for what only stands for a stream, as in `-f <(cat Procfile)`."""
-    if os.path.abspath(path).startswith(("/dev/", "/proc/")):  # /dev/stdin is a plain file where stdin is one
+    if os.path.abspath(path).startswith(STREAMS):  # /dev/stdin is a plain file where stdin is one
         return ""
     try:
         mode = os.stat(path).st_mode

@@ -1,8 +1,8 @@
 """Stops what earlier runs left: stage after stage, stores last, TERM and at the budget KILL, none of them ours.
 
-They are no children of this process, so their ends are seen through pidfds; and only through a pidfd are they
+They are no children of this process, so their ends are seen through handles; and only through a handle are they
 signalled, each by itself, so that neither a pid nor a group that has been given away since is ever hit. Where the
-system gives no pidfds, start times are compared instead.
+system gives none, start times are compared instead.
 """
 
 import os
@@ -16,7 +16,7 @@ from procrun.core.stop_sequence import UNKILLABLE_AFTER
 from procrun.recovery.leftovers import Leftover
 from procrun.system import limits
 from procrun.system.audience import key
-from procrun.system.linux import pidfds, pipes, procfs
+from procrun.system.host import pipes, process_handles, process_signals, process_table
 from procrun.system.process_tree import FRESH
 from procrun.system.signalling import Volley
 from procrun.system.signals import signal_name
@@ -121,7 +121,7 @@ class _Stage:
         return waits
 
     def _refused(self, row: Stat) -> None:
-        text = f"pid {row.pid} ({procfs.title(row.pid)}) is another user's"
+        text = f"pid {row.pid} ({process_table.title(row.pid)}) is another user's"
         self._tell(Happening(self._names[row.pid], EventKind.STUCK, 0.0, text, row.pid))
 
 
@@ -170,7 +170,7 @@ def _wait(rows: Sequence[Stat], deadline: float, readers: _Readers) -> None:
 
     Where descriptors do not suffice for all, some are waited for.
     """
-    if pidfds.refusal():
+    if process_handles.refusal():
         _wait_by_looking(rows, deadline, readers)
         return
     poller = select.poll()
@@ -179,7 +179,7 @@ def _wait(rows: Sequence[Stat], deadline: float, readers: _Readers) -> None:
     handles: set[int] = set()
     try:
         for row in rows[: limits.room(len(rows))]:
-            opened = _open(row)
+            opened = process_signals.ending(row)
             if opened is None:
                 deadline = min(deadline, monotonic() + GATHER)
                 continue
@@ -200,30 +200,18 @@ def _wait(rows: Sequence[Stat], deadline: float, readers: _Readers) -> None:
 
 
 def _wait_by_looking(rows: Sequence[Stat], deadline: float, readers: _Readers) -> None:
-    """The same where there are no pidfds."""
+    """The same where the system gives no handles."""
     poller = select.poll()
     for handle in readers.handles:
         poller.register(handle, select.POLLIN)
     while rows and (left := deadline - monotonic()) > 0:
-        for handle, _ in poller.poll(1000 * min(left, pidfds.LOOK_EVERY)):
+        for handle, _ in poller.poll(1000 * min(left, process_handles.LOOK_EVERY)):
             if not readers.drain(handle):
                 poller.unregister(handle)
-        there = [row for row in rows if procfs.lives(row)]
+        there = [row for row in rows if process_table.lives(row)]
         if len(there) < len(rows):
             deadline = min(deadline, monotonic() + GATHER)
         rows = there
-
-
-def _open(row: Stat) -> int | None:
-    """A pidfd of exactly this process; None when it has gone."""
-    try:
-        handle = os.pidfd_open(row.pid)
-    except ProcessLookupError:
-        return None
-    if procfs.is_same(row):
-        return handle
-    os.close(handle)
-    return None
 
 
 def _by_instance(there: Iterable[Leftover]) -> dict[Instance, list[Leftover]]:

@@ -17,8 +17,8 @@ from procrun.core.spec import Step
 from procrun.core.stop_sequence import DEFAULT_BUDGET, ending_step
 from procrun.plan.programs.recognise import recognise
 from procrun.recovery.run_record import Dyno, Fate, Record, records
-from procrun.system.linux import pipes as pipes_
-from procrun.system.linux import procfs
+from procrun.system.host import pipes as pipes_
+from procrun.system.host import process_table
 from procrun.system.process_tree import MARK
 from procrun.system.types import Stat
 
@@ -61,9 +61,9 @@ class _Search:
     def __init__(self, root: str, known: list[tuple[Record, Fate]]) -> None:
         self._root = os.path.realpath(root)
         self._over = {record.supervisor: record for record, fate_ in known if fate_ is Fate.OVER}
-        self._table = procfs.snapshot()
+        self._table = process_table.snapshot()
         self._rows = {pid: row for pid, row in self._table.items() if row.alive}
-        self._own = procfs.namespace(os.getpid())
+        self._own = process_table.namespace(os.getpid())
         self._marks: dict[int, tuple[str, str]] = {}
         self._foreign: set[int] = set()
         self._unseen = 0
@@ -96,16 +96,16 @@ class _Search:
 
     def _read_marks(self) -> None:
         """The marks of all processes here: pids in another container mean something else there."""
-        here = [pid for pid in self._rows if procfs.namespace(pid) == self._own]
+        here = [pid for pid in self._rows if process_table.namespace(pid) == self._own]
         away = self._rows.keys() - here
-        self._unseen = sum(not procfs.is_kernels(self._rows[pid]) for pid in away)
-        for pid, mark in procfs.marks(here, MARK, PATIENCE).items():
+        self._unseen = sum(not process_table.is_kernels(self._rows[pid]) for pid in away)
+        for pid, mark in process_table.marks(here, MARK, PATIENCE).items():
             match = _MARK.fullmatch(mark)
             if match is not None:
                 self._marks[pid] = (match[1], match[2])
-                if procfs.users(pid) != {os.getuid()}:
+                if process_table.users(pid) != {os.getuid()}:
                     self._foreign.add(pid)
-        self._unseen += sum(map(procfs.is_held_up, here))
+        self._unseen += sum(map(process_table.is_held_up, here))
 
     def _living(self, known: Iterable[tuple[Record, Fate]]) -> set[int]:
         """Everything of a living run, wherever it is, and this process with all that it was started from."""
@@ -115,13 +115,13 @@ class _Search:
             if fate_ in (Fate.LIVING, Fate.RESCUED) and record.machine:
                 roots |= {_pid(i) for i in (record.front, record.supervisor) if self._runs(i)}
         fronts = {self._rows[root].ppid for root in roots}
-        below = {row.pid for root in roots for row in procfs.descendants(root, self._rows)}
+        below = {row.pid for root in roots for row in process_table.descendants(root, self._rows)}
         marked = {pid for pid, (run, _) in self._marks.items() if run in runs}
         return roots | fronts | below | marked | self._before_us()
 
     def _believed(self, pid: int, run: str) -> bool:
         """Whether the mark of `pid` may speak for the living run: it is ours, or of the same user as that."""
-        return pid not in self._foreign or procfs.users(pid) == procfs.users(_pid(run))
+        return pid not in self._foreign or process_table.users(pid) == process_table.users(_pid(run))
 
     def _before_us(self) -> set[int]:
         pid, found = os.getpid(), set()
@@ -142,7 +142,7 @@ class _Search:
         if run in self._over:
             self._add_once(run, name, row, "perhaps: mark" if foreign else "mark", sure=not foreign)
         elif not foreign and row.pid not in self._spared | self._found.keys():
-            folder = procfs.folder(row.pid)
+            folder = process_table.folder(row.pid)
             if not _being_rescued(run, folder):
                 group = self._found if _inside(folder, self._root) else self._away
                 group[row.pid] = Leftover(row, run, _unrecorded(name, row.pid), "mark")
@@ -175,9 +175,13 @@ class _Search:
     def _by_place(self, run: str) -> None:
         """Who works in this folder, is younger than the run, and has an environment that tells nothing: perhaps."""
         for row in self._rows.values():
-            if procfs.is_kernels(row) or row.started < _ticks(run) or procfs.owner(row.pid) != os.getuid():
+            if (
+                process_table.is_kernels(row)
+                or row.started < _ticks(run)
+                or process_table.owner(row.pid) != os.getuid()
+            ):
                 continue
-            if procfs.mark(row.pid, "PATH") is None and _inside(procfs.folder(row.pid), self._root):
+            if process_table.mark(row.pid, "PATH") is None and _inside(process_table.folder(row.pid), self._root):
                 self._add_once(run, "?", row, "perhaps: works here", sure=False)
 
     def _add_once(self, run: str, name: str, row: Stat, how: str, sure: bool = True) -> None:
@@ -215,13 +219,13 @@ class _Search:
 
 def _unrecorded(name: str, pid: int) -> Dyno:
     """How to stop what only a mark is known of: by its program where that is a store, which is stopped last."""
-    known = recognise(procfs.command_line(pid), {})
+    known = recognise(process_table.command_line(pid), {})
     step = Step(signal.SIGTERM, DEFAULT_BUDGET)
     if known is None:
-        return Dyno(name, procfs.identity(pid), (), 0, False, step)
+        return Dyno(name, process_table.identity(pid), (), 0, False, step)
     profile = known.profile
     first = ending_step(profile.stop)._replace(wait=DEFAULT_BUDGET) if profile.store else step
-    return Dyno(name, procfs.identity(pid), (), int(profile.store), False, first)
+    return Dyno(name, process_table.identity(pid), (), int(profile.store), False, first)
 
 
 def _being_rescued(run: str, folder: str) -> bool:

@@ -14,8 +14,8 @@ from procrun.core.stop_sequence import DEFAULT_BUDGET, UNKILLABLE_AFTER, ending_
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop, Timer
 from procrun.system import limits
-from procrun.system.linux import pidfds, procfs
-from procrun.system.linux import pipes as pipes_
+from procrun.system.host import pipes as pipes_
+from procrun.system.host import process_handles, process_table
 from procrun.system.process_tree import FRESH, Family
 from procrun.system.signalling import Volley
 from procrun.system.signals import signal_name
@@ -124,17 +124,17 @@ class Rescue:
         if not left:
             if self._stops:
                 outlived = self._family.outlived()
-                stderr.tell(f"still alive: {procfs.named(outlived)}" if outlived else "everything is gone")
+                stderr.tell(f"still alive: {process_table.named(outlived)}" if outlived else "everything is gone")
             self._over()
             return
         if not self._stops:
-            if pidfds.refusal():
-                stderr.tell(pidfds.warning())
+            if process_handles.refusal():
+                stderr.tell(process_handles.warning())
             self.stopped = sum(map(len, left.values()))
             self._read_for(row.pid for rows in left.values() for row in rows)
         self._rank = max(self._rank, min(dyno.rank for dyno in left))
         new = [dyno for dyno in left if dyno not in self._stops and dyno.rank <= self._rank]
-        who = [f"{dyno.name}: {procfs.named(left[dyno])}" for dyno in new[:NAMED]]  # while they are there
+        who = [f"{dyno.name}: {process_table.named(left[dyno])}" for dyno in new[:NAMED]]  # while they are there
         for dyno in new:
             self._begin(dyno, left[dyno])
         if new:
@@ -187,7 +187,7 @@ class Rescue:
         stop.deadline = self._loop.after(UNKILLABLE_AFTER, lambda: self._give_up(dyno))
         rows, after = self._left().get(dyno, []), monotonic() - stop.begun
         if rows:
-            who = procfs.named(rows)
+            who = process_table.named(rows)
             self._volley.fire(signal.SIGKILL, dyno.leader, rows)
             stop.steps += f" → KILL {after:.2f}"
             stderr.tell(f"KILL after {after:.2f} s: {dyno.name}: {who}")
@@ -196,12 +196,12 @@ class Rescue:
         for row in self._left().get(dyno, []):
             self._volley.leave(row)
             self._family.abandon(dyno.name, row)
-            stderr.tell(f"pid {row.pid} ({procfs.title(row.pid)}) {unkillable(row)}")
+            stderr.tell(f"pid {row.pid} ({process_table.title(row.pid)}) {unkillable(row)}")
         self.check(self._why)
 
     def _refused(self, row: Stat) -> None:
         if not self._told(row):
-            stderr.tell(f"pid {row.pid} ({procfs.title(row.pid)}) is another user's, and stays")
+            stderr.tell(f"pid {row.pid} ({process_table.title(row.pid)}) is another user's, and stays")
 
     def _report_gone(self, left: dict[Dyno, list[Stat]]) -> None:
         for dyno, stop in list(self._stops.items()):
@@ -272,7 +272,7 @@ def _as_store(row: Stat, rank: int) -> Dyno | None:
     except ImportError:
         return None  # procrun was replaced meanwhile
     for pid in (row.sid, row.pid):
-        found = recognise(procfs.command_line(pid), {})
+        found = recognise(process_table.command_line(pid), {})
         if found is not None and found.profile.store:
             first = Step(ending_step(found.profile.stop).signal, DEFAULT_BUDGET)
             return Dyno(f"{found.profile.name} (a daemon)", pid, (), rank, False, first)

@@ -8,7 +8,7 @@ from procrun.core import run_dir
 from procrun.core.tables import table
 from procrun.recovery.leftovers import Leftover, find
 from procrun.recovery.run_record import Fate, Record, records
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 
 SHOWN = 3
 """Processes that the line of an earlier run names."""
@@ -68,7 +68,7 @@ def who_lives(left: list[Leftover]) -> str:
     """Those that are alive, and what to do about them, to be put behind the account; empty where nobody is."""
     sure = [each for each in left if each.sure]
     if sure:
-        names = [f"{each.dyno.name} pid {each.row.pid} ({procfs.title(each.row.pid)})" for each in sure[:SHOWN]]
+        names = [f"{each.dyno.name} pid {each.row.pid} ({process_table.title(each.row.pid)})" for each in sure[:SHOWN]]
         names += [f"{len(sure) - SHOWN} more"] if len(sure) > SHOWN else []
         return f"; still alive: {', '.join(names)}; `procrun doctor --clean` stops {'it' if len(sure) == 1 else 'them'}"
     pids = ", ".join(str(each.row.pid) for each in left)
@@ -93,7 +93,13 @@ def _pid(identity: str) -> str:
 def leftover_table(left: Sequence[Leftover]) -> str:
     """What earlier runs left, as a table for people."""
     cells = [
-        (each.dyno.name, each.row.pid, moment(procfs.clock(each.row.started)), procfs.title(each.row.pid), each.how)
+        (
+            each.dyno.name,
+            each.row.pid,
+            moment(process_table.clock(each.row.started)),
+            process_table.title(each.row.pid),
+            each.how,
+        )
         for each in left
     ]
     return table(cells, ("INSTANCE", "PID", "STARTED", "COMMAND", "FOUND BY"))
@@ -105,8 +111,8 @@ def leftover_rows(left: Sequence[Leftover]) -> list[dict[str, Any]]:
         {
             "name": each.dyno.name,
             "pid": each.row.pid,
-            "started": round(procfs.clock(each.row.started), 2),
-            "command": procfs.command_line(each.row.pid) or procfs.title(each.row.pid),
+            "started": round(process_table.clock(each.row.started), 2),
+            "command": process_table.command_line(each.row.pid) or process_table.title(each.row.pid),
             "found_by": each.how,
             "sure": each.sure,
             "run": each.run,

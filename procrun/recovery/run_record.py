@@ -18,7 +18,7 @@ from procrun.core import run_dir
 from procrun.core.spec import LONGEST_WAIT, Step
 from procrun.eventloop.loop import Loop, Timer
 from procrun.recovery import run_record
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 from procrun.system.signals import ENDING
 from procrun.system.types import Stat
 
@@ -105,9 +105,8 @@ class Ledger:
         self._handing = _thread.allocate_lock()
         self._waiting = b""
         self._writing = False
-        self._head = (
-            f"machine {procfs.machine()}\nsince {since:.2f}\nfront {front}\nsupervisor {procfs.identity(os.getpid())}\n"
-        )
+        head = f"machine {process_table.machine()}\nsince {since:.2f}\nfront {front}\n"
+        self._head = f"{head}supervisor {process_table.identity(os.getpid())}\n"
         self.called = "record"
         self._told = tell
         self.path, self._file = _created(path)
@@ -186,7 +185,7 @@ class Ledger:
         leaders: dict[int, str] = {}
         lines = [self._head]
         for name, (pid, pipes, rank, to_all, first) in self._dynos.items():
-            leader = leaders[pid] = self._leaders.get(pid) or procfs.identity(pid)
+            leader = leaders[pid] = self._leaders.get(pid) or process_table.identity(pid)
             lines.append(_line(Dyno(name, leader, pipes, rank, to_all, first)))
         self._leaders = leaders
         return "".join([*lines, *(f"daemon {name} {row.pid}-{row.started}\n" for name, row in self._adopted())])
@@ -332,7 +331,7 @@ def leave_word(record: str, how: str, stopped: int) -> None:
         os.close(handle)
 
 
-PROGRAMS = ("python", "pypy", "procrun", procfs.program(os.getpid()))
+PROGRAMS = ("python", "pypy", "procrun", process_table.program(os.getpid()))
 """How the program of a front may be called, be it another version than ours."""
 
 
@@ -364,7 +363,7 @@ def fate(record: Record) -> Fate:
     """What has become of its run, as far as can be known here; a start time tells a later process with the same pid."""
     if not record.machine:
         return Fate.LIVING if run_record.held(record.path) else Fate.DAMAGED  # it has just begun to write, perhaps
-    here = procfs.machine()
+    here = process_table.machine()
     if record.machine.partition("/")[0] != here.partition("/")[0]:
         return Fate.LIVING if run_record.held(record.path) else Fate.REBOOTED  # NFS has locks between machines, too
     if record.machine != here:
@@ -381,13 +380,13 @@ def _believed(record: Record) -> Record:
     the supervisor: init, or the user's systemd, which never end.
     """
     pid = int((record.front or "0").partition("-")[0])
-    if record.machine != procfs.machine() or not alive(record.front):
+    if record.machine != process_table.machine() or not alive(record.front):
         return record
-    ours = procfs.owner(pid) == os.getuid() and procfs.program(pid).startswith(PROGRAMS)
+    ours = process_table.owner(pid) == os.getuid() and process_table.program(pid).startswith(PROGRAMS)
     return record if ours else record._replace(front=record.supervisor)
 
 
 def alive(identity: str) -> bool:
     """Whether the process PID-STARTTICKS lives; a zombie does not."""
-    row = procfs.stat(int(identity.partition("-")[0]))
+    row = process_table.stat(int(identity.partition("-")[0]))
     return row is not None and row.alive and f"{row.pid}-{row.started}" == identity

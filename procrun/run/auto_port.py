@@ -10,7 +10,7 @@ from procrun.plan import ports
 from procrun.plan.layout import Plan, lay_out
 from procrun.plan.options import Wishes
 from procrun.plan.preflight import names_port, port_holder
-from procrun.system.linux import procfs, sockets
+from procrun.system.host import process_table, sockets
 
 WEB = "web"
 """The type that listens on its PORT by Heroku's custom, whether its command names it or not."""
@@ -54,11 +54,11 @@ def _free(made: Plan) -> int:
 def _ours(inode: str, root: str) -> bool:
     """Whether it is held by what was started in this checkout: the base is no other's then."""
     pid = sockets.holder(inode)
-    where = procfs.folder(pid) if pid else ""
+    where = process_table.folder(pid) if pid else ""
     return os.path.join(where, "").startswith(os.path.join(os.path.realpath(root), ""))
 
 
 def _who(port: int, listening: Mapping[int, str]) -> str:
     pid = sockets.holder(listening[port])
-    where = procfs.folder(pid) if pid else ""
+    where = process_table.folder(pid) if pid else ""
     return port_holder(listening[port]) + (f" in {where}" if where else "")

@@ -21,8 +21,8 @@ from procrun.plan import preflight
 from procrun.recovery.run_record import leave_word
 from procrun.run.guardian_link import Link, Presses, listen_to
 from procrun.system import limits
+from procrun.system.host import process_table, subreaper
 from procrun.system.limits import EXHAUSTED
-from procrun.system.linux import procfs, subreaper
 from procrun.system.signals import KNOWN, STOPPING, obey_at_once, signal_name
 from procrun.system.types import Stat
 
@@ -56,7 +56,7 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.
     subreaper.become_subreaper()
     others = _others()
-    own = procfs.identity(os.getpid())
+    own = process_table.identity(os.getpid())
     life, life_writer = os.pipe()
     news, news_writer = os.pipe()
     # A signal that comes before its handler is there waits; `listen_to` lets it through.
@@ -89,7 +89,7 @@ def _end(status: int) -> NoReturn:
 
 def _others() -> list[Stat]:
     """What is not ours although it is below us, and may become our child: `cron & exec procrun start`."""
-    return procfs.descendants(os.getpid(), procfs.snapshot()) if procfs.children() else []
+    return process_table.descendants(os.getpid(), process_table.snapshot()) if process_table.children() else []
 
 
 class _Front:
@@ -118,7 +118,7 @@ class _Front:
 
             self._keys = keys.Keys(self._loop, life)
         self._dyno = Dyno
-        family = Family(procfs.identity(supervisor))
+        family = Family(process_table.identity(supervisor))
         sessions = {os.getsid(0)} | {row.sid for row in others}
         self._rescue = Rescue(self._loop, family, self._loop.stop, lambda _: self._over, sessions, others)
 
@@ -259,9 +259,9 @@ class _Front:
         if not self._supervisor:
             return
         try:
-            here = procfs.children()
-            new = [row for row in map(procfs.stat, here - self._known) if row is not None]
-            supervisor = procfs.stat(self._supervisor)
+            here = process_table.children()
+            new = [row for row in map(process_table.stat, here - self._known) if row is not None]
+            supervisor = process_table.stat(self._supervisor)
         except OSError as error:
             if error.errno not in EXHAUSTED:
                 raise

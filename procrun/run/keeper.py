@@ -15,8 +15,7 @@ from procrun.core.errors import ConfigError
 from procrun.core.run_dir import Kept
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
-from procrun.system.linux import dir_notify
-from procrun.system.linux.disks import may_stand_still
+from procrun.system.host import folder_news, may_stand_still
 
 NEWS = signal.SIGRTMIN
 """What the kernel sends when something goes from the run's folder; of the folder around it SIGIO tells."""
@@ -70,7 +69,7 @@ class Keeper:
         self._over = True
         if self._due is not None:
             self._due.cancel()
-        dir_notify.let_go(self._handles)
+        folder_news.let_go(self._handles)
         self._handles = []
 
     def _look_in(self, seconds: float) -> None:
@@ -97,7 +96,7 @@ class Keeper:
         passed: list[str] = []
         made = [new for one in lost if not self._over and (new := self._made(one, passed)) is not None]
         if made:
-            dir_notify.let_go(handles)
+            folder_news.let_go(handles)
             handles = _asked(kept, [folder for _, folder, _ in made])
         if self._over:
             for one in lost:
@@ -118,9 +117,9 @@ class Keeper:
 
     def _adopt(self, found: _Look) -> None:
         if self._over:
-            dir_notify.let_go(found.handles)
+            folder_news.let_go(found.handles)
             return
-        dir_notify.let_go(self._handles)
+        folder_news.let_go(self._handles)
         self._handles = found.handles
         if not found.lost:
             return
@@ -149,7 +148,7 @@ def _asked(kept: Iterable[Kept], besides: Iterable[str] = ()) -> list[int]:
     """Have the kernel tell of what goes from the folders of these, and from the folders around them."""
     folders = dict.fromkeys([*(os.path.dirname(one.path) for one in kept), *besides])
     around = dict.fromkeys(map(os.path.dirname, folders))
-    return [*dir_notify.ask(folders, dir_notify.LOSSES, NEWS), *dir_notify.ask(around, dir_notify.LOSSES)]
+    return [*folder_news.ask(folders, folder_news.LOSSES, NEWS), *folder_news.ask(around, folder_news.LOSSES)]
 
 
 def _await_end_of_removal(folder: str) -> None:

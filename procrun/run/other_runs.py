@@ -13,7 +13,7 @@ from procrun.plan.layout import Plan
 from procrun.plan.options import Wishes
 from procrun.recovery import past_runs
 from procrun.run import linked
-from procrun.system.linux import procfs, subreaper
+from procrun.system.host import process_table, subreaper
 
 Follow = Callable[[Run, Request, bool], int]
 """Asks a run, shows how it goes, as JSON where that is wanted, and returns the exit status."""
@@ -69,7 +69,7 @@ def _moved_away(named: str) -> list[tuple[str, Run]]:
     for pointer in linked.pointers(named):
         alive = [run for run in runs(pointer.root) if os.path.basename(run.path) == f"{pointer.pid}.sock"]
         found += [(pointer.root, run) for run in alive]
-        row = procfs.stat(pointer.pid)
+        row = process_table.stat(pointer.pid)
         if not alive and (row is None or not row.alive):
             run_dir.remove(pointer.path)
     return sorted(found, key=lambda each: each[1].since)

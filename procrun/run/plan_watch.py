@@ -8,7 +8,7 @@ from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
 from procrun.plan.sources import Sources, Stamp, changed_files, folders_of_files
 from procrun.supervise.supervisor import Supervisor
-from procrun.system.linux import dir_notify
+from procrun.system.host import folder_news
 
 Look = tuple[list[int], dict[str, Stamp | None]]
 """The descriptors by which the kernel tells of a further change, and the files that have changed by now."""
@@ -63,7 +63,7 @@ class Notice:
     def _compare(self, sources: Sources, found: Look) -> None:
         handles, now = found
         if sources is not self._sources:  # others have been adopted meanwhile
-            dir_notify.let_go(handles)
+            folder_news.let_go(handles)
             return
         self._keep(handles)
         new = [file for file, stamp in now.items() if file not in self._told or self._told[file] != stamp]
@@ -72,10 +72,10 @@ class Notice:
             self._say(plan_changed(sources.root, new))
 
     def _keep(self, handles: list[int]) -> None:
-        dir_notify.let_go(self._handles)
+        folder_news.let_go(self._handles)
         self._handles = handles
 
 
 def _look_at(sources: Sources) -> Look:
     """Have the kernel tell again, then compare: what comes in between is found now, and by one more look."""
-    return dir_notify.ask(folders_of_files(sources), dir_notify.CHANGES), changed_files(sources)
+    return folder_news.ask(folders_of_files(sources), folder_news.CHANGES), changed_files(sources)

@@ -10,7 +10,7 @@ from procrun.eventloop.loop import Loop, Timer
 from procrun.plan.preflight import port_holder
 from procrun.supervise.instance import Instance
 from procrun.supervise.restart_policy import ends_well
-from procrun.system.linux import pidfds, procfs, sockets
+from procrun.system.host import process_handles, process_table, sockets
 from procrun.system.signals import signal_name
 
 REMIND_AFTER = 2.0
@@ -78,8 +78,8 @@ class Narrator:
 
     def _tell_of_signals(self) -> None:
         """Once in a run, where the system cannot promise that a signal hits the process it is meant for."""
-        if not self._signals_told and pidfds.refusal():
-            self.say(pidfds.warning())
+        if not self._signals_told and process_handles.refusal():
+            self.say(process_handles.warning())
         self._signals_told = True
 
     def _exited(self, process: Instance, happening: Happening) -> None:
@@ -110,7 +110,7 @@ class Narrator:
             alive, coming = process.members.alive(), process.stopper.coming()
             # Nobody may be left although its end was not heard yet.
             if process.stopper.elapsed >= REMIND_AFTER and coming and alive:
-                self.say(f"still waiting for {process.spec.name}: {procfs.named(alive)}; {coming}")
+                self.say(f"still waiting for {process.spec.name}: {process_table.named(alive)}; {coming}")
         if self._stopping:
             self._reminder = self._loop.after(REMIND_AFTER, self._remind)
 

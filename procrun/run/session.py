@@ -32,8 +32,7 @@ from procrun.run.startup_report import Startup
 from procrun.supervise.instance import Instance
 from procrun.supervise.supervisor import TIMED_OUT, Supervisor, Sweeper, Verdict
 from procrun.system import signals
-from procrun.system.linux import procfs, subreaper
-from procrun.system.linux.disks import may_stand_still
+from procrun.system.host import may_stand_still, process_table, subreaper
 from procrun.system.process_tree import Family
 from procrun.system.signals import ENDING_NAMES
 from procrun.system.types import Exit
@@ -167,7 +166,7 @@ class Session:
         self._narrator = Narrator(self._loop, self._outputs.outlet.say)
         self._narrator.why_not_run = why_not_run or {}
         self._supervisor = Supervisor(
-            procfs.identity(os.getpid()),
+            process_table.identity(os.getpid()),
             self._loop,
             self._outputs.outlet,
             self._hear,
@@ -311,7 +310,7 @@ class Session:
             self._keeper.close()
         outlived = self._supervisor.family.outlived()
         if outlived:
-            self._narrator.say(f"still alive: {procfs.named(outlived)}")
+            self._narrator.say(f"still alive: {process_table.named(outlived)}")
         if self._service is not None:
             self._service.close()
         for pointer in self._pointers:

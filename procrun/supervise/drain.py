@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from procrun.supervise.members import Members
 from procrun.supervise.surroundings import Surroundings
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 from procrun.system.types import Stat
 
 DRAIN_EVERY = 0.5
@@ -29,7 +29,7 @@ class Busy(NamedTuple):
 def told(pattern: str, rows: Sequence[Stat]) -> Busy | None:
     """What the first title of `rows` that matches says (the groups busy, slots and quiet); None where none does."""
     try:
-        titles = [procfs.command_line(row.pid) for row in rows]
+        titles = [process_table.command_line(row.pid) for row in rows]
     except OSError:
         return None  # no descriptor to look with
     match = next(filter(None, (re.search(pattern, title) for title in titles)), None)
@@ -39,7 +39,7 @@ def told(pattern: str, rows: Sequence[Stat]) -> Busy | None:
 def drained(pattern: str, rows: Sequence[Stat]) -> bool:
     """Whether the work of `rows` is done, as far as a title tells; not while one cannot be read (a dead disk)."""
     busy = told(pattern, rows)
-    return busy.drained if busy is not None else not any(procfs.is_held_up(row.pid) for row in rows)
+    return busy.drained if busy is not None else not any(process_table.is_held_up(row.pid) for row in rows)
 
 
 def busy(members: Members) -> Busy | None:

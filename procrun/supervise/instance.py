@@ -15,7 +15,7 @@ from procrun.supervise.status import Status, awaited
 from procrun.supervise.stopper import Owner, Stopper
 from procrun.supervise.surroundings import Surroundings
 from procrun.system import limits
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 from procrun.system.process_tree import MARK
 from procrun.system.signals import describe
 from procrun.system.spawn import spawn
@@ -233,7 +233,7 @@ class Instance:
         self.checks.rest()
         left = [] if self.members.pid else self.members.alive()
         if left:
-            self.tell(EventKind.LEFT, 0.0, procfs.named(left))
+            self.tell(EventKind.LEFT, 0.0, process_table.named(left))
         self.console.read_regardless()
         self.stopper.begin()
 
@@ -253,7 +253,7 @@ class Instance:
             self.status = self.status._replace(ready=True)
             self.tell(EventKind.DONE, self.lived, "")
         if strays:
-            self.tell(EventKind.STRAYS, 0.0, procfs.named(strays))
+            self.tell(EventKind.STRAYS, 0.0, process_table.named(strays))
         self.members.spec = self.next_spec  # what it waits for, too
         if self.status.wanted:
             self._come_back()

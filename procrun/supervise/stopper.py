@@ -12,7 +12,7 @@ from procrun.eventloop.loop import Loop, Timer
 from procrun.supervise.members import Members
 from procrun.supervise.state_machine import Trigger
 from procrun.supervise.surroundings import Surroundings
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 from procrun.system.process_tree import FRESH
 from procrun.system.signals import ENDING, signal_name
 from procrun.system.types import Stat
@@ -141,7 +141,7 @@ class Stopper:
         members.volley.next_step()
         others = [row for row in members.alive() if row.pid != members.pid] if step.signal == signal.SIGKILL else []
         if others:
-            self._owner.tell(EventKind.KILLING, self.elapsed, procfs.named(others))
+            self._owner.tell(EventKind.KILLING, self.elapsed, process_table.named(others))
         hit = members.signal(step.signal)
         unheard = not hit and bool(members.alive())
         after = self._walk.arm(hit > 0 or unheard)
@@ -188,7 +188,9 @@ class Stopper:
 
     def refused(self, row: Stat) -> None:
         """This one may not be signalled: it is left out."""
-        self._owner.tell(EventKind.STUCK, self.elapsed, f"pid {row.pid} ({procfs.title(row.pid)}) is another user's")
+        self._owner.tell(
+            EventKind.STUCK, self.elapsed, f"pid {row.pid} ({process_table.title(row.pid)}) is another user's"
+        )
 
     def _give_up(self) -> None:
         """What outlives KILL is abandoned; what a sequence without KILL leaves (`no_kill`) is spared."""
@@ -196,7 +198,7 @@ class Stopper:
         killed = self._sequence[-1].signal == signal.SIGKILL
         for row in members.alive():
             members.volley.leave(row)
-            who = f"pid {row.pid} ({procfs.title(row.pid)})"
+            who = f"pid {row.pid} ({process_table.title(row.pid)})"
             if killed:
                 self.gave_up = True
                 members.family.abandon(members.spec.name, row)

@@ -1,6 +1,5 @@
 """All instances of one run: names to processes, what ends the run, and what is told to whom."""
 
-import os
 import signal
 from collections.abc import Callable, Collection, Iterable
 from time import time
@@ -17,9 +16,9 @@ from procrun.supervise.operation import Errand
 from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.status import awaited
 from procrun.supervise.surroundings import Surroundings
+from procrun.system.host import process_signals
 from procrun.system.process_tree import Family
 from procrun.system.signals import exit_status
-from procrun.system.types import Exit
 
 if TYPE_CHECKING:  # imported where somebody is asked, and where something is left at the end
     from procrun.core.run_dir import Kept
@@ -208,12 +207,13 @@ class Supervisor:
     def reap(self) -> None:
         """SIGCHLD: bury the dead, adopted ones too, and see what they left."""
         leaders = {process.members.pid: process for process in self.processes.values() if process.members.pid}
-        while (info := _dead_child()) is not None:
-            process = leaders.get(info.si_pid)
+        while (dead := process_signals.dead_child()) is not None:
+            pid, end = dead
+            process = leaders.get(pid)
             if process is not None:
-                process.exited(_exit(info))
-            elif self._questions is not None and info.si_pid in self._questions.ends:
-                self._questions.ends.pop(info.si_pid)(_exit(info))
+                process.exited(end)
+            elif self._questions is not None and pid in self._questions.ends:
+                self._questions.ends.pop(pid)(end)
         self.family.changed()
         for process in list(self.processes.values()):
             process.check_gone()
@@ -323,16 +323,3 @@ def _status(process: Instance) -> int:
     if process.status.hung or process.last_exit is None:
         return TIMED_OUT
     return exit_status(process.last_exit)
-
-
-def _dead_child() -> "os.waitid_result | None":
-    try:
-        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
-    except ChildProcessError:
-        return None
-
-
-def _exit(info: "os.waitid_result") -> Exit:
-    if info.si_code == os.CLD_EXITED:
-        return Exit(info.si_status, None)
-    return Exit(None, info.si_status)

@@ -24,7 +24,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from procrun.system.audience import Heir, Key, key
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 from procrun.system.types import Stat
 
 STILL_WITHIN = 0.05
@@ -94,7 +94,7 @@ class Hold:
         """
         told, foreground = [], []
         for each, held in list(self._held.items()):
-            waits, ended = bool(procfs.masks(held.row.pid).pending & _SENT), not procfs.lives(held.shell)
+            waits, ended = bool(process_table.masks(held.row.pid).pending & _SENT), not process_table.lives(held.shell)
             if waits:
                 told.append(held.row)
             if waits or ended or self._is_late(held):
@@ -124,10 +124,10 @@ class Hold:
 
 def _rests(row: Stat) -> bool:
     """Whether it sleeps, with no signal to take."""
-    now = procfs.stat(row.pid)
-    return not procfs.masks(row.pid).pending and now is not None and now.state == "S"
+    now = process_table.stat(row.pid)
+    return not process_table.masks(row.pid).pending and now is not None and now.state == "S"
 
 
 def _stands_still(row: Stat) -> bool:
-    now = procfs.stat(row.pid)
+    now = process_table.stat(row.pid)
     return now is None or now.started != row.started or now.state in "TtZX"

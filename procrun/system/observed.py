@@ -9,8 +9,8 @@ from collections.abc import Container, Sequence
 
 from procrun.system.audience import Bearing, Key, key
 from procrun.system.forwarders import HASTY, MULTICALL, RUNNERS, SHELLS, UNMOVED
-from procrun.system.linux import procfs
-from procrun.system.types import Stat
+from procrun.system.host import process_table
+from procrun.system.types import Masks, Stat
 
 _INTERRUPTS = (1 << signal.SIGINT - 1) | (1 << signal.SIGQUIT - 1)
 """INT and QUIT in a mask: what a shell without job control has ignored for its background children."""
@@ -23,7 +23,7 @@ class Observed:
 
     def __init__(self, aside: Container[Key] = ()) -> None:
         self._aside = aside
-        self._masks: dict[int, procfs.Masks] = {}
+        self._masks: dict[int, Masks] = {}
         self._programs: dict[int, str] = {}
         self._writes: dict[int, frozenset[str]] = {}
 
@@ -36,16 +36,16 @@ class Observed:
         return Bearing.BLOCKS if masks.blocked & bit else Bearing.DIES
 
     def awaits(self, row: Stat, number: int) -> bool:
-        return bool(procfs.awaited(row.pid) >> number - 1 & 1)
+        return bool(process_table.awaited(row.pid) >> number - 1 & 1)
 
     def is_shell(self, row: Stat) -> bool:
         return self._program(row) in SHELLS
 
     def steps_aside(self, row: Stat) -> bool:
-        return self._program(row) in HASTY or procfs.name(row.pid) in HASTY or key(row) in self._aside
+        return self._program(row) in HASTY or process_table.name(row.pid) in HASTY or key(row) in self._aside
 
     def is_runner(self, row: Stat) -> bool:
-        return procfs.name(row.pid) in RUNNERS
+        return process_table.name(row.pid) in RUNNERS
 
     def is_unmoved(self, shell: Stat) -> bool:
         return self._program(shell) in UNMOVED
@@ -53,25 +53,25 @@ class Observed:
     def in_background(self, row: Stat, shell: Stat) -> bool:
         if _INTERRUPTS & self._mask(row).ignored & ~self._mask(shell).ignored == _INTERRUPTS:
             return True
-        return procfs.opened(row.pid, 0) == _NOWHERE != procfs.opened(shell.pid, 0)
+        return process_table.opened(row.pid, 0) == _NOWHERE != process_table.opened(shell.pid, 0)
 
     def is_fed(self, row: Stat, by: Sequence[Stat]) -> bool:
-        stdin = procfs.opened(row.pid, 0)
+        stdin = process_table.opened(row.pid, 0)
         return stdin.startswith("pipe:[") and any(stdin in self._written(other) for other in by)
 
-    def _mask(self, row: Stat) -> procfs.Masks:
+    def _mask(self, row: Stat) -> Masks:
         if row.pid not in self._masks:
-            self._masks[row.pid] = procfs.masks(row.pid)
+            self._masks[row.pid] = process_table.masks(row.pid)
         return self._masks[row.pid]
 
     def _written(self, row: Stat) -> frozenset[str]:
         if row.pid not in self._writes:
-            self._writes[row.pid] = procfs.written(row.pid)
+            self._writes[row.pid] = process_table.written(row.pid)
         return self._writes[row.pid]
 
     def _program(self, row: Stat) -> str:
         """The name of the program that runs; a script has that of its interpreter."""
         if row.pid not in self._programs:
-            name = procfs.program(row.pid).removesuffix(" (deleted)")
-            self._programs[row.pid] = procfs.name(row.pid) if name in MULTICALL else name
+            name = process_table.program(row.pid).removesuffix(" (deleted)")
+            self._programs[row.pid] = process_table.name(row.pid) if name in MULTICALL else name
         return self._programs[row.pid]

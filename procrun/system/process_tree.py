@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from time import monotonic
 
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 from procrun.system.types import Stat
 
 MARK = "PROCRUN_DYNO"
@@ -94,7 +94,7 @@ class Family:
     def outlived(self, name: str | None = None) -> list[Stat]:
         """What was abandoned and still lives: all of it, or of the instance `name`."""
         rows = [row for owner, row in self._abandoned.values() if name is None or name == owner]
-        return [row for row in rows if procfs.lives(row)]
+        return [row for row in rows if process_table.lives(row)]
 
     def adopted(self) -> list[tuple[str, Stat]]:
         """What this process did not start and is the parent of now: daemons; with their instance where it is known."""
@@ -130,7 +130,7 @@ class Family:
 
         A survivor of an ended leader hangs, through its parents, on a child that was given to us (prctl(2)).
         """
-        return not procfs.children() <= set(self._leaders.values())
+        return not process_table.children() <= set(self._leaders.values())
 
     def _look(self) -> None:
         now = monotonic()
@@ -138,13 +138,13 @@ class Family:
             return
         self.certain = True
         before, self._seen = self._seen, {}
-        table = procfs.snapshot()
+        table = process_table.snapshot()
         for row in self._arrivals(set(table)):  # forked behind the back of the look, its parent gone since
             table[row.pid] = row
             name = self._recall(row, before)
             if name is not None:  # at once: it may be gone in a moment
                 before[row.pid, row.started] = name
-        below = procfs.descendants(os.getpid(), table)
+        below = process_table.descendants(os.getpid(), table)
         self._rows = [row for row in below if (row.pid, row.started) not in self._abandoned]
         owners: dict[int, str] = {}
         self._owned = {}
@@ -153,7 +153,7 @@ class Family:
             if name is not None:
                 owners[row.pid] = self._seen[row.pid, row.started] = name
                 self._owned.setdefault(name, []).append(row)
-            elif procfs.is_ending(row) or 0 < procfs.held_up_for(row.pid) < GIVE_UP:
+            elif process_table.is_ending(row) or 0 < process_table.held_up_for(row.pid) < GIVE_UP:
                 self.certain = False  # before it could be asked whose it is
         self._taken = monotonic()
         self.fresh = max(FRESH, SERVES * (self._taken - now))
@@ -161,17 +161,17 @@ class Family:
     def _arrivals(self, known: set[int]) -> Iterator[Stat]:
         """Children that are not among `known`, until there are no new ones, or too many of them one after the other."""
         for _ in range(TRIES):
-            new = procfs.children() - known
+            new = process_table.children() - known
             if not new:
                 return
             known |= new
-            yield from filter(None, map(procfs.stat, new))
+            yield from filter(None, map(process_table.stat, new))
         self.certain = False
 
     def _recall(self, row: Stat, before: Mapping[tuple[int, int], str]) -> str | None:
         name = before.get((row.pid, row.started))
         if name is None:
-            run, _, marked = (procfs.mark(row.pid, MARK) or "").partition(":")
+            run, _, marked = (process_table.mark(row.pid, MARK) or "").partition(":")
             name = marked if run == self.run else None
         if name is None and len(self._names) == 1:
             (name,) = self._names

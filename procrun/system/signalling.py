@@ -8,7 +8,7 @@ from time import monotonic
 
 from procrun.system.audience import Bearing, Call, Key, audience, key, tops
 from procrun.system.holding import LOOK_EVERY, Hold
-from procrun.system.linux import signals
+from procrun.system.host import process_signals
 from procrun.system.observed import Observed
 from procrun.system.signals import ENDING
 from procrun.system.types import Stat
@@ -195,7 +195,7 @@ class Volley:
 
     def _send(self, number: int, row: Stat, *behind: int) -> bool:
         try:
-            return signals.send(number, row, *behind)
+            return process_signals.send(number, row, *behind)
         except PermissionError:
             self.leave(row)
             self._on_refusal(row)
@@ -226,7 +226,7 @@ def main_process(number: int, leader: int, everybody: Iterable[Stat], preferred:
     """
     rows = list(everybody)
     for row in rows:
-        if row.pid == preferred and signals.catches(row.pid, number):
+        if row.pid == preferred and process_signals.catches(row.pid, number):
             return row
     top = tops(rows)
     return _nearest(number, [row for row in top if row.pid == leader], rows) or _nearest(
@@ -236,7 +236,7 @@ def main_process(number: int, leader: int, everybody: Iterable[Stat], preferred:
 
 def _nearest(number: int, level: Sequence[Stat], rows: Sequence[Stat]) -> Stat | None:
     while level:
-        found = [row for row in level if signals.catches(row.pid, number)]
+        found = [row for row in level if process_signals.catches(row.pid, number)]
         if found:
             return found[0] if len(found) == 1 else None
         parents = {row.pid for row in level}

@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Mapping
 
 from procrun.system import limits
-from procrun.system.linux.disks import may_stand_still
+from procrun.system.host import may_stand_still
 
 
 def spawn(line: str, folder: str, env: Mapping[str, str], stdin: int, stdout: int, stderr: int) -> int:

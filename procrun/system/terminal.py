@@ -9,6 +9,11 @@ from typing import Any
 PASTED = b"\0"
 """Passed on in the place of several keys at once."""
 
+TAKE_TERMINAL = "exec 0<>/proc/self/fd/0; "
+"""Before a shell line: the terminal is opened anew by the leader of a session, and so becomes its controlling one
+(tty_ioctl(4)); until then Ctrl-C is no signal there, and /dev/tty does not exist.
+"""
+
 _LOCAL = 3
 _CHARACTERS = 6
 

@@ -3,6 +3,25 @@
 from typing import NamedTuple
 
 
+class Listener(NamedTuple):
+    """A listening stream socket: where to connect to (host and port, or a path), and its inode."""
+
+    address: tuple[str, int] | str
+    inode: str
+
+
+class Masks(NamedTuple):
+    """What a process does with each signal, bit n-1 for signal n.
+
+    `pending` are those that were sent and not taken yet; `blocked` those that its main thread does not take now.
+    """
+
+    caught: int = 0
+    ignored: int = 0
+    pending: int = 0
+    blocked: int = 0
+
+
 class Exit(NamedTuple):
     """How a process ended: a status (0 to 255), or the signal that killed it; the other is None."""
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from procrun.plan.programs import index, profiles, recognise, wrappers
 from procrun.plan.programs.recognise import Recognised
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 from procrun.system.types import Stat
 
 _TITLES = {
@@ -53,13 +53,13 @@ def look(rows: Iterable[Stat], root: str) -> list[Running]:
 
 
 def _program(row: Stat, root: str) -> Running | None:
-    arguments = procfs.arguments(row.pid)
+    arguments = process_table.arguments(row.pid)
     title = arguments[0] if " " in arguments[0] and not "".join(arguments[1:]).strip() else ""
     words = title.split() if title else arguments
     profile = next((profiles.named(name) for start, name in _TITLES.items() if re.match(start, title)), None)
     if profile is None and not index.may_be_known(" ".join(words), {}):
         return None
-    folder, variables = procfs.folder(row.pid) or root, procfs.environment(row.pid)
+    folder, variables = process_table.folder(row.pid) or root, process_table.environment(row.pid)
     if profile is not None:
         known = Recognised(profile, (profile.name,), {}, variables, os.path.relpath(folder, root))
         return Running(row.pid, row.started, known, complete=False)

@@ -5,7 +5,7 @@ from time import monotonic
 
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import Occasional
-from procrun.system.linux import procfs, sockets
+from procrun.system.host import process_table, sockets
 from procrun.system.types import Stat
 
 FIRST, LAST, GROWS = 0.05, 1.0, 1.5
@@ -155,7 +155,7 @@ class Quota:
 
 def _held(rows: Sequence[Stat]) -> int:
     try:
-        return sum(procfs.held(row.pid) for row in rows)
+        return sum(process_table.held(row.pid) for row in rows)
     except OSError:
         return 0  # no descriptor to look with
 

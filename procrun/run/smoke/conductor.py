@@ -25,7 +25,7 @@ from procrun.run.smoke.result import (
 from procrun.supervise.instance import Instance
 from procrun.supervise.restart_policy import ends_well
 from procrun.supervise.supervisor import Supervisor
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 from procrun.system.signals import ENDING, describe, exit_status
 from procrun.system.types import Exit
 
@@ -160,7 +160,7 @@ class Conductor:
         processes = {process.spec.name: [row.pid for row in process.members.alive()] for process in self._app()}
         for name, pids in processes.items():
             outcome = self._outcomes[name]
-            memory = max(outcome.memory, sum(map(procfs.peak_memory, pids)))
+            memory = max(outcome.memory, sum(map(process_table.peak_memory, pids)))
             self._outcomes[name] = outcome._replace(memory=memory)
         self._ports.look(processes)
 

@@ -17,8 +17,7 @@ from procrun.plan.layout import Plan, lay_out
 from procrun.plan.options import Wishes
 from procrun.plan.preflight import PORTS_PER_TYPE, port_holder, taken_ports
 from procrun.plan.sources import Sources
-from procrun.system.linux import sockets
-from procrun.system.linux.peer import peer
+from procrun.system.host import peer, sockets
 
 if TYPE_CHECKING:
     import socket

@@ -6,7 +6,7 @@ from procrun.control.protocol import Hello, Ps, Row, Status, Talk, Welcome
 from procrun.supervise import drain
 from procrun.supervise.handlers.context import Context, Send
 from procrun.supervise.instance import Instance
-from procrun.system.linux import procfs
+from procrun.system.host import process_table
 
 
 def hello(context: Context, request: Hello, send: Send) -> Talk:
@@ -25,7 +25,7 @@ def ps(context: Context, request: Ps, send: Send) -> Talk:
 def _row(process: Instance) -> Row:
     rows = process.members.alive() if not process.status.down else []
     uptime = monotonic() - process.started if rows else None
-    cpu = procfs.seconds(sum(row.cpu for row in rows))
+    cpu = process_table.seconds(sum(row.cpu for row in rows))
     busy = drain.busy(process.members) if rows else None
     return Row(
         name=process.spec.name,
@@ -36,7 +36,7 @@ def _row(process: Instance) -> Row:
         restarts=process.restarts,
         cpu_seconds=round(cpu, 2),
         cpu_percent=round(100 * cpu / uptime, 1) if uptime else 0.0,
-        memory=sum(procfs.memory(row.pid) for row in rows),
+        memory=sum(process_table.memory(row.pid) for row in rows),
         last_exit=process.ended or None,
         command=process.spec.command,
         restart=process.spec.manners.policy.restart,

@@ -10,11 +10,10 @@ import stat as stat_
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from procrun.system import bounded
 from procrun.system.limits import EXHAUSTED
-from procrun.system.types import Stat
+from procrun.system.types import Masks, Stat
 
 _PF_EXITING, _PF_KTHREAD = 0x4, 0x200000  # include/linux/sched.h
 _DEAD = (b"Z", b"X")
@@ -23,6 +22,10 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 TITLE_HEAD, TITLE_TAIL = 29, 50
 """Characters of a long command line that people are shown of its beginning (the interpreter) and end (the script)."""
+
+
+PLACE = "/proc"
+"""Where processes are shown."""
 
 
 def unusable() -> str:
@@ -403,18 +406,6 @@ def seconds(ticks: int) -> float:
 def clock(ticks: int) -> float:
     """When it was that many clock ticks after the boot, as seconds since the epoch."""
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + seconds(ticks)
-
-
-class Masks(NamedTuple):
-    """What a process does with each signal, bit n-1 for signal n.
-
-    `pending` are those that were sent and not taken yet; `blocked` those that its main thread does not take now.
-    """
-
-    caught: int = 0
-    ignored: int = 0
-    pending: int = 0
-    blocked: int = 0
 
 
 _MASKS = (b"SigCgt:", b"SigIgn:", b"SigPnd:", b"ShdPnd:", b"SigBlk:")

@@ -4,8 +4,8 @@ import os
 import signal
 
 from procrun.system.linux import pidfds
-from procrun.system.linux.procfs import _send_all, masks
-from procrun.system.types import Stat
+from procrun.system.linux.procfs import _send_all, is_same, masks
+from procrun.system.types import Exit, Stat
 
 
 def send(number: int, row: Stat, *behind: int) -> bool:
@@ -29,3 +29,30 @@ def send(number: int, row: Stat, *behind: int) -> bool:
 def catches(pid: int, number: int) -> bool:
     """Whether `pid` has a handler for signal `number`; without one most signals kill."""
     return bool(masks(pid).caught >> (number - 1) & 1)
+
+
+def ending(row: Stat) -> int | None:
+    """A descriptor that can be read once exactly this process has ended (pidfd_open(2)); None where it has gone.
+
+    Raises OSError where there are none (`pidfds.refusal`), or no descriptor is left.
+    """
+    try:
+        handle = os.pidfd_open(row.pid)
+    except ProcessLookupError:
+        return None
+    if is_same(row):
+        return handle
+    os.close(handle)
+    return None
+
+
+def dead_child() -> tuple[int, Exit] | None:
+    """Bury a child that has ended, if there is one: its pid, and how it ended (waitid(2))."""
+    try:
+        info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
+    except ChildProcessError:
+        return None
+    if info is None:
+        return None
+    exited = info.si_code == os.CLD_EXITED
+    return info.si_pid, Exit(info.si_status, None) if exited else Exit(None, info.si_status)

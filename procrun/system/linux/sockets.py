@@ -3,16 +3,9 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from procrun.system.linux.procfs import _descriptors, _read, entry
-
-
-class Listener(NamedTuple):
-    """A listening stream socket: where to connect to (host and port, or a path), and its inode."""
-
-    address: tuple[str, int] | str
-    inode: str
+from procrun.system.types import Listener
 
 
 def all_listeners() -> list[Listener]:
