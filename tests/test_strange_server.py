@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from procrun.control import client, protocol
-from procrun.control.client import SilentError
 from procrun.control.protocol import Refused, Welcome, encode
-from procrun.core.errors import ControlError
+from procrun.core.errors import ControlError, SilentError
 from tests.harness import PYTHON, Folder
 from tests.programs import NOBODY, need_right
 from tests.test_rundir import HURRIED

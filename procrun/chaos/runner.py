@@ -3,13 +3,13 @@
 import signal
 from collections.abc import Mapping, Sequence
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from procrun.chaos.faults import Flood, Injection, Kill, Stop, takes_floods
 from procrun.chaos.schedule import Fault, Outcome
-from procrun.control.client import HELLO_TIMEOUT, Run, SilentError, rows
+from procrun.control.client import HELLO_TIMEOUT
 from procrun.control.protocol import Row
-from procrun.core.errors import ProcrunError
+from procrun.core.errors import ProcrunError, SilentError
 from procrun.core.events import duration
 from procrun.eventloop.loop import Loop, Timer
 from procrun.system.host import process_table
@@ -29,6 +29,17 @@ LOOK_EVERY = 0.1
 
 ONE_FLOOD, ALL_FLOODS = 50_000_000, 1_000_000_000
 """Bytes that one flood, and that all of a plan together, may write: it may be a log file that takes them."""
+
+
+class Run(Protocol):
+    """A run whose instances take the faults."""
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+
+    def ps(self, at_once: bool = False) -> list[Row]:
+        """How each instance is; `at_once` leaves the run HELLO_TIMEOUT seconds."""
 
 
 class Report(NamedTuple):
@@ -249,11 +260,11 @@ class Chaos:
         for run in self._runs if not self._loop.stopped else ():
             asked = monotonic()
             try:
-                found |= {row.name: row for row in rows(run, HELLO_TIMEOUT)}
+                found |= {row.name: row for row in run.ps(at_once=True)}
             except SilentError:
-                self._lose(f"the run (pid {run.pid}) gave no answer for {HELLO_TIMEOUT:g} s")
+                self._lose(f"{run.title} gave no answer for {HELLO_TIMEOUT:g} s")
             except (OSError, ProcrunError):
-                self._lose(f"the run (pid {run.pid}) has ended")
+                self._lose(f"{run.title} has ended")
             self._answers.append(monotonic() - asked)
         return found
 

@@ -9,31 +9,21 @@ from typing import Any, NoReturn
 import click
 
 from procrun.cli.click_options import process_names, takes
-from procrun.cli.control import root_of
+from procrun.cli.control import engine_of
 from procrun.cli.options import APP
-from procrun.control.client import Run, connect, find
 from procrun.control.protocol import (
-    LONGEST,
-    LONGEST_ANSWER,
     Answer,
-    Attach,
     Attached,
     Done,
-    Keys,
-    Lines,
-    More,
     Progress,
     Raw,
     Refused,
-    Request,
-    Resize,
     Taken,
-    decode_answer,
-    encode,
 )
 from procrun.core.errors import ControlError
 from procrun.core.events import received, step
 from procrun.core.text import clean
+from procrun.engines.base import Engine, Run
 from procrun.eventloop.loop import Loop, Timer
 from procrun.output.ansi import tame
 from procrun.system.terminal import Terminal
@@ -67,15 +57,15 @@ def attach_command(name: str, **where: Any) -> int:
     left out. To detach never harms the instance. Where standard input is no
     terminal it is sent, and the answer shown: echo c | procrun attach web
     """
-    run, instance = _one(root_of(where), name)
+    run, instance = _one(engine_of(where), name)
     return _Attachment(run, instance).serve()
 
 
-def _one(root: str, name: str) -> tuple[Run, str]:
+def _one(engine: Engine, name: str) -> tuple[Run, str]:
     """The run and the instance that are meant. Raises ControlError where the name means several."""
     found = [
         (run, instance)
-        for run, _ in find(root, (name,))
+        for run, _ in engine.find((name,))
         for instance in run.states
         if name in (instance, instance.rpartition(".")[0])
     ]
@@ -88,10 +78,9 @@ def _one(root: str, name: str) -> tuple[Run, str]:
 class _Attachment:
     def __init__(self, run: Run, instance: str) -> None:
         self._name = instance
-        self._pid = run.pid
+        self._title = run.title
         self._loop = Loop()
-        self._socket = connect(run.path)
-        self._lines = Lines(LONGEST_ANSWER)
+        self._line = run.attach()
         self._terminal = Terminal(0) if os.isatty(0) else None
         self._raw = False
         self._status = 0
@@ -101,7 +90,7 @@ class _Attachment:
         self._keys = bytearray()
         self._typing = False
         self._ended = False  # our input has
-        foreign = os.isatty(1) and os.stat(run.path).st_uid != os.getuid()
+        foreign = os.isatty(1) and self._line.foreign
         self._shown: Callable[[bytes], bytes] = _tamed() if foreign else bytes
 
     def serve(self) -> int:
@@ -115,12 +104,12 @@ class _Attachment:
         handlers[signal.SIGTSTP] = self._suspend
         self._loop.signals(handlers)
         try:
-            self._ask(Attach(self._name, *_size()))
-            self._loop.read(self._socket.fileno(), self._answered)
+            self._line.begin(self._name, *_size())
+            self._loop.read(self._line.fileno(), self._answered)
             self._loop.run()
         finally:
             self._give_back()
-            self._socket.close()
+            self._line.close()
         if self._fault is not None:
             raise self._fault
         if self._fatal:
@@ -130,14 +119,10 @@ class _Attachment:
     # What the run says
 
     def _answered(self) -> None:
-        try:
-            data = self._socket.recv(LONGEST)
-        except ConnectionResetError:
-            data = b""
-        for line in self._lines.take(data):
-            self._take(decode_answer(line))
-        if not data and not self._loop.stopped:
-            self._say(f"the run (pid {self._pid}) has ended")
+        for answer in self._line.answers():
+            self._take(answer)
+        if self._line.over and not self._loop.stopped:
+            self._say(f"{self._title} has ended")
             self._loop.stop()
 
     def _take(self, answer: Answer) -> None:
@@ -163,7 +148,7 @@ class _Attachment:
                     self._say(note)
                 self._loop.stop()
         if not self._loop.stopped:
-            self._ask(More())
+            self._line.more()
             self._linger()
 
     def _begin(self, attached: Attached) -> None:
@@ -210,7 +195,7 @@ class _Attachment:
         """Those that wait go together, once the last ones are taken."""
         if self._keys and not self._typing:
             self._typing = True
-            self._ask(Keys(bytes(self._keys)))
+            self._line.type(bytes(self._keys))
             self._keys.clear()
 
     def _taken(self, dropped: int) -> None:
@@ -241,7 +226,7 @@ class _Attachment:
     def _resize(self) -> None:
         rows, columns = _size()
         if rows and columns:
-            self._ask(Resize(rows, columns))
+            self._line.resize(rows, columns)
 
     def _suspend(self) -> None:
         """Told so by somebody: in raw mode Ctrl-Z is a byte."""
@@ -257,13 +242,6 @@ class _Attachment:
             if self._raw and os.isatty(1):
                 _write_all(1, CALM)
             self._terminal.restore()
-
-    def _ask(self, request: Request) -> None:
-        """The run takes it at once, since no more than a few are on their way."""
-        try:
-            self._socket.sendall(encode(request))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # why it has hung up is still to be read
 
     def _say(self, text: str) -> None:
         end = "\r\n" if self._raw else "\n"

@@ -10,14 +10,14 @@ import click
 from procrun.chaos.runner import RUNNING, Chaos, Report, targets
 from procrun.chaos.schedule import KINDS, Fault, Outcome, draw
 from procrun.cli.click_options import process_names, takes
-from procrun.cli.control import root_of
+from procrun.cli.control import engine_of
 from procrun.cli.options import APP, JSON, Option
 from procrun.cli.printing import show, show_json, show_lines
-from procrun.control.client import HELLO_TIMEOUT, Run, VanishedError, find, rows
 from procrun.control.protocol import Row
-from procrun.core.errors import ConfigError, NoRunError, require_processes
+from procrun.core.errors import ConfigError, NoRunError, VanishedError, require_processes
 from procrun.core.text import there_are
 from procrun.core.values import split
+from procrun.engines.base import Engine, Run
 from procrun.eventloop.stderr import warn
 from procrun.system.host import process_handles
 from procrun.system.signals import obey_at_once, signal_name
@@ -91,7 +91,7 @@ def chaos_command(
     whatever is stopped goes on.
     """
     require_processes()
-    there = _instances(root_of(where), names)
+    there = _instances(engine_of(where), names)
     up = _running([row for _, row, meant in there if meant])
     chosen, notes = targets(up, kinds or KINDS, bool(names))
     for note in notes:
@@ -107,20 +107,20 @@ def chaos_command(
         show(f"seed {seed}: {_count(plan)} on {', '.join(sorted({fault.instance for fault in plan}))}")
     if process_handles.refusal():
         warn(process_handles.warning())
-    runs = list({run.path: run for run, _, _ in there}.values())
+    runs = list(dict.fromkeys(run for run, _, _ in there))
     report = Chaos(runs, plan, recover or 90.0).run()
     obey_at_once()
     return _show(seed, plan, report, as_json)
 
 
-def _instances(root: str, names: tuple[str, ...]) -> list[tuple[Run, Row, bool]]:
+def _instances(engine: Engine, names: tuple[str, ...]) -> list[tuple[Run, Row, bool]]:
     """All instances of the runs that are meant, each with whether it is meant itself."""
     found = []
-    for run, chosen in find(root, names):
+    for run, chosen in engine.find(names):
         try:
-            there = rows(run, HELLO_TIMEOUT)
+            there = run.ps(at_once=True)
         except (OSError, VanishedError):
-            raise NoRunError(f"the run (pid {run.pid}) does not answer; it may be ending just now") from None
+            raise NoRunError(f"{run.title} does not answer; it may be ending just now") from None
         found += [(run, row, not chosen or {row.name, row.name.rpartition(".")[0]} & set(chosen)) for row in there]
     return [(run, row, bool(meant)) for run, row, meant in found]
 

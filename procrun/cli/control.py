@@ -10,10 +10,10 @@ from procrun.cli.click_options import counts, process_names, takes
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show_json, show_lines
-from procrun.control.client import Run, ask, ended, find, rows, runs
-from procrun.control.protocol import Reload, Request, Restart, Scale, Stop
 from procrun.core.errors import ConfigError
 from procrun.core.text import shown
+from procrun.engines.base import Engine, Operation, Run
+from procrun.engines.local import Local
 from procrun.plan.options import Wishes
 from procrun.plan.sources import places
 
@@ -30,6 +30,11 @@ def root_of(where: dict[str, Any]) -> str:
     return followed(root, named)
 
 
+def engine_of(where: dict[str, Any]) -> Engine:
+    """What finds the runs that are meant."""
+    return Local(root_of(where))
+
+
 @click.command("restart")
 @takes(*APP, *TIMEOUT, *JSON)
 @click.option("--rolling", is_flag=True, help="One instance after the other, up to the first that does not come back.")
@@ -40,7 +45,7 @@ def restart_command(names: tuple[str, ...], timeout: float | None, as_json: bool
     TERM at once, KILL when the budget is over (10 seconds, or start's or this -t), then start again; all named
     instances in parallel. Prints each step with its time and returns when the new processes run.
     """
-    return each(where, names, lambda chosen: Restart(chosen, timeout, rolling), as_json)
+    return each(where, names, lambda run, chosen: run.restart(chosen, timeout, rolling), as_json)
 
 
 @click.command("reload")
@@ -52,11 +57,11 @@ def reload_command(dry_run: bool, as_json: bool, **where: Any) -> int:
     What is new in the Procfile is started, what is gone from it is stopped; another stop sequence or restart policy is
     taken over without a restart. Of a variable its name is told, never its value. A fault in a file changes nothing.
     """
-    meant = find(root_of(where), ())
+    meant = engine_of(where).find(())
     if len(meant) > 1 and not dry_run:  # a fault that one of them finds shall leave all of them alone
         for run, _ in meant:
-            ask(run.path, Reload(dry_run=True))
-    return _all([follow(run, Reload(dry_run), as_json) for run, _ in meant])
+            run.reload(dry_run=True)(lambda step: None)
+    return _all([follow(run.reload(dry_run), as_json) for run, _ in meant])
 
 
 @click.command("stop")
@@ -67,11 +72,11 @@ def stop_command(names: tuple[str, ...], timeout: float | None, as_json: bool, *
 
     What is stopped by hand stays down until `procrun start NAME` or `procrun restart NAME`.
     """
-    meant = find(root_of(where), names)
-    status = _all([follow(run, Stop(chosen, timeout), as_json) for run, chosen in meant])
+    meant = engine_of(where).find(names)
+    status = _all([follow(run.stop(chosen, timeout), as_json, stops=True) for run, chosen in meant])
     if not names:
         for run, _ in meant:
-            ended(run)
+            run.await_end()
     return status
 
 
@@ -86,7 +91,7 @@ def scale_command(counts: tuple[str, ...], **where: Any) -> int:
         if not equals or not number.isdecimal() or len(number) > 5:
             raise ConfigError(f"{shown(item)} is not TYPE=NUMBER, as in web=2", "scale")
         formation[type_] = int(number)
-    return follow(_holder(root_of(where), list(formation)), Scale(formation))
+    return follow(_holder(engine_of(where), list(formation)).scale(formation))
 
 
 @click.command("ps")
@@ -96,7 +101,7 @@ def ps_command(as_json: bool, **where: Any) -> int:
 
     CPU is the average since the start, as in ps(1); memory is resident, with all descendants.
     """
-    found = [row for run, _ in find(root_of(where), ()) for row in rows(run)]
+    found = [row for run, _ in engine_of(where).find(()) for row in run.ps()]
     if as_json:
         import msgspec
 
@@ -108,17 +113,19 @@ def ps_command(as_json: bool, **where: Any) -> int:
     return 0
 
 
-def each(where: dict[str, Any], names: tuple[str, ...], request: Callable[[list[str]], Request], as_json: bool) -> int:
-    """Send each run that is meant its request, by the names it has, and follow it; the worst exit status."""
-    return _all([follow(run, request(chosen), as_json) for run, chosen in find(root_of(where), names)])
+def each(
+    where: dict[str, Any], names: tuple[str, ...], verb: Callable[[Run, list[str]], Operation], as_json: bool
+) -> int:
+    """Have each run that is meant do it, with the names that it has, and follow it; the worst exit status."""
+    return _all([follow(verb(run, chosen), as_json) for run, chosen in engine_of(where).find(names)])
 
 
-def _holder(root: str, types: list[str]) -> Run:
+def _holder(engine: Engine, types: list[str]) -> Run:
     """The run that has these types; the only one there is may be given new ones."""
-    there = runs(root)
+    there = engine.runs()
     if len(there) == 1:
         return there[0]
-    meant = find(root, types)
+    meant = engine.find(types)
     if len(meant) > 1:
         raise ConfigError(f"{', '.join(types)} belong to different runs; scale them one after the other", "scale")
     return meant[0][0]

@@ -7,11 +7,10 @@ from typing import Any
 import click
 
 from procrun.cli.click_options import WithCommand, one_of, process_names, takes
-from procrun.cli.control import each, root_of
+from procrun.cli.control import each, engine_of
 from procrun.cli.follow import follow
 from procrun.cli.options import APP, JSON
-from procrun.control.client import find
-from procrun.control.protocol import Deploy, Deployed, Quiet, Request, Signal
+from procrun.control.protocol import Deploy, Deployed
 from procrun.core.errors import CommandError, ConfigError
 
 _SIGNALS = [number.name.removeprefix("SIG").lower() for number in signal.Signals]
@@ -28,7 +27,7 @@ def quiet_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
     The signal is the program's own (TSTP for Sidekiq) and goes to its main process. `procrun ps` shows how many jobs
     are still busy; `procrun restart` ends the quiet.
     """
-    return each(where, names, Quiet, as_json)
+    return each(where, names, lambda run, chosen: run.quiet(chosen), as_json)
 
 
 @click.command("signal")
@@ -38,7 +37,7 @@ def quiet_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
 @_names
 def signal_command(signal_: str, names: tuple[str, ...], force: bool, as_json: bool, **where: Any) -> int:
     """Send a signal to the main process of NAME: TTIN has Sidekiq write the stacks of its threads into the stream."""
-    return each(where, names, lambda chosen: Signal(signal_, chosen, force), as_json)
+    return each(where, names, lambda run, chosen: run.signal(signal_, chosen, force), as_json)
 
 
 @click.command("deploy", cls=WithCommand)
@@ -61,19 +60,19 @@ def deploy_command(
     command is interrupted, what was quieted is restarted on the old plan; the exit status is CMD's.
     """
     command: list[str] | None = click.get_current_context().meta["command"]
-    meant = find(root_of(where), names)
+    meant = engine_of(where).find(names)
     if len(meant) != 1:
         raise ConfigError("several runs are meant; deploy them one after the other, by name", "deploy")
     run, chosen = meant[0]
     status = 0
 
-    def work() -> Request:
+    def work() -> Deployed:
         nonlocal status
         status = _run(command) if command else 0
         return Deployed(status, drain)
 
     left_out = [name.strip() for item in exclude for name in item.split(",") if name.strip()]
-    failed = follow(run, Deploy(chosen, left_out, drain_first), as_json, on_turn=lambda turn: work())
+    failed = follow(run.deploy(Deploy(chosen, left_out, drain_first), work), as_json)
     return status or failed
 
 

@@ -10,9 +10,9 @@ from procrun.cli.click_options import takes
 from procrun.cli.control import root_of
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show, show_json, show_lines
-from procrun.control.client import runs
 from procrun.core.errors import require_processes
 from procrun.core.events import EventKind, Happening, Timeline, step
+from procrun.engines.local import Local
 from procrun.eventloop.stderr import warn
 from procrun.recovery import leftovers, past_runs, run_record
 from procrun.recovery.cleanup import clear
@@ -37,7 +37,7 @@ def doctor_command(clean: bool, everywhere: bool, timeout: float | None, as_json
     """
     require_processes()
     root = root_of(where)
-    runs(root)  # clears the sockets that nobody answers on
+    Local(root).runs()  # clears the sockets that nobody answers on
     earlier = past_runs.look_back(root)
     found = _look(root)
     chosen = _chosen(found, everywhere)

@@ -7,25 +7,21 @@ from typing import Any
 import click
 
 from procrun.cli.click_options import process_names, takes
-from procrun.cli.control import root_of
+from procrun.cli.control import engine_of
 from procrun.cli.many_runs import hear
 from procrun.cli.options import APP, JSON_LINES, Option
 from procrun.cli.printing import put_out
-from procrun.control.client import HELLO_TIMEOUT, Run, ask, find
-from procrun.control.protocol import Done, Progress, Wait, Watch
-from procrun.core.errors import ControlError
-from procrun.core.events import Happening, received, step
+from procrun.core.events import Happening
+from procrun.core.events import step as in_words
 from procrun.core.text import clean
 from procrun.core.values import seconds
+from procrun.engines.base import Run, Step
 from procrun.eventloop.stderr import warn
 from procrun.output.json_stream import event_as_json
 
 _UNTIL = ("ready", "exit")
 _SHORTEST = 0.001
 """Seconds that are left where none is."""
-
-_ANSWER = 1.0
-"""Seconds that the run has to say that the time is over."""
 
 
 def _until(text: str) -> str:
@@ -48,18 +44,17 @@ def events_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
 
     With --json one object a line: time, instance, event, pid, seconds, detail.
     """
-    found = find(root_of(where), names)
-    chosen = {run.path: mine for run, mine in found}
+    found = engine_of(where).find(names)
+    chosen = dict(found)
 
     def watch(run: Run, tell: Callable[[bytes], None]) -> None:
         begun = time.time()
 
-        def show(progress: Progress) -> None:
-            happening = received(progress.name, progress.what, progress.seconds, progress.detail, progress.pid)
-            at = begun + progress.at
-            tell(event_as_json(happening, at) if as_json else _line(happening, at))
+        def show(step: Step) -> None:
+            at = begun + step.at
+            tell(event_as_json(step.happening, at) if as_json else _line(step.happening, at))
 
-        ask(run.path, Watch(chosen[run.path]), on_progress=show)
+        run.watch(chosen[run], show)
 
     for text in hear([run for run, _ in found], watch):
         put_out(text)
@@ -67,7 +62,7 @@ def events_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
 
 
 def _line(happening: Happening, at: float) -> bytes:
-    text = f"{time.strftime('%H:%M:%S', time.localtime(at))} {happening.name:<10}  {step(happening)}"
+    text = f"{time.strftime('%H:%M:%S', time.localtime(at))} {happening.name:<10}  {in_words(happening)}"
     return clean(text).encode() + b"\n"
 
 
@@ -81,13 +76,9 @@ def wait_command(names: tuple[str, ...], until: str | None, timeout: float | Non
     """
     end = time.monotonic() + timeout if timeout is not None else None
     failed: list[str] = []
-    for run, chosen in find(root_of(where), names, min(timeout or HELLO_TIMEOUT, HELLO_TIMEOUT)):
+    for run, chosen in engine_of(where).find(names, timeout):
         left = max(_SHORTEST, end - time.monotonic()) if end is not None else None
-        wait = Wait(chosen, "exit" if until == "exit" else "ready", left)
-        done = ask(run.path, wait, timeout=None if left is None else left + _ANSWER)
-        if not isinstance(done, Done):
-            raise ControlError(f"the running procrun answered something else: {type(done).__name__}")
-        failed += done.failed
+        failed += run.wait(chosen, "exit" if until == "exit" else "ready", left).failed
     if failed:
         warn(f"ended, or not ready in time: {', '.join(failed)}; `procrun ps` and its output tell more")
     return 1 if failed else 0

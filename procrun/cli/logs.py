@@ -16,11 +16,12 @@ from procrun.cli.control import root_of
 from procrun.cli.many_runs import hear
 from procrun.cli.options import APP, JSON_LINES, LOOK, Option
 from procrun.cli.printing import put_out
-from procrun.control.client import Run, ask, nothing_runs, runs
-from procrun.control.protocol import Logs, More, Output, Request, Turn, Written
+from procrun.control.protocol import Logs, Output, Written
 from procrun.core.errors import ConfigError, ControlError
 from procrun.core.text import matching, plain, there_are
 from procrun.core.values import UNITS, regex
+from procrun.engines.base import Run
+from procrun.engines.local import Local
 from procrun.eventloop.stderr import warn
 from procrun.output import appearance, log_reader
 from procrun.output.ansi import tame
@@ -83,7 +84,7 @@ def logs_command(
     """
     root = root_of({key: values[key] for key in ("procfile", "env_files", "app_root")})
     begun = time.time()  # a run that answers after this has what came before in its files
-    there = runs(root)
+    there = Local(root).runs()
     folder = _log_dir(root, there)
     files = os.path.join(root, folder) if folder is not None else None
     _see_to(root, names, there, files, follow)
@@ -114,7 +115,7 @@ def _log_dir(root: str, there: Sequence[Run]) -> str | None:
 def _see_to(root: str, names: Sequence[str], there: Sequence[Run], files: str | None, follow: bool) -> None:
     """Raises NoRunError where there is nothing to read, ControlError for a name that neither runs nor files have."""
     if not there and (files is None or follow):
-        raise nothing_runs(root)
+        raise Local(root).nothing_runs()
     known = {known for name in _known(there, files) for known in (name, name.rpartition(".")[0] or name)}
     types = log_reader.types(files) if files is not None else []
     for name in names:
@@ -168,26 +169,21 @@ def _from_runs(
     there: Sequence[Run], request: Logs, grep: re.Pattern[bytes] | None, last: int | None
 ) -> Iterator[Iterable[Written]]:
     """What runs answer: first all that is kept, or the last `last` lines of it, then what comes, as it comes."""
-    names = {run.path: [name for name in request.names if name == OURS or run.holds(name)] for run in there}
-    asked = [run for run in there if names[run.path] or not request.names]
+    names = {run: [name for name in request.names if name == OURS or run.holds(name)] for run in there}
+    asked = [run for run in there if names[run] or not request.names]
 
-    def listen(run: Run, tell: Callable[[tuple[str, Output | None]], None]) -> None:
-        def take(turn: Turn) -> Request:
-            if isinstance(turn, Output):
-                tell((run.path, turn))
-            return More()
-
+    def listen(run: Run, tell: Callable[[tuple[Run, Output | None]], None]) -> None:
         try:
-            ask(run.path, replace(request, names=names[run.path]), on_turn=take)
+            run.logs(replace(request, names=names[run]), lambda output: tell((run, output)))
         finally:
-            tell((run.path, None))
+            tell((run, None))
 
     kept: list[Written] = []
-    waiting = {run.path for run in asked}
-    for path, output in hear(asked, listen):
+    waiting = set(asked)
+    for run, output in hear(asked, listen):
         pieces = _matching(grep, output.pieces) if output is not None else []
-        if path in waiting and (output is None or output.live):
-            waiting.remove(path)
+        if run in waiting and (output is None or output.live):
+            waiting.remove(run)
             if not waiting:
                 kept.sort(key=lambda piece: piece.at)
                 yield kept if last is None else _last_lines(kept, last)

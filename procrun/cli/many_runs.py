@@ -1,14 +1,12 @@
 """Hears what several runs have to say at once, and puts it out in one place."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from queue import Queue
 from threading import Thread
 from typing import TypeVar
 
-from procrun.control.client import Run, VanishedError
-from procrun.core.errors import ControlError, ProcrunError
-from procrun.system.host import process_table
+from procrun.core.errors import ProcrunError
+from procrun.engines.base import Run
 
 Heard = TypeVar("Heard")
 
@@ -26,10 +24,8 @@ def hear(runs: Sequence[Run], listen: Callable[[Run, Callable[[Heard], None]], N
     def work(run: Run) -> None:
         try:
             listen(run, heard.put)
-        except VanishedError:
-            heard.put(_hung_up(run))
-        except (ProcrunError, OSError) as error:
-            heard.put(error if isinstance(error, ProcrunError) else ControlError(f"{run.path}: {error.strerror}"))
+        except ProcrunError as error:
+            heard.put(error)
         else:
             heard.put(None)
 
@@ -44,10 +40,3 @@ def hear(runs: Sequence[Run], listen: Callable[[Run, Callable[[Heard], None]], N
             left -= 1
         else:
             yield item
-
-
-def _hung_up(run: Run) -> ControlError | None:
-    """The run is over, and so is what can be heard of it; or it hung up on who reads too slowly."""
-    if not os.path.exists(run.path) or process_table.stat(run.pid) is None:
-        return None
-    return ControlError(f"the procrun with pid {run.pid} has hung up: too much waited to be read here")

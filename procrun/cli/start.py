@@ -8,8 +8,7 @@ from procrun.run import guardian
 from procrun.run.guardian_link import Link
 
 if TYPE_CHECKING:
-    from procrun.control.client import Run
-    from procrun.control.protocol import Request
+    from procrun.engines.base import Operation
 
 
 def start(names: tuple[str, ...] = (), **values: Any) -> NoReturn:
@@ -28,7 +27,7 @@ def start(names: tuple[str, ...] = (), **values: Any) -> NoReturn:
     sys.exit(told(lambda: guardian.lead(supervise, not values["no_keys"])))
 
 
-def _follow(run: "Run", request: "Request", as_json: bool) -> int:
+def _follow(operation: "Operation", as_json: bool, waits: bool) -> int:
     from procrun.cli.follow import follow  # where another run has what is to be started
 
-    return follow(run, request, as_json)
+    return follow(operation, as_json, waits=waits)

@@ -26,7 +26,7 @@ from procrun.control.protocol import (
     encode,
 )
 from procrun.core import run_dir
-from procrun.core.errors import ControlError, NoRunError
+from procrun.core.errors import ControlError, NoRunError, SilentError, VanishedError
 from procrun.core.run_dir import await_start, sockets
 from procrun.core.text import plain, there_are
 from procrun.system.host import limit_connect, peer, process_handles, process_signals, process_table
@@ -54,14 +54,6 @@ class Run(NamedTuple):
     def holds(self, name: str) -> bool:
         """Whether it has the instance or the process type `name`."""
         return any(name in (instance, instance.rpartition(".")[0]) for instance in self.states)
-
-
-class SilentError(ControlError):
-    """A running procrun does not answer; exit 124, as of everything that timed out."""
-
-
-class VanishedError(ControlError):
-    """The running procrun ended, or hung up, before it answered."""
 
 
 def runs(root: str) -> list[Run]:

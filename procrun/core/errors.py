@@ -56,6 +56,14 @@ class ControlError(ProcrunError):
         self.exit_status = exit_status
 
 
+class SilentError(ControlError):
+    """A running procrun does not answer; exit 124, as of everything that timed out."""
+
+
+class VanishedError(ControlError):
+    """The running procrun ended, or hung up, before it answered."""
+
+
 class CommandError(ProcrunError):
     """A program could not be started: not found (127) or not executable (126), as a shell has it."""
 

@@ -4,10 +4,10 @@ import os
 import time
 from collections.abc import Callable
 
-from procrun.control.client import Run, runs
-from procrun.control.protocol import Request, Start
 from procrun.core import run_dir
 from procrun.core.errors import ConfigError
+from procrun.engines.base import Operation
+from procrun.engines.local import Local, LocalRun
 from procrun.eventloop import stderr
 from procrun.plan.layout import Plan
 from procrun.plan.options import Wishes
@@ -15,8 +15,8 @@ from procrun.recovery import past_runs
 from procrun.run import linked
 from procrun.system.host import process_table, subreaper
 
-Follow = Callable[[Run, Request, bool], int]
-"""Asks a run, shows how it goes, as JSON where that is wanted, and returns the exit status."""
+Follow = Callable[[Operation, bool, bool], int]
+"""Has it done, shows how it goes, as JSON where that is wanted, or waits for all to be ready; the exit status."""
 
 _DOWN = {"down", "done"}
 """States in which an instance can be started."""
@@ -31,7 +31,7 @@ def take_part(plan: Plan, wishes: Wishes, as_json: bool, wait: bool, follow: Fol
     wanted = {spec.name for spec in plan.specs}
     moved = _moved_away(plan.sources.named)
     places = {run.path: f"in {place}" for place, run in moved}
-    there = [*runs(plan.sources.root), *(run for _, run in moved)]
+    there = [*Local(plan.sources.root).runs(), *(run for _, run in moved)]
     _look_back(plan.sources.root, wanted)
     overlapping = [(run, sorted(wanted & set(run.states))) for run in there]
     overlapping = [(run, names) for run, names in overlapping if names]
@@ -53,7 +53,7 @@ def followed(root: str, named: str) -> str:
     The latter, where nothing runs in `root`, is told.
     """
     there = _moved_away(named)
-    if not there or (run_dir.sockets(root) and runs(root)):
+    if not there or (run_dir.sockets(root) and Local(root).runs()):
         return root
     place, run = there[-1]
     stderr.tell(
@@ -63,11 +63,11 @@ def followed(root: str, named: str) -> str:
     return place
 
 
-def _moved_away(named: str) -> list[tuple[str, Run]]:
+def _moved_away(named: str) -> list[tuple[str, LocalRun]]:
     """The living runs that were started by the path `named` when it led elsewhere, with their folders, oldest first."""
     found = []
     for pointer in linked.pointers(named):
-        alive = [run for run in runs(pointer.root) if os.path.basename(run.path) == f"{pointer.pid}.sock"]
+        alive = [run for run in Local(pointer.root).runs() if os.path.basename(run.path) == f"{pointer.pid}.sock"]
         found += [(pointer.root, run) for run in alive]
         row = process_table.stat(pointer.pid)
         if not alive and (row is None or not row.alive):
@@ -77,7 +77,7 @@ def _moved_away(named: str) -> list[tuple[str, Run]]:
 
 def rejoin(root: str, named: str, names: tuple[str, ...], as_json: bool, wait: bool, follow: Follow) -> int | None:
     """Start these names in the one run that has them all and where they are down; None where there is none such."""
-    for run in [*runs(root), *(run for _, run in _moved_away(named))]:
+    for run in [*Local(root).runs(), *(run for _, run in _moved_away(named))]:
         states = [state for name in names for i, state in run.states.items() if name in (i, i.rpartition(".")[0])]
         if all(run.holds(name) for name in names) and set(states) <= _DOWN:
             return _start(run, list(names), as_json, wait, follow)
@@ -100,13 +100,13 @@ def _look_back(root: str, wanted: set[str]) -> None:
         stderr.tell(past_runs.account(earlier) + past_runs.who_lives(earlier.left))
 
 
-def _start(run: Run, names: list[str], as_json: bool, wait: bool, follow: Follow) -> int:
+def _start(run: LocalRun, names: list[str], as_json: bool, wait: bool, follow: Follow) -> int:
     """Start them there. What they wait for may never come, so a killed front must not leave this process behind."""
     subreaper.end_with_parent()
-    return follow(run, Start(names, wait), as_json)
+    return follow(run.start(names, wait), as_json, wait)
 
 
-def _taken(run: Run, names: list[str], where: str) -> str:
+def _taken(run: LocalRun, names: list[str], where: str) -> str:
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.since))
     verb = "belongs" if len(names) == 1 else "belong"
     return (

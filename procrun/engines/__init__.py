@@ -1,0 +1,1 @@
+"""What carries a run: the command line asks it, and knows nothing of how it is reached."""
