@@ -31,7 +31,7 @@ check: .venv/dev tests/apps/node/node_modules ## lint, types, import rules, test
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PATH_WITH_VENV) tests/run  # four at a time, as most of the time a test waits
+	$(PATH_WITH_VENV) tests/run-all  # four at a time, as most of the time a test waits
 
 bench: .venv/dev tests/apps/node/node_modules ## measure beside other runners: start-up, idle, many, KILL on time, output, memory, lost jobs
 	$(PATH_WITH_VENV) python benchmarks/run.py

@@ -91,7 +91,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     left = _left_by_workers or ([] if session.config.getoption("numprocesses", None) else _leftovers())
     if left:
         print(f"\nleft behind by the test run: {left}", file=sys.stderr)
-        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR  # no failed test: tests/run asks for no second try
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR  # no failed test: tests/run-all asks for no second try
 
 
 @pytest.hookimpl(optionalhook=True)

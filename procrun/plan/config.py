@@ -209,7 +209,7 @@ def _why_unknown(key: str, value: object, keys: Mapping[str, "_Reader"]) -> str:
 
 
 # The readers of values. The docstring of each is the type and the unit as docs/configuration.md has them:
-# tests/test_configuration.py holds one against the other.
+# tests/plan/test_configuration.py holds one against the other.
 
 
 def _one_of(*choices: str) -> "_Reader":

@@ -3,7 +3,7 @@
 A code is the cause in lower-case words with hyphens between them (`unset-variable`). The code of a finding about the
 stop of a known program begins with the name of its profile (`sidekiq-timeout`). A code never changes: projects write
 it into `accept` in procrun.toml. To add a finding, add its code to the table where it belongs and a row with the same
-meaning to docs/check.md; tests/test_findings.py compares both with the code.
+meaning to docs/check.md; tests/plan/test_findings.py compares both with the code.
 """
 
 from collections.abc import Container, Iterable, Iterator

@@ -1,6 +1,6 @@
 """The forms in which workers are started, each with work in flight, and what a stop must leave of it: data only.
 
-tests/test_jobs_*.py plays each under procrun, and `make bench` under the other runners too; docs/workers.md and the
+tests/real/test_jobs_*.py play each under procrun, and `make bench` under the other runners too; docs/workers.md and the
 README have the table of that.
 """
 

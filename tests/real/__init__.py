@@ -1,0 +1,1 @@
+"""Real programs: workers, servers, stores, and the examples."""

@@ -1,0 +1,1 @@
+"""After a run that was cut short."""

@@ -1,0 +1,1 @@
+"""The system: who is told of a stop, what survives, what Linux tells."""
