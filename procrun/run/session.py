@@ -30,7 +30,8 @@ from procrun.run.reporter import Narrator
 from procrun.run.signal_handlers import Orders
 from procrun.run.startup_report import Startup
 from procrun.supervise.instance import Instance
-from procrun.supervise.supervisor import TIMED_OUT, Supervisor, Sweeper, Verdict
+from procrun.supervise.last_sweep import Sweeper
+from procrun.supervise.supervisor import TIMED_OUT, Calls, Supervisor, Verdict
 from procrun.system import signals
 from procrun.system.host import may_stand_still, process_table, subreaper
 from procrun.system.process_tree import Family
@@ -169,10 +170,12 @@ class Session:
             process_table.identity(os.getpid()),
             self._loop,
             self._outputs.outlet,
-            self._hear,
-            lambda why, verdict: self._orders.end(why, verdict),
-            _sweeper,
-            lambda: appearance.window(look),
+            Calls(
+                self._hear,
+                lambda why, verdict: self._orders.end(why, verdict),
+                _sweeper,
+                lambda: appearance.window(look),
+            ),
         )
         self._orders = Orders(to_front, self._supervisor, self._narrator)
         self._startup = Startup(made.specs, self._narrator.say, self._end_soon if values["wait"] else None)

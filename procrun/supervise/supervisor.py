@@ -1,9 +1,9 @@
 """All instances of one run: names to processes, what ends the run, and what is told to whom."""
 
 import signal
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from time import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
@@ -12,9 +12,9 @@ from procrun.output.reader import Output
 from procrun.output.stdio import Window
 from procrun.supervise.dependencies import Dependencies
 from procrun.supervise.instance import Above, Instance
-from procrun.supervise.operation import Errand
+from procrun.supervise.last_sweep import LastSweep, MakeSweeper
+from procrun.supervise.operation import Operation, Operations
 from procrun.supervise.restart_policy import ends_well
-from procrun.supervise.status import awaited
 from procrun.supervise.surroundings import Surroundings
 from procrun.system.host import process_signals
 from procrun.system.process_tree import Family
@@ -41,57 +41,40 @@ class Verdict(NamedTuple):
     told: bool = False
 
 
-class Sweeper(Protocol):
-    """Stops processes of a run that belong to no instance; `told_of` says which, for people."""
-
-    told_of: list[str]
-
-    def hurry(self) -> None:
-        """Send KILL now."""
-
-    def check(self, why: str) -> None:
-        """Stop what is left, as `why` says; looked at again whenever a process has ended."""
-
-
-MakeSweeper = Callable[[Loop, Family, Callable[[], None], Collection[int]], Sweeper]
-"""Makes a sweeper that calls its third argument once nothing is left, and spares these sessions."""
-
-
-class Supervisor:
-    """Starts, stops and restarts instances, and knows when the run is over.
+class Calls(NamedTuple):
+    """What the supervisor calls of the run.
 
     `listener` hears of everything that happens, and `on_end` why the run should end; it answers by `end`. `window` is
     the size for the terminals of those that have one; `sweeper` makes what stops those that turn out to be nobody's.
     """
 
-    def __init__(
-        self,
-        run: str,
-        loop: Loop,
-        output: Output,
-        listener: Listener,
-        on_end: OnEnd,
-        sweeper: "MakeSweeper",
-        window: Callable[[], Window | None] = lambda: None,
-    ) -> None:
+    listener: Listener
+    on_end: OnEnd
+    sweeper: MakeSweeper
+    window: Callable[[], Window | None]
+
+
+class Supervisor:
+    """Starts, stops and restarts the instances of the run of this identity, and knows when it is over."""
+
+    def __init__(self, run: str, loop: Loop, output: Output, calls: Calls) -> None:
         self.since = time()
         self.processes: dict[str, Instance] = {}
         self.verdict: Verdict | None = None
         self.family = Family(run)
         self._loop = loop
-        self._listener = listener
-        self.on_end = on_end
+        self._listener = calls.listener
+        self.on_end = calls.on_end
         self.watchers: list[Listener] = []
-        self._errands: list[Errand] = []
         self._settling: Timer | None = None
         self._questions: Questions | None = None
         self.kept: set[Kept] = set()
         """The files in the run's folder that are to be there while the run lives."""
         self.dependencies = Dependencies(self.processes)
-        self._around = Surroundings(loop, self.family, output, window, self._asking, self.kept)
+        self.operations = Operations(self.processes, self.dependencies)
+        self._around = Surroundings(loop, self.family, output, calls.window, self._asking, self.kept)
         self._above = Above(self._told, self.dependencies.blockers)
-        self._make_sweeper = sweeper
-        self._strays: Sweeper | None = None
+        self._last_sweep = LastSweep(loop, self.family, calls.sweeper)
 
     # What is asked of it
 
@@ -109,7 +92,7 @@ class Supervisor:
     def stop(self, processes: Iterable[Instance], budget: float | None, again: bool) -> None:
         """Stop these, stores behind what uses them, by their own sequence or inside `budget`; then start them again?
 
-        A store that is stopped alone is stopped at once: only who is being stopped with it is waited for.
+        A store waits only for dependents that are being stopped in the same operation.
         """
         self._hold(processes, budget, again)
         self.dependencies.release()
@@ -127,16 +110,11 @@ class Supervisor:
             if process.want(again):
                 self.dependencies.hold(process, budget)
 
-    def carry_out(self, errand: "Errand", act: Callable[[], object]) -> None:
-        """Act, watch over the errand until everything it is about has settled, and let it report."""
-        self._errands.append(errand)
+    def carry_out(self, operation: Operation, act: Callable[[], object]) -> None:
+        """Act, watch over the operation until everything it is about has settled, and let it report."""
+        self.operations.begin(operation)
         act()
         self._settle_soon()
-
-    def forget(self, errand: "Errand") -> None:
-        """The client of this errand has gone."""
-        if errand in self._errands:
-            self._errands.remove(errand)
 
     def replan(self, specs: Iterable[Spec]) -> tuple[list[Spec], list[Instance]]:
         """Have instances start by these specs from their next start on; the specs that are new, and what is in none.
@@ -182,14 +160,13 @@ class Supervisor:
     @property
     def swept(self) -> list[str]:
         """What had to be stopped at the very end, when every instance was down, for people."""
-        return self._strays.told_of if self._strays is not None else []
+        return self._last_sweep.told_of
 
     def hurry(self) -> None:
         """Go one step on in every stop sequence that is under way."""
         for process in list(self.processes.values()):
             process.stopper.hurry()
-        if self._strays is not None:
-            self._strays.hurry()
+        self._last_sweep.hurry()
 
     def freeze(self, number: int) -> None:
         """Pass STOP or CONT on to everything."""
@@ -234,9 +211,7 @@ class Supervisor:
     def _told(self, process: Instance, happening: Happening) -> None:
         for listener in (self._listener, *self.watchers):
             listener(process, happening)
-        for errand in list(self._errands):
-            if happening.name in errand.names:
-                errand.progress(happening)
+        self.operations.progress(happening)
         ended = happening.what in (EventKind.EXITED, EventKind.FAILED) and process.status.up
         given_up = happening.what == EventKind.GIVEN_UP and process.status.hung
         if (ended or given_up) and process.status.finished and self.verdict is None:
@@ -265,7 +240,7 @@ class Supervisor:
         self._loop.after(0, lambda: self.on_end(why, Verdict(status)))
 
     def _settle_soon(self) -> None:
-        """Not from here: a process, or an errand, may be in the middle of a change. Once for many changes."""
+        """Not from here: an instance, or an operation, may be in the middle of a change. Once for many changes."""
         if self._settling is None:
             self._settling = self._loop.after(0, self._settle)
 
@@ -275,47 +250,15 @@ class Supervisor:
         self.dependencies.release()
         for process in list(self.processes.values()):
             process.nudge()
-        self._check_errands()
+        self.operations.check()
         self._check_over()
-
-    def _check_errands(self) -> None:
-        for errand in list(self._errands):
-            there = [self.processes[name] for name in errand.names if name in self.processes]
-            if all(self._settled(process, errand.until_ready) for process in there):
-                self._errands.remove(errand)
-                errand.done()
-
-    def _settled(self, process: Instance, until_ready: bool) -> bool:
-        """Whether what was asked for it has happened."""
-        return not self.dependencies.is_held(process) and process.status.has_settled(process.spec, until_ready)
-
-    def failed(self, names: Iterable[str], until_ready: bool) -> list[str]:
-        """Those of the instances that have not come up, or not in time where that is awaited."""
-        there = {name: self.processes.get(name) for name in sorted(names)}
-        return [name for name, process in there.items() if process is None or not _came_up(process, until_ready)]
-
-    def outlived(self, names: Iterable[str]) -> list[str]:
-        """Those of the instances that are down although something of them outlives KILL."""
-        there = [self.processes[name] for name in sorted(names) if name in self.processes]
-        return [process.spec.name for process in there if process.status.over and process.members.outlived()]
 
     def _check_over(self) -> None:
         """Once every instance is down, what could be told to be nobody's is stopped too: TERM, a budget, KILL."""
         if self.verdict is None or self.alive() or self._loop.stopped:
             return
         spared = {session for process in self.processes.values() for session in process.stopper.spared}
-        left = any(row.sid not in spared for row in self.family.everybody())
-        if self._strays is None and not left and self.family.certain:
-            self._loop.stop()
-            return
-        if self._strays is None:
-            self._strays = self._make_sweeper(self._loop, self.family, self._loop.stop, spared)
-        self._strays.check("all instances are down")
-
-
-def _came_up(process: Instance, until_ready: bool) -> bool:
-    """Whether it runs or is done; and is ready in time where that is awaited, or asked for by `until_ready`."""
-    return process.status.came_up(until_ready or awaited(process.spec))
+        self._last_sweep.check(spared)
 
 
 def _status(process: Instance) -> int:

@@ -12,7 +12,7 @@ from procrun.core.text import shown, there_are
 from procrun.eventloop.loop import Loop
 from procrun.output.backlog import Backlog
 from procrun.supervise.instance import Instance
-from procrun.supervise.operation import Errand, Goal
+from procrun.supervise.operation import Goal, Operation
 from procrun.supervise.supervisor import Supervisor
 
 Send = Callable[[Answer], None]
@@ -97,13 +97,13 @@ class Context(NamedTuple):
         """Act, pass every step on, and reply once everything that the goal names has settled."""
 
         def done() -> None:
-            outlived = self.supervisor.outlived(goal.names)
-            failed = self.supervisor.failed(goal.up, goal.until_ready)
+            outlived = self.supervisor.operations.outlived(goal.names)
+            failed = self.supervisor.operations.failed(goal.up, goal.until_ready)
             send(Done([*failed, *outlived], list(goal.notes)))
 
-        errand = Errand(goal.names, steps(send), done, goal.until_ready)
-        self.supervisor.carry_out(errand, act)
-        return Talk(lambda: self.supervisor.forget(errand))
+        operation = Operation(goal.names, steps(send), done, goal.until_ready)
+        self.supervisor.carry_out(operation, act)
+        return Talk(lambda: self.supervisor.operations.forget(operation))
 
 
 def names_of(processes: Iterable[Instance]) -> frozenset[str]:

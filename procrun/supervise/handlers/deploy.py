@@ -11,7 +11,7 @@ from procrun.supervise import drain
 from procrun.supervise.drain import DRAIN_EVERY
 from procrun.supervise.handlers.context import Context, NewPlan, Send, names_of, steps
 from procrun.supervise.instance import Instance
-from procrun.supervise.operation import Errand
+from procrun.supervise.operation import Operation
 
 
 def deploy(context: Context, request: Deploy, send: Send) -> Talk:
@@ -96,7 +96,7 @@ class Deployment:
         def done() -> None:
             self._supervisor.remove(process.spec.name for process in removed)
             wanted = [*(process.spec.name for process in staying), *(spec.name for spec in added)]
-            self._send(Done(self._supervisor.failed(wanted, until_ready=False), []))
+            self._send(Done(self._supervisor.operations.failed(wanted, until_ready=False), []))
 
         self._carry_out([*staying, *removed], act, done, frozenset(spec.name for spec in added))
 
@@ -107,7 +107,7 @@ class Deployment:
         done: Callable[[], None],
         besides: frozenset[str] = frozenset(),
     ) -> None:
-        self._supervisor.carry_out(Errand(besides | names_of(processes), self._progress, done), act)
+        self._supervisor.carry_out(Operation(besides | names_of(processes), self._progress, done), act)
 
     def _when_drained(self, limit: float, then: Callable[[], None]) -> None:
         """Go on when no quieted worker is busy any more, as its title says, or after `limit` seconds."""

@@ -8,7 +8,7 @@ from procrun.core.events import EventKind, Happening
 from procrun.core.spec import Spec
 from procrun.supervise.handlers.context import Context, NewPlan, Send, steps
 from procrun.supervise.instance import Instance
-from procrun.supervise.operation import Errand
+from procrun.supervise.operation import Operation
 from procrun.supervise.supervisor import Supervisor
 
 
@@ -115,8 +115,8 @@ class Reloading:
             failed = [name for name in wanted if name not in processes or not processes[name].status.up]
             self._send(Done(failed, notes))
 
-        errand = Errand(frozenset([*back, *gone, *self._names("starts")]), self._progress, done)
-        self._supervisor.carry_out(errand, act)
+        operation = Operation(frozenset([*back, *gone, *self._names("starts")]), self._progress, done)
+        self._supervisor.carry_out(operation, act)
 
     def _names(self, *kinds: str) -> list[str]:
         return [fate.name for fate in self._fates if fate.kind in kinds]
