@@ -224,7 +224,8 @@ LOOKS = {
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
 def test_look_without_a_descriptor_is_an_error_and_no_answer(look: str) -> None:
     script = (
-        "import os, resource; from procrun.system.linux import procfs, signals, sockets; row = procfs.stat(os.getpid()); "
+        "import os, resource; from procrun.system.linux import procfs, signals, sockets; "
+        "row = procfs.stat(os.getpid()); "
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 64))\n"
         f"try: print({look})\nexcept OSError as error: print(error.strerror)"
     )
