@@ -135,8 +135,8 @@ class _Attachment:
                 if not _write_all(1, self._shown(answer.data)):
                     self._loop.stop()  # nobody sees it
             case Progress():
-                happening = received(answer.name, answer.what, answer.seconds, answer.detail, answer.pid)
-                self._say(f"{answer.name} {step(happening)}")
+                event = received(answer.name, answer.what, answer.seconds, answer.detail, answer.pid)
+                self._say(f"{answer.name} {step(event)}")
             case Taken():
                 self._taken(answer.dropped)
                 return

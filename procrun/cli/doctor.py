@@ -11,7 +11,7 @@ from procrun.cli.control import root_of
 from procrun.cli.options import APP, JSON, TIMEOUT
 from procrun.cli.printing import show, show_json, show_lines
 from procrun.core.errors import require_processes
-from procrun.core.events import EventKind, Happening, Timeline, step
+from procrun.core.events import Event, EventKind, Timeline, step
 from procrun.engines.local import Local
 from procrun.eventloop.stderr import warn
 from procrun.recovery import leftovers, past_runs, run_record
@@ -112,11 +112,11 @@ def _stop(root: str, everywhere: bool, budget: float | None, as_json: bool, step
     if process_handles.refusal():
         warn(process_handles.warning())
 
-    def tell(happening: Happening) -> None:
-        steps.append({**happening._asdict(), "seconds": round(happening.seconds, 3), "text": step(happening)})
-        line = timeline.add(happening)
-        if (line or happening.what == EventKind.STUCK) and not as_json:
-            show(line or f"{happening.name} {step(happening)}")
+    def tell(event: Event) -> None:
+        steps.append({**event._asdict(), "seconds": round(event.seconds, 3), "text": step(event)})
+        line = timeline.add(event)
+        if (line or event.what == EventKind.STUCK) and not as_json:
+            show(line or f"{event.name} {step(event)}")
 
     for left in clear(lambda seen: _chosen(_look(root, seen), everywhere), budget, tell):
         if not as_json:

@@ -11,7 +11,7 @@ from procrun.cli.control import engine_of
 from procrun.cli.many_runs import hear
 from procrun.cli.options import APP, JSON_LINES, Option
 from procrun.cli.printing import put_out
-from procrun.core.events import Happening
+from procrun.core.events import Event
 from procrun.core.events import step as in_words
 from procrun.core.text import clean
 from procrun.core.values import seconds
@@ -52,7 +52,7 @@ def events_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
 
         def show(step: Step) -> None:
             at = begun + step.at
-            tell(event_as_json(step.happening, at) if as_json else _line(step.happening, at))
+            tell(event_as_json(step.event, at) if as_json else _line(step.event, at))
 
         run.watch(chosen[run], show)
 
@@ -61,8 +61,8 @@ def events_command(names: tuple[str, ...], as_json: bool, **where: Any) -> int:
     return 0
 
 
-def _line(happening: Happening, at: float) -> bytes:
-    text = f"{time.strftime('%H:%M:%S', time.localtime(at))} {happening.name:<10}  {in_words(happening)}"
+def _line(event: Event, at: float) -> bytes:
+    text = f"{time.strftime('%H:%M:%S', time.localtime(at))} {event.name:<10}  {in_words(event)}"
     return clean(text).encode() + b"\n"
 
 

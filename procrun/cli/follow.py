@@ -22,15 +22,15 @@ def follow(operation: Operation, as_json: bool = False, *, waits: bool = False, 
     steps: list[dict[str, Any]] = []
 
     def take(step: Step) -> None:
-        happening = step.happening
-        name, what = happening.name, happening.what
-        text = in_words(happening) if what != EventKind.PLAN else happening.detail
+        event = step.event
+        name, what = event.name, event.what
+        text = in_words(event) if what != EventKind.PLAN else event.detail
         late.discard(name)
         if what == EventKind.UNREADY:
             late.add(name)
-        if what == EventKind.GONE and happening.detail == STILL_ALIVE:
+        if what == EventKind.GONE and event.detail == STILL_ALIVE:
             outlived.add(name)
-        steps.append({"at": step.at, **happening._asdict(), "text": text})
+        steps.append({"at": step.at, **event._asdict(), "text": text})
         if as_json:
             return
         if what == EventKind.PLAN:

@@ -190,7 +190,7 @@ Request = (
 
 
 class Progress(msgspec.Struct, tag="progress", frozen=True):
-    """A step of what was asked: `at` is seconds since the request, the rest a Happening."""
+    """A step of what was asked: `at` is seconds since the request, the rest a Event."""
 
     at: float
     name: str

@@ -73,7 +73,7 @@ class EventKind(StrEnum):
     """What a reload will do with it."""
 
 
-class Happening(NamedTuple):
+class Event(NamedTuple):
     """Something that happened to an instance, for the stream, for clients and for the report.
 
     `detail` says more: the signal's name, the exit, the error. `seconds` counts from the first signal of a stop
@@ -87,9 +87,9 @@ class Happening(NamedTuple):
     pid: int
 
 
-def received(name: str, what: str, seconds: float, detail: str, pid: int) -> Happening:
+def received(name: str, what: str, seconds: float, detail: str, pid: int) -> Event:
     """The same as a run told it over its socket. A newer one may tell of a kind that is not known here: it is shown."""
-    return Happening(name, cast(EventKind, what), seconds, detail, pid)
+    return Event(name, cast(EventKind, what), seconds, detail, pid)
 
 
 INSTEAD = ", not on its "
@@ -133,17 +133,15 @@ R15 = "Error R15 (Memory quota vastly exceeded)"
 """Heroku's own words for a process that needs more memory than it has, and far more."""
 
 
-def step(happening: Happening) -> str:
+def step(event: Event) -> str:
     """One step in a timeline, behind its time and name."""
-    tell = _STEPS.get(happening.what)
-    return tell(happening) if tell is not None else happening.what
+    tell = _STEPS.get(event.what)
+    return tell(event) if tell is not None else event.what
 
 
-def as_event(happening: Happening, restarts: int) -> Happening:
+def as_event(event: Event, restarts: int) -> Event:
     """The same for who watches from outside: a start that is not the first one is a restart."""
-    return (
-        happening._replace(what=EventKind.RESTARTED) if happening.what == EventKind.STARTED and restarts else happening
-    )
+    return event._replace(what=EventKind.RESTARTED) if event.what == EventKind.STARTED and restarts else event
 
 
 def explain(exit_: str) -> str:
@@ -152,17 +150,17 @@ def explain(exit_: str) -> str:
     return f"{exit_} ({reasons[exit_]})" if exit_ in reasons else exit_
 
 
-def _gone(happening: Happening) -> str:
-    how = "given up" if happening.detail == STILL_ALIVE else "gone"
-    return f"{how} {happening.seconds:.2f} s after its first signal" if happening.seconds else how
+def _gone(event: Event) -> str:
+    how = "given up" if event.detail == STILL_ALIVE else "gone"
+    return f"{how} {event.seconds:.2f} s after its first signal" if event.seconds else how
 
 
-def _again(happening: Happening) -> str:
+def _again(event: Event) -> str:
     """What ended has no pid any more."""
-    return "hangs" if happening.pid else "ended"
+    return "hangs" if event.pid else "ended"
 
 
-_STEPS: dict[EventKind, Callable[[Happening], str]] = {
+_STEPS: dict[EventKind, Callable[[Event], str]] = {
     EventKind.STARTED: lambda h: f"started, pid {h.pid}",
     EventKind.RESTARTED: lambda h: f"started again, pid {h.pid}",
     EventKind.SIGNAL: lambda h: h.detail,
@@ -198,7 +196,7 @@ _STEPS: dict[EventKind, Callable[[Happening], str]] = {
     EventKind.RELOADED: lambda h: "goes on, with other manners",
     EventKind.RECOGNISED: lambda h: f"runs {h.detail}",
 }
-"""What is said of each happening; of any other its own name."""
+"""What is said of each event; of any other its own name."""
 
 
 class Timeline:
@@ -207,13 +205,13 @@ class Timeline:
     def __init__(self) -> None:
         self._steps: dict[str, list[str]] = {}
 
-    def add(self, happening: Happening) -> str | None:
+    def add(self, event: Event) -> str | None:
         """Note a step; the whole line once nothing is left, None before and where nothing was signalled."""
-        if happening.what in (EventKind.SIGNAL, EventKind.TIMEOUT):
-            steps = self._steps.setdefault(happening.name, [])
-            steps.append(f"{happening.detail} {happening.seconds:.2f}")
-        if happening.what != EventKind.GONE or happening.name not in self._steps:
+        if event.what in (EventKind.SIGNAL, EventKind.TIMEOUT):
+            steps = self._steps.setdefault(event.name, [])
+            steps.append(f"{event.detail} {event.seconds:.2f}")
+        if event.what != EventKind.GONE or event.name not in self._steps:
             return None
-        steps = self._steps.pop(happening.name)
-        how = "given up" if happening.detail == STILL_ALIVE else "gone"
-        return f"{happening.name} {' → '.join(steps)} → {how} {happening.seconds:.2f} s ({happening.detail})"
+        steps = self._steps.pop(event.name)
+        how = "given up" if event.detail == STILL_ALIVE else "gone"
+        return f"{event.name} {' → '.join(steps)} → {how} {event.seconds:.2f} s ({event.detail})"

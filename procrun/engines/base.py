@@ -5,14 +5,14 @@ from typing import Literal, NamedTuple, Protocol
 
 from procrun.control.protocol import Answer, Deploy, Deployed, Logs, Output, Row
 from procrun.core.errors import NoRunError
-from procrun.core.events import Happening
+from procrun.core.events import Event
 
 
 class Step(NamedTuple):
     """A step of an operation, so many seconds after it was asked for."""
 
     at: float
-    happening: Happening
+    event: Event
 
 
 class Outcome(NamedTuple):

@@ -9,7 +9,7 @@ from time import time
 
 import msgspec
 
-from procrun.core.events import Happening
+from procrun.core.events import Event
 from procrun.output.line_buffer import Amount
 from procrun.output.prefix import OURS
 from procrun.output.stdout_writer import Sink
@@ -20,7 +20,7 @@ _WILD = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f
 wherever it stands, to a job log of GitHub Actions."""
 
 
-class Event(msgspec.Struct, frozen=True):
+class EventLine(msgspec.Struct, frozen=True):
     """Something that happened to an instance: started, restarted, ready, quiet, signal, exited, gone, crashed, …
 
     `seconds` and `detail` say more, as the docs tell for each.
@@ -66,11 +66,11 @@ def _escape(found: re.Match[bytes]) -> bytes:
     return b"".join(b"\\u%04x" % ord(letter) for letter in found[0].decode())
 
 
-def event_as_json(happening: Happening, at: float) -> bytes:
-    """A happening as an object."""
-    name, what, seconds, detail, pid = happening
-    event = Event(moment(at), _text(name), _text(what), pid or None, round(seconds, 3), _text(detail))
-    return _WILD.sub(_escape, _encode(event)) + b"\n"
+def event_as_json(event: Event, at: float) -> bytes:
+    """An event as an object."""
+    name, what, seconds, detail, pid = event
+    line = EventLine(moment(at), _text(name), _text(what), pid or None, round(seconds, 3), _text(detail))
+    return _WILD.sub(_escape, _encode(line)) + b"\n"
 
 
 class JsonStream:
@@ -107,9 +107,9 @@ class JsonStream:
         """A line of procrun's own."""
         self.emit(OURS, text.encode() + b"\n", OURS, at)
 
-    def event(self, happening: Happening) -> None:
+    def event(self, event: Event) -> None:
         """Something happened."""
-        self._sink.write(event_as_json(happening, time()), ours=True)
+        self._sink.write(event_as_json(event, time()), ours=True)
 
     def raw(self, line: bytes) -> None:
         """A whole line that is an object already."""

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 
-from procrun.core.events import EventKind, Happening
+from procrun.core.events import Event, EventKind
 from procrun.core.stop_sequence import UNKILLABLE_AFTER
 from procrun.recovery.leftovers import Leftover
 from procrun.system import limits
@@ -28,7 +28,7 @@ GATHER = 0.1
 Look = Callable[[], list[Leftover]]
 Search = Callable[[Iterable[Leftover]], list[Leftover]]
 """Looks for leftovers, those given included that are still alive."""
-Tell = Callable[[Happening], None]
+Tell = Callable[[Event], None]
 Instance = tuple[str, str]
 """An instance: its run, and its name."""
 
@@ -92,7 +92,7 @@ class _Stage:
             for run, name in groups.keys() - _by_instance(there).keys():
                 pids = ", ".join(map(str, self._pids.get((run, name), ())))
                 if pids:
-                    self._tell(Happening(name, EventKind.GONE, monotonic() - self._begun, f"pid {pids}", 0))
+                    self._tell(Event(name, EventKind.GONE, monotonic() - self._begun, f"pid {pids}", 0))
         return self._volley.refused
 
     def _look(self) -> list[Leftover]:
@@ -112,9 +112,7 @@ class _Stage:
             if self._volley.fire(number, 0, rows, to_all):
                 self._told.add((instance, number))
                 pid = self._volley.ours(rows)[0].pid
-                self._tell(
-                    Happening(instance[1], EventKind.SIGNAL, monotonic() - self._begun, signal_name(number), pid)
-                )
+                self._tell(Event(instance[1], EventKind.SIGNAL, monotonic() - self._begun, signal_name(number), pid))
         if (instance, number) in self._told:
             known = self._pids.setdefault(instance, [])
             known += sorted(row.pid for row in self._volley.ours(rows) if row.pid not in known)
@@ -122,7 +120,7 @@ class _Stage:
 
     def _refused(self, row: Stat) -> None:
         text = f"pid {row.pid} ({process_table.title(row.pid)}) is another user's"
-        self._tell(Happening(self._names[row.pid], EventKind.STUCK, 0.0, text, row.pid))
+        self._tell(Event(self._names[row.pid], EventKind.STUCK, 0.0, text, row.pid))
 
 
 class _Readers:

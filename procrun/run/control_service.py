@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from procrun.control.server import Server
 from procrun.core import run_dir
-from procrun.core.events import EventKind, Happening
+from procrun.core.events import Event, EventKind
 from procrun.eventloop.worker import Occasional
 from procrun.run.current_plan import CurrentPlan
 from procrun.run.plan_watch import Notice
@@ -98,11 +98,7 @@ class Service:
         elif self._notice is not None:
             self._notice.close()
 
-    def _hear(self, process: Instance, happening: Happening) -> None:
+    def _hear(self, process: Instance, event: Event) -> None:
         """A type that watches files may have had no instance until now."""
-        if (
-            happening.what == EventKind.STARTED
-            and process.spec.manners.watch
-            and process.spec.type not in self._watched
-        ):
+        if event.what == EventKind.STARTED and process.spec.manners.watch and process.spec.type not in self._watched:
             self._watch_files()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from procrun.core.errors import ConfigError
-from procrun.core.events import Happening
+from procrun.core.events import Event
 from procrun.eventloop.loop import Loop
 from procrun.eventloop.stderr import warn
 from procrun.output import github_actions
@@ -33,7 +33,7 @@ class Outputs(NamedTuple):
     outlet: Outlet
     backlog: Backlog
     archive: "Archive | None"
-    event: Callable[[Happening], None]
+    event: Callable[[Event], None]
     workflow: Workflow | None
     raw: Callable[[bytes], None]
 
@@ -79,5 +79,5 @@ def _archive(loop: Loop, made: Plan, on_drain: Callable[[], None]) -> "Archive |
         raise ConfigError(f"{error.filename or folder}: {error.strerror}", f"{config.where}: log_dir") from None
 
 
-def _nothing(happening: Happening) -> None:
+def _nothing(event: Event) -> None:
     """People read of it in procrun's own lines."""

@@ -7,7 +7,7 @@ once, unless the command said it already.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from procrun.core.events import EventKind, Happening
+from procrun.core.events import Event, EventKind
 from procrun.eventloop.loop import Loop
 from procrun.plan import findings
 from procrun.plan.layout import Plan
@@ -46,9 +46,9 @@ class ProgramWatch:
             if process.members.pid:
                 self._look_later(process)
 
-    def hear(self, process: Instance, happening: Happening) -> None:
+    def hear(self, process: Instance, event: Event) -> None:
         """Something happened to an instance."""
-        match happening.what:
+        match event.what:
             case EventKind.STARTED:
                 self._look_later(process)
             case EventKind.RUNNING | EventKind.READY | EventKind.RELOADED:

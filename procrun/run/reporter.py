@@ -4,7 +4,7 @@ import itertools
 import re  # compiles a pattern when it is first used, most of them never
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from procrun.core.events import NOT_RUN, EventKind, Happening, Timeline, duration, exit_timeout, explain, step
+from procrun.core.events import NOT_RUN, Event, EventKind, Timeline, duration, exit_timeout, explain, step
 from procrun.core.spec import Step
 from procrun.eventloop.loop import Loop, Timer
 from procrun.plan.preflight import port_holder
@@ -34,26 +34,26 @@ class Narrator:
         self.told_elsewhere: frozenset[str] = frozenset()
         """Happenings of a dyno that are told in Heroku's words, and need no others."""
 
-    def hear(self, process: Instance, happening: Happening) -> None:
+    def hear(self, process: Instance, event: Event) -> None:
         """Something happened to an instance."""
-        name = happening.name
-        line = self._timeline.add(happening)
+        name = event.name
+        line = self._timeline.add(event)
         dyno = process.spec.manners.dyno
-        if happening.what in (EventKind.SIGNAL, EventKind.TIMEOUT):
+        if event.what in (EventKind.SIGNAL, EventKind.TIMEOUT):
             self._tell_of_signals()
-        match happening.what:
+        match event.what:
             case what if dyno and what in self.told_elsewhere:
                 pass
             case EventKind.EXITED:
-                self._exited(process, happening)
+                self._exited(process, event)
             case EventKind.SIGNAL:
                 self._wait_for(process)
             case EventKind.TIMEOUT:
                 cost = "this store had no time to end well; look after its data" if process.manners.store else ""
-                self.say(f"{name} KILL after {happening.seconds:.2f} s; {cost or exit_timeout(happening.seconds)}")
+                self.say(f"{name} KILL after {event.seconds:.2f} s; {cost or exit_timeout(event.seconds)}")
             case EventKind.STARTED:
                 port = process.spec.port
-                self.say(f"{name} {step(happening)}{f', port {port}' if port else ''}")
+                self.say(f"{name} {step(event)}{f', port {port}' if port else ''}")
             case (
                 EventKind.WAITS
                 | EventKind.READY
@@ -65,14 +65,14 @@ class Narrator:
                 | EventKind.CRASHED
                 | EventKind.GIVEN_UP
             ):
-                self.say(f"{name} {step(happening)}")
+                self.say(f"{name} {step(event)}")
             case EventKind.BOOT_TIMEOUT | EventKind.MEMORY | EventKind.MEMORY_KILL | EventKind.CYCLING:
-                self.say(f"{name} {step(happening)}")
+                self.say(f"{name} {step(event)}")
             case EventKind.HUNG:
                 then = "restarting" if process.status.wanted else "stopping"
-                self.say(f"{name} {step(happening)}; {then}: {_sequence(process.manners.stop_sequence)}")
+                self.say(f"{name} {step(event)}; {then}: {_sequence(process.manners.stop_sequence)}")
             case EventKind.LEFT | EventKind.KILLING | EventKind.STRAYS | EventKind.BLOCKS | EventKind.UNWATCHED:
-                self.say(f"{name} {step(happening)}")
+                self.say(f"{name} {step(event)}")
         if line:
             self.say(line)
 
@@ -82,11 +82,11 @@ class Narrator:
             self.say(process_handles.warning())
         self._signals_told = True
 
-    def _exited(self, process: Instance, happening: Happening) -> None:
-        name, how = happening.name, explain(happening.detail)
+    def _exited(self, process: Instance, event: Event) -> None:
+        name, how = event.name, explain(event.detail)
         if process.status.up and not ends_well(process.spec.manners.policy, process.last_exit):
-            self.say(f"{name} ended by itself after {duration(happening.seconds)}: {how}")
-            if happening.detail in NOT_RUN and process.spec.type in self.why_not_run:
+            self.say(f"{name} ended by itself after {duration(event.seconds)}: {how}")
+            if event.detail in NOT_RUN and process.spec.type in self.why_not_run:
                 self.say(f"{name}: {self.why_not_run[process.spec.type]}")
             self._hint(process)
 

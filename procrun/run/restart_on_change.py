@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 
 from procrun.core.errors import ConfigError
-from procrun.core.events import EventKind, Happening, plan_changed
+from procrun.core.events import Event, EventKind, plan_changed
 from procrun.eventloop import globs
 from procrun.eventloop.file_watcher import CURE, Changes, Lookout, extension
 from procrun.eventloop.globs import Globs
@@ -106,15 +106,15 @@ class OnChange:
 
         self._aside.do(lambda: changed_files(sources), tell)
 
-    def _hear(self, process: Instance, happening: Happening) -> None:
+    def _hear(self, process: Instance, event: Event) -> None:
         """A start or an end may be what a change has waited for."""
         if self._supervisor.verdict is not None:
             self._lookout.end()
             return
         type_ = process.spec.type
-        if happening.what == EventKind.GONE and process.status.finished and type_ in self._types:
+        if event.what == EventKind.GONE and process.status.finished and type_ in self._types:
             self._say(f"{process.spec.name} is started again when a file changes that it watches")
-        if type_ in self._pending and happening.what in (EventKind.RUNNING, EventKind.GONE, EventKind.CRASHED):
+        if type_ in self._pending and event.what in (EventKind.RUNNING, EventKind.GONE, EventKind.CRASHED):
             self._supervisor.soon(lambda: self._act(type_))
 
     def _act(self, type_: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from procrun.core import run_dir
-from procrun.core.events import EventKind, Happening, as_event, step
+from procrun.core.events import Event, EventKind, as_event, step
 from procrun.core.spec import Step
 from procrun.core.stop_sequence import ending_step
 from procrun.eventloop import stderr
@@ -243,34 +243,32 @@ class Session:
         if len(self._plan.types) < len(self._plan.sources.entries):
             self._narrator.say("the release entry is left out; `procrun release` runs it")
 
-    def _hear(self, process: Instance, happening: Happening) -> None:
-        if happening.what in (EventKind.SIGNAL, EventKind.TIMEOUT) and happening.detail in ENDING_NAMES:
-            self._link.signalled(happening.name)  # first of all: whoever is killed now, nobody sends it again
-        if happening.what in (EventKind.STARTED, EventKind.RELOADED):
+    def _hear(self, process: Instance, event: Event) -> None:
+        if event.what in (EventKind.SIGNAL, EventKind.TIMEOUT) and event.detail in ENDING_NAMES:
+            self._link.signalled(event.name)  # first of all: whoever is killed now, nobody sends it again
+        if event.what in (EventKind.STARTED, EventKind.RELOADED):
             self._look_after(process)
-        self._outputs.event(as_event(happening, process.restarts))
-        self._narrator.hear(process, happening)
+        self._outputs.event(as_event(event, process.restarts))
+        self._narrator.hear(process, event)
         if self._manager is not None:
-            self._manager.hear(process, happening)
+            self._manager.hear(process, event)
         if not self._startup.over and self._supervisor.verdict is None:
-            self._startup.hear(process, happening)
-        if self._outputs.workflow is not None and happening.what in (EventKind.EXITED, EventKind.FAILED):
-            self._annotate(self._outputs.workflow, process, happening)
-        if happening.what == EventKind.STARTED or (
-            happening.what in (EventKind.RELOADED, EventKind.RECOGNISED) and happening.pid
-        ):
+            self._startup.hear(process, event)
+        if self._outputs.workflow is not None and event.what in (EventKind.EXITED, EventKind.FAILED):
+            self._annotate(self._outputs.workflow, process, event)
+        if event.what == EventKind.STARTED or (event.what in (EventKind.RELOADED, EventKind.RECOGNISED) and event.pid):
             spec, manners = process.spec, process.manners
             rank, first = self._supervisor.dependencies.rank(spec.type), ending_step(manners.stop_sequence)
-            dyno = (happening.pid, process.console.inodes, rank, manners.to_all, first)
+            dyno = (event.pid, process.console.inodes, rank, manners.to_all, first)
             if self._dynos.get(spec.name) != dyno:
                 self._dynos[spec.name] = dyno
                 self._link.born(spec.name, *dyno)
-        elif happening.what == EventKind.GONE:
+        elif event.what == EventKind.GONE:
             self._dynos.pop(process.spec.name, None)
-        elif happening.what != EventKind.RUNNING:
+        elif event.what != EventKind.RUNNING:
             return
         if self._ledger is not None and self._supervisor.verdict is None:
-            self._ledger.changed(soon=happening.what != EventKind.RUNNING)
+            self._ledger.changed(soon=event.what != EventKind.RUNNING)
 
     def _look_after(self, process: Instance) -> None:
         """Have a dyno manager as soon as there is something for it to do; a deploy may bring the first quota."""
@@ -286,10 +284,10 @@ class Session:
         """Not from within what happens."""
         self._loop.after(0, lambda: self._orders.end(why, Verdict(status)))
 
-    def _annotate(self, workflow: Workflow, process: Instance, happening: Happening) -> None:
+    def _annotate(self, workflow: Workflow, process: Instance, event: Event) -> None:
         """A process has ended: an annotation, if that was a crash."""
         if process.status.up and process.last_exit != Exit(0, None):
-            workflow.error(f"{happening.name} crashed", f"{process.spec.command}: {step(happening)}")
+            workflow.error(f"{event.name} crashed", f"{process.spec.command}: {step(event)}")
 
     def _write_down(self, folder: str) -> None:
         """Begin the record of what is up, for who comes after a run that was cut short."""

@@ -5,7 +5,7 @@ from time import monotonic
 
 from procrun.core import tables
 from procrun.core.errors import NOT_READY
-from procrun.core.events import EventKind, Happening, duration
+from procrun.core.events import Event, EventKind, duration
 from procrun.core.spec import Spec
 from procrun.supervise.instance import Instance
 from procrun.supervise.restart_policy import ends_well
@@ -41,21 +41,21 @@ class Startup:
         self._begun = monotonic()
         self._starts = {spec.name: Start(spec) for spec in specs}
 
-    def hear(self, process: Instance, happening: Happening) -> None:
+    def hear(self, process: Instance, event: Event) -> None:
         """Something happened to an instance."""
-        start = self._starts.get(happening.name)
+        start = self._starts.get(event.name)
         if start is None or self.over:
             return
         now = monotonic() - self._begun
-        match happening.what:
+        match event.what:
             case EventKind.WAITS:
-                start.waited_for = start.waited_for or happening.detail
+                start.waited_for = start.waited_for or event.detail
             case EventKind.STARTED if start.started is None:
                 start.started = now
             case EventKind.RUNNING if process.status.ready and start.ready is None:
-                self._ready(start, now, f"lives {happening.seconds:g} s")
+                self._ready(start, now, f"lives {event.seconds:g} s")
             case EventKind.READY | EventKind.DONE if start.ready is None:
-                self._ready(start, now, happening.detail or "exit 0")
+                self._ready(start, now, event.detail or "exit 0")
             case EventKind.UNREADY:
                 self._fail(f"{start.name} was not ready in time", NOT_READY)
             case EventKind.EXITED | EventKind.FAILED if process.status.up:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun.core.events import EventKind, Happening
+from procrun.core.events import Event, EventKind
 from procrun.core.spec import STILL_ALIVE, Manners, Spec
 from procrun.output.stdio import Console, Ends
 from procrun.supervise.health_checks import Ears, HealthChecks
@@ -28,7 +28,7 @@ SETTLED_AFTER = 0.25
 class Above(NamedTuple):
     """What an instance calls of its supervisor: tell what happened, and what it waits for before it starts."""
 
-    tell: Callable[["Instance", Happening], None]
+    tell: Callable[["Instance", Event], None]
     blockers: Callable[["Instance"], list["Instance"]]
 
 
@@ -154,11 +154,11 @@ class Instance:
         self._around.family.died(pid)
         self.console.drain()
         seconds = self.lived if up else self.stopper.elapsed
-        happening = Happening(self.spec.name, EventKind.EXITED, seconds, self.ended, pid)
+        event = Event(self.spec.name, EventKind.EXITED, seconds, self.ended, pid)
         if up and self.status.wanted:  # a store that will be stopped behind its users is not started again
-            self._ended_by_itself(end, happening)
+            self._ended_by_itself(end, event)
         else:
-            self._above.tell(self, happening)
+            self._above.tell(self, event)
         self._handle(Trigger.EXITED)
 
     def check_gone(self) -> None:
@@ -202,15 +202,15 @@ class Instance:
         self.ended = describe(self.last_exit)
         self.lived = 0.0
         why = limits.why(error, self.spec.shell_line, self.spec.env)
-        self._ended_by_itself(self.last_exit, Happening(self.spec.name, EventKind.FAILED, 0.0, why, self.members.pid))
+        self._ended_by_itself(self.last_exit, Event(self.spec.name, EventKind.FAILED, 0.0, why, self.members.pid))
         self._handle(Trigger.GONE)
 
-    def _ended_by_itself(self, end: Exit, happening: Happening) -> None:
+    def _ended_by_itself(self, end: Exit, event: Event) -> None:
         """Whether it is wanted up again, and after which pause, is its policy's to say."""
         policy = self.spec.manners.policy
         again = self._restarter.after_end(policy, end, self.lived)
         self.status = self.status._replace(wanted=again, finished=not again)
-        self._above.tell(self, happening)
+        self._above.tell(self, event)
         if self.status.finished and policy.limit is not None and comes_back(policy, end):
             self.tell(EventKind.GIVEN_UP, policy.limit.seconds, str(policy.limit.restarts))
 
@@ -276,7 +276,7 @@ class Instance:
 
     def tell(self, what: EventKind, seconds: float, detail: str) -> None:
         """Tell what happened to it; somebody who watches it may have seen it."""
-        self._above.tell(self, Happening(self.spec.name, what, seconds, detail, self.members.pid))
+        self._above.tell(self, Event(self.spec.name, what, seconds, detail, self.members.pid))
 
 
 def _in_words(end: Exit, status: Status, manners: Manners) -> str:

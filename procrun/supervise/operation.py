@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from procrun.core.events import Happening
+from procrun.core.events import Event
 from procrun.supervise.dependencies import Dependencies
 from procrun.supervise.instance import Instance
 from procrun.supervise.status import awaited
@@ -28,7 +28,7 @@ class Operation(NamedTuple):
     """
 
     names: frozenset[str]
-    progress: Callable[[Happening], None]
+    progress: Callable[[Event], None]
     done: Callable[[], None]
     until_ready: bool = False
 
@@ -50,11 +50,11 @@ class Operations:
         if operation in self._under_way:
             self._under_way.remove(operation)
 
-    def progress(self, happening: Happening) -> None:
+    def progress(self, event: Event) -> None:
         """Something happened to an instance."""
         for operation in list(self._under_way):
-            if happening.name in operation.names:
-                operation.progress(happening)
+            if event.name in operation.names:
+                operation.progress(event)
 
     def check(self) -> None:
         """End those of which every instance has settled."""

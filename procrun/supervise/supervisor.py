@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from procrun.core.events import EventKind, Happening
+from procrun.core.events import Event, EventKind
 from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop, Timer
 from procrun.output.reader import Output
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # imported where somebody is asked, and where something is le
     from procrun.eventloop.worker import Occasional
     from procrun.health.readiness import Questions
 
-Listener = Callable[[Instance, Happening], None]
+Listener = Callable[[Instance, Event], None]
 OnEnd = Callable[[str, "Verdict"], None]
 
 
@@ -141,7 +141,7 @@ class Supervisor:
         self._settle_soon()  # a store that is gone for good is waited for no more
 
     def soon(self, act: Callable[[], None]) -> None:
-        """Act once what is happening just now has happened: from a listener nothing can be started or stopped."""
+        """Act once what is event just now has happened: from a listener nothing can be started or stopped."""
         self._loop.after(0, act)
 
     def end(self, verdict: Verdict) -> None:
@@ -208,12 +208,12 @@ class Supervisor:
             self._questions = Questions(self._loop)
         return self._questions
 
-    def _told(self, process: Instance, happening: Happening) -> None:
+    def _told(self, process: Instance, event: Event) -> None:
         for listener in (self._listener, *self.watchers):
-            listener(process, happening)
-        self.operations.progress(happening)
-        ended = happening.what in (EventKind.EXITED, EventKind.FAILED) and process.status.up
-        given_up = happening.what == EventKind.GIVEN_UP and process.status.hung
+            listener(process, event)
+        self.operations.progress(event)
+        ended = event.what in (EventKind.EXITED, EventKind.FAILED) and process.status.up
+        given_up = event.what == EventKind.GIVEN_UP and process.status.hung
         if (ended or given_up) and process.status.finished and self.verdict is None:
             self._finished(process)
         self._settle_soon()

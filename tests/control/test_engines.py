@@ -9,22 +9,22 @@ import pytest
 from procrun.cli.follow import follow
 from procrun.control.protocol import Deployed, Keys, More, Request, Resize
 from procrun.core.errors import NOT_READY
-from procrun.core.events import EventKind, Happening
+from procrun.core.events import Event, EventKind
 from procrun.core.spec import STILL_ALIVE
 from procrun.engines.base import Heed, Operation, Outcome, Step
 from procrun.supervise.handlers.dispatch import HANDLERS
 
-READY = Happening("web.1", EventKind.READY, 0.5, "", 7)
-LATE = Happening("web.1", EventKind.UNREADY, 5.0, "nothing listens", 7)
-SURVIVED = Happening("web.1", EventKind.GONE, 10.0, STILL_ALIVE, 7)
+READY = Event("web.1", EventKind.READY, 0.5, "", 7)
+LATE = Event("web.1", EventKind.UNREADY, 5.0, "nothing listens", 7)
+SURVIVED = Event("web.1", EventKind.GONE, 10.0, STILL_ALIVE, 7)
 
 
-def operation(happenings: Sequence[Happening], failed: Sequence[str] = (), notes: Sequence[str] = ()) -> Operation:
+def operation(happenings: Sequence[Event], failed: Sequence[str] = (), notes: Sequence[str] = ()) -> Operation:
     """One that goes like this, a step each second, and ends so."""
 
     def carry_out(heed: Heed) -> Outcome:
-        for at, happening in enumerate(happenings, 1):
-            heed(Step(float(at), happening))
+        for at, event in enumerate(happenings, 1):
+            heed(Step(float(at), event))
         return Outcome(list(failed), list(notes))
 
     return carry_out
@@ -55,7 +55,7 @@ def operation(happenings: Sequence[Happening], failed: Sequence[str] = (), notes
     ],
 )
 def test_an_operation_ends_with_a_status_and_with_what_failed(
-    happenings: Sequence[Happening],
+    happenings: Sequence[Event],
     failed: Sequence[str],
     options: dict[str, bool],
     status: int,

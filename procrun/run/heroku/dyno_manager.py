@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple
 
-from procrun.core.events import EventKind, Happening
+from procrun.core.events import Event, EventKind
 from procrun.eventloop.loop import Loop, Timer
 from procrun.run.heroku.dyno_limits import VASTLY, Boot, Boots, Quota, share
 from procrun.run.heroku.log_lines import TOLD, Words
@@ -55,19 +55,19 @@ class DynoManager:
         self._cycling = ""
         self._due: list[Instance] = []
 
-    def hear(self, process: Instance, happening: Happening) -> None:
+    def hear(self, process: Instance, event: Event) -> None:
         """Something happened to an instance."""
         if self._words is not None:
-            for line in self._words.lines(process, happening):
+            for line in self._words.lines(process, event):
                 self._say(line)
-        name = happening.name
-        if happening.what in OVER or happening.what == EventKind.STARTED:
+        name = event.name
+        if event.what in OVER or event.what == EventKind.STARTED:
             self._let_be(process)
-        if happening.what == EventKind.STARTED:
+        if event.what == EventKind.STARTED:
             self._watched[name] = self._watch(process)
-        elif happening.what == EventKind.RELOADED and happening.pid:
+        elif event.what == EventKind.RELOADED and event.pid:
             self._weigh_anew(process)
-        if name == self._cycling and _is_through(process, happening):
+        if name == self._cycling and _is_through(process, event):
             self._cycle_next()
 
     def _watch(self, process: Instance) -> Watched:
@@ -143,16 +143,16 @@ class DynoManager:
                 self._supervisor.stop([process], None, again=True)
 
 
-def _is_through(process: Instance, happening: Happening) -> bool:
+def _is_through(process: Instance, event: Event) -> bool:
     """Whether a restart has come to its end: it is up again, or it is clear that this will take its time."""
-    match happening.what:
+    match event.what:
         case EventKind.RUNNING:
             return not process.spec.manners.boot_timeout
         case EventKind.GONE:
             return not process.status.wanted
         case EventKind.EXITED:
             return process.status.up
-    return happening.what in (EventKind.BOUND, EventKind.WAITS, EventKind.FAILED)
+    return event.what in (EventKind.BOUND, EventKind.WAITS, EventKind.FAILED)
 
 
 def _boot_timeout(process: Instance, others: list[int]) -> None:

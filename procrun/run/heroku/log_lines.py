@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from procrun.core.events import R14, R15, RUNNING, EventKind, Happening, boot_timeout, exit_timeout
+from procrun.core.events import R14, R15, RUNNING, Event, EventKind, boot_timeout, exit_timeout
 from procrun.supervise.instance import Instance
 from procrun.system.signals import exit_status
 
@@ -20,14 +20,14 @@ class Words:
     def __init__(self) -> None:
         self._states: dict[str, str] = {}
 
-    def lines(self, process: Instance, happening: Happening) -> list[str]:
+    def lines(self, process: Instance, event: Event) -> list[str]:
         """Heroku's lines for what has just happened: `heroku[web.1]: State changed from starting to up`."""
         if not process.spec.manners.dyno:
             return []
-        return [f"heroku[{happening.name}]: {text}" for text in self._tell(process, happening)]
+        return [f"heroku[{event.name}]: {text}" for text in self._tell(process, event)]
 
-    def _tell(self, process: Instance, happening: Happening) -> Iterator[str]:
-        match happening.what:
+    def _tell(self, process: Instance, event: Event) -> Iterator[str]:
+        match event.what:
             case EventKind.STARTED:
                 yield from self._started(process)
             case EventKind.BOUND:
@@ -39,18 +39,18 @@ class Words:
                 if process.status.up:
                     yield from self._change(process, _COMPLETE if process.spec.manners.policy.once else _CRASHED)
             case EventKind.SIGNAL:
-                yield from self._signalled(process, happening.detail.split()[0])  # `TERM (caught by nobody)`
+                yield from self._signalled(process, event.detail.split()[0])  # `TERM (caught by nobody)`
             case EventKind.TIMEOUT:
-                yield exit_timeout(happening.seconds)
+                yield exit_timeout(event.seconds)
                 yield "Stopping remaining processes with SIGKILL"
             case EventKind.BOOT_TIMEOUT:
-                yield boot_timeout(happening.seconds)
+                yield boot_timeout(event.seconds)
                 yield "Stopping process with SIGKILL"
             case EventKind.MEMORY:
-                yield f"{RUNNING}{happening.detail}"
+                yield f"{RUNNING}{event.detail}"
                 yield R14
             case EventKind.MEMORY_KILL:
-                yield f"{RUNNING}{happening.detail}"
+                yield f"{RUNNING}{event.detail}"
                 yield R15
                 yield "Stopping process with SIGKILL"
             case EventKind.CYCLING:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from time import monotonic, time
 from typing import NamedTuple
 
-from procrun.core.events import EventKind, Happening, duration, explain, step
+from procrun.core.events import Event, EventKind, duration, explain, step
 from procrun.core.spec import Spec
 from procrun.eventloop.loop import Loop, Timer
 from procrun.run.smoke.ports import Ports
@@ -166,53 +166,53 @@ class Conductor:
 
     # What happens
 
-    def _hear(self, process: Instance, happening: Happening) -> None:
+    def _hear(self, process: Instance, event: Event) -> None:
         if process.spec is self._asked.command:
-            self._hear_command(process, happening)
+            self._hear_command(process, event)
             return
-        outcome = self._outcomes[happening.name]
+        outcome = self._outcomes[event.name]
         if (
-            happening.what in (EventKind.RUNNING, EventKind.READY, EventKind.DONE)
+            event.what in (EventKind.RUNNING, EventKind.READY, EventKind.DONE)
             and process.status.ready
             and outcome.ready_after is None
         ):
-            outcome = outcome._replace(ready_after=happening.seconds)
-        elif happening.what == EventKind.GONE and happening.seconds:
-            slowest = max(outcome.slowest_stop or 0.0, happening.seconds)
+            outcome = outcome._replace(ready_after=event.seconds)
+        elif event.what == EventKind.GONE and event.seconds:
+            slowest = max(outcome.slowest_stop or 0.0, event.seconds)
             outcome = outcome._replace(slowest_stop=slowest, stops=outcome.stops + 1)
-        self._outcomes[happening.name] = outcome
-        self._judge(process, happening)
+        self._outcomes[event.name] = outcome
+        self._judge(process, event)
         self._note(process)
         self._go_on()
 
-    def _judge(self, process: Instance, happening: Happening) -> None:
-        name = happening.name
-        if happening.what in (EventKind.FAILED, EventKind.HUNG):
-            self._fatal(Fault(CRASH, name, f"{name} {step(happening)}", self._around.written(name)))
-        elif happening.what == EventKind.EXITED and _by_itself(process):
-            after = f"after {duration(happening.seconds)}: {explain(happening.detail)}"
+    def _judge(self, process: Instance, event: Event) -> None:
+        name = event.name
+        if event.what in (EventKind.FAILED, EventKind.HUNG):
+            self._fatal(Fault(CRASH, name, f"{name} {step(event)}", self._around.written(name)))
+        elif event.what == EventKind.EXITED and _by_itself(process):
+            after = f"after {duration(event.seconds)}: {explain(event.detail)}"
             self._fatal(Fault(CRASH, name, f"{name} ended by itself {after}", self._around.written(name)))
-        elif happening.what == EventKind.UNREADY:
-            self._fatal(Fault(UNREADY, name, f"{name} {step(happening)}", self._around.written(name)))
-        elif _was_killed(process, happening):
+        elif event.what == EventKind.UNREADY:
+            self._fatal(Fault(UNREADY, name, f"{name} {step(event)}", self._around.written(name)))
+        elif _was_killed(process, event):
             slow = self._round > 0 and not self._ending
             what = f"to be restarted (round {self._round})" if slow else "to be stopped"
-            text = f"{name} had to be killed {what}, {duration(happening.seconds)} after its first signal"
+            text = f"{name} had to be killed {what}, {duration(event.seconds)} after its first signal"
             self._blame(Fault(SLOW if slow else FORCED, name, text, self._around.written(name)))
-        elif happening.what == EventKind.STUCK:
-            self._blame(Fault(LEFT, name, f"{name} {step(happening)}"))
+        elif event.what == EventKind.STUCK:
+            self._blame(Fault(LEFT, name, f"{name} {step(event)}"))
 
-    def _hear_command(self, process: Instance, happening: Happening) -> None:
+    def _hear_command(self, process: Instance, event: Event) -> None:
         """The command ended by itself, or is being stopped because of something else, which is no fault of its."""
         assert self._command is not None
-        by_itself = happening.what in (EventKind.EXITED, EventKind.FAILED) and process.status.up and not self._ending
+        by_itself = event.what in (EventKind.EXITED, EventKind.FAILED) and process.status.up and not self._ending
         if by_itself and process.last_exit is not None:
             ended, status = explain(describe(process.last_exit)), exit_status(process.last_exit)
             self._command = self._command._replace(ended=ended, status=status, seconds=process.lived)
             if process.last_exit != Exit(0, None):
                 text = f"{self._command.line}: {ended}, after {duration(process.lived)}"
                 self._fatal(Fault(COMMAND, CMD, text, self._around.written(CMD)))
-        elif happening.what == EventKind.GONE:
+        elif event.what == EventKind.GONE:
             if self._ending:
                 self._command = self._command._replace(ended=self._command.ended or f"{process.ended} (stopped)")
             else:
@@ -258,11 +258,11 @@ def _by_itself(process: Instance) -> bool:
     return process.status.ended_by_itself
 
 
-def _was_killed(process: Instance, happening: Happening) -> bool:
+def _was_killed(process: Instance, event: Event) -> bool:
     """Whether that was a KILL at the end of a budget. Where somebody is impatient it is no `timeout`, except that a
     stop sequence which begins with a quiet signal knows no other word for it.
     """
     quiet_first = process.manners.stop_sequence[0].signal not in ENDING
-    return happening.what == EventKind.TIMEOUT or (
-        happening.what == EventKind.SIGNAL and happening.detail == "KILL" and quiet_first
+    return event.what == EventKind.TIMEOUT or (
+        event.what == EventKind.SIGNAL and event.detail == "KILL" and quiet_first
     )

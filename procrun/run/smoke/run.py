@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from procrun.core.errors import ConfigError
-from procrun.core.events import Happening
+from procrun.core.events import Event
 from procrun.core.text import shown, there_are
 from procrun.eventloop.stderr import warn
 from procrun.output.filter import LogWatch
@@ -112,7 +112,7 @@ class _Smoke(Session):
         lines = text.split("\n")[:-1][-count:]
         return [line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…" for line in lines]
 
-    def _annotate(self, workflow: Workflow, process: Instance, happening: Happening) -> None:
+    def _annotate(self, workflow: Workflow, process: Instance, event: Event) -> None:
         """Every fault gets its annotation at the end."""
 
     def _sum_up(self) -> int:

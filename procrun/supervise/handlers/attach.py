@@ -17,7 +17,7 @@ from procrun.control.protocol import (
     Talk,
 )
 from procrun.core.errors import ControlError
-from procrun.core.events import EventKind, Happening
+from procrun.core.events import Event, EventKind
 from procrun.output.backlog import KEPT
 from procrun.output.stdio import Window
 from procrun.supervise.handlers.context import Context, Send
@@ -123,14 +123,14 @@ class Attaching:
         self._size += len(data)
         self._offer()
 
-    def _watch(self, process: Instance, happening: Happening) -> None:
+    def _watch(self, process: Instance, event: Event) -> None:
         if process is not self._process:
             return
-        if happening.what in TOLD and len(self._next) < UNREAD_STEPS:
-            self._next.append(Progress(0.0, *happening))
-        if happening.what == EventKind.GONE and not process.status.wanted:
+        if event.what in TOLD and len(self._next) < UNREAD_STEPS:
+            self._next.append(Progress(0.0, *event))
+        if event.what == EventKind.GONE and not process.status.wanted:
             self._own_up()
-            self._next.append(Done([], [f"{process.spec.name} has ended: {happening.detail}"]))
+            self._next.append(Done([], [f"{process.spec.name} has ended: {event.detail}"]))
             self._leave()
         self._offer()
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from procrun.control.protocol import Answer, Done, Progress, Talk
 from procrun.core.errors import ControlError, ProcrunError
-from procrun.core.events import Happening
+from procrun.core.events import Event
 from procrun.core.spec import LONGEST_WAIT, Spec
 from procrun.core.text import shown, there_are
 from procrun.eventloop.loop import Loop
@@ -111,11 +111,11 @@ def names_of(processes: Iterable[Instance]) -> frozenset[str]:
     return frozenset(process.spec.name for process in processes)
 
 
-def steps(send: Send) -> Callable[[Happening], None]:
+def steps(send: Send) -> Callable[[Event], None]:
     """What sends each step of an operation that begins now, with the seconds since."""
     begun = monotonic()
 
-    def progress(h: Happening) -> None:
+    def progress(h: Event) -> None:
         send(Progress(round(monotonic() - begun, 3), h.name, h.what, h.seconds, h.detail, h.pid))
 
     return progress

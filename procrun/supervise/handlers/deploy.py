@@ -5,7 +5,7 @@ from time import monotonic
 
 from procrun.control.protocol import Deploy, Deployed, Done, Final, Go, Refused, Request, Talk
 from procrun.core.errors import ControlError, ProcrunError
-from procrun.core.events import EventKind, Happening
+from procrun.core.events import Event, EventKind
 from procrun.core.spec import Spec
 from procrun.supervise import drain
 from procrun.supervise.drain import DRAIN_EVERY
@@ -45,7 +45,7 @@ class Deployment:
             if process.status.up:
                 sent = process.stopper.make_quiet()
                 if sent:
-                    self._progress(Happening(process.spec.name, EventKind.QUIET, 0.0, sent, process.members.pid))
+                    self._progress(Event(process.spec.name, EventKind.QUIET, 0.0, sent, process.members.pid))
         self._when_drained(drain_first or 0.0, lambda: self._send(Go()))
 
     def _more(self, request: Request) -> None:

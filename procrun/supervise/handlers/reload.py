@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from procrun.control.protocol import Done, Refused, Reload, Talk
-from procrun.core.events import EventKind, Happening
+from procrun.core.events import Event, EventKind
 from procrun.core.spec import Spec
 from procrun.supervise.handlers.context import Context, NewPlan, Send, steps
 from procrun.supervise.instance import Instance
@@ -123,7 +123,7 @@ class Reloading:
 
     def _tell_plan(self) -> None:
         for fate in self._fates:
-            self._progress(Happening(fate.name, EventKind.PLAN, 0.0, str(fate), 0))
+            self._progress(Event(fate.name, EventKind.PLAN, 0.0, str(fate), 0))
 
 
 MOST = 6

@@ -3,7 +3,7 @@
 from time import monotonic
 
 from procrun.control.protocol import Done, Progress, Refused, Talk, Wait, Watch
-from procrun.core.events import EventKind, Happening, as_event
+from procrun.core.events import Event, EventKind, as_event
 from procrun.supervise.handlers.context import Context, Send, checked_budget
 from procrun.supervise.instance import Instance
 
@@ -34,9 +34,9 @@ class Watching:
         self._begun = monotonic()
         supervisor.watchers.append(self._hear)
 
-    def _hear(self, process: Instance, happening: Happening) -> None:
+    def _hear(self, process: Instance, event: Event) -> None:
         if self._all or process.spec.name in self._names or process.spec.type in self._types:
-            name, what, seconds, detail, pid = as_event(happening, process.restarts)
+            name, what, seconds, detail, pid = as_event(event, process.restarts)
             self._send(Progress(round(monotonic() - self._begun, 6), name, what, seconds, detail, pid))
 
     def _vanished(self) -> None:
@@ -56,8 +56,8 @@ class Waiting:
         self._supervisor.watchers.append(self._hear)
         self._look()
 
-    def _hear(self, process: Instance, happening: Happening) -> None:
-        if happening.what in (
+    def _hear(self, process: Instance, event: Event) -> None:
+        if event.what in (
             EventKind.EXITED,
             EventKind.FAILED,
             EventKind.READY,
