@@ -75,7 +75,10 @@ class ProgramWatch:
         def look() -> "list[Running]":
             from procrun.plan.programs import running
 
-            return running.look(rows, root)
+            try:
+                return running.look(rows, root)
+            except OSError:  # no descriptors: whoever stops it finds that out, too
+                return []
 
         def found(programs: "list[Running]") -> None:
             if programs and process.started == life:

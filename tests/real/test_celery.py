@@ -67,7 +67,8 @@ def test_tasks_that_are_given_back_run_again_after_kill_and_check_does_not_call_
         "lapp.py",
         "from capp import app\n"
         "app.conf.update(task_acks_late=True, task_reject_on_worker_lost=True)\n"
-        "app.conf.broker_transport_options = {'visibility_timeout': 3}  # an hour by itself\n",
+        "app.conf.broker_transport_options = dict(  # an hour by itself, and kombu 5.7 looks every 100 s\n"
+        "    visibility_timeout=3, unacked_restore_interval=1, unacked_restore_throttle=1)\n",
     )
     folder.procfile(f"worker: {CELERY.replace('-A capp', '-A lapp')}")
     check = folder.procrun("check", "--strict", "-t", "1", env=tasks.env)
