@@ -35,10 +35,10 @@ MUTATIONS = (
     ),
     Mutation(
         "KILL comes late",
-        "supervise/stopper.py",
-        "            self._timer = self._loop.at(now + self.step.wait, self._due)",
-        "            self._timer = self._loop.at(now + self.step.wait + 5, self._due)",
-        "tests/supervise/test_stop.py",
+        "core/stop_sequence.py",
+        "    return (Step(first, budget), Step(signal.SIGKILL, UNKILLABLE_AFTER))",
+        "    return (Step(first, budget + 5), Step(signal.SIGKILL, UNKILLABLE_AFTER))",
+        "tests/core/test_stopping.py",
     ),
     Mutation(
         "a store is not stopped last",
@@ -108,7 +108,7 @@ MUTATIONS = (
         "control/server.py",
         "        os.fchmod(listener.fileno(), 0o600)",
         "        os.fchmod(listener.fileno(), 0o666)",
-        "tests/control/test_socket.py",
+        "tests/control/test_control.py",
     ),
     Mutation(
         "what something comes after is not waited for",
@@ -150,7 +150,7 @@ MUTATIONS = (
         "core/stop_sequence.py",
         "    return dyno_sequence(budget, ending_step(steps).signal)",
         "    return dyno_sequence(budget)",
-        "tests/real/test_postgres.py",
+        "tests/core/test_stopping.py",
     ),
     Mutation(
         "the guardian tells again who was told",
