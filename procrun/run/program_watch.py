@@ -73,9 +73,9 @@ class ProgramWatch:
         root = process.spec.root
 
         def look() -> "list[Running]":
-            from procrun.plan.programs import running
-
             try:
+                from procrun.plan.programs import running
+
                 return running.look(rows, root)
             except OSError:  # no descriptors: whoever stops it finds that out, too
                 return []
