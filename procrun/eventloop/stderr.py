@@ -5,7 +5,6 @@ import stat
 from types import TracebackType
 
 from procrun.core.text import clean, clean_lines
-from procrun.eventloop import stderr
 from procrun.eventloop.worker import patiently
 from procrun.system.host import pipes
 
@@ -80,4 +79,4 @@ def _write(fd: int, line: bytes) -> None:
 
 def warn(text: str) -> None:
     """A line on stderr, in procrun's name."""
-    stderr.tell(text)
+    tell(text)

@@ -17,7 +17,6 @@ from typing import NamedTuple
 from procrun.core import run_dir
 from procrun.core.spec import LONGEST_WAIT, Step
 from procrun.eventloop.loop import Loop, Timer
-from procrun.recovery import run_record
 from procrun.system.host import process_table
 from procrun.system.signals import ENDING
 from procrun.system.types import Stat
@@ -348,8 +347,8 @@ class Fate(Enum):
 
 def records(root: str) -> list[tuple[Record, Fate]]:
     """The records in the folder `root`, oldest first."""
-    read = (run_record.read(path) for path in run_dir.records(root))
-    believed = [_believed(record) for record in read if record is not None]
+    found = map(read, run_dir.records(root))
+    believed = [_believed(record) for record in found if record is not None]
     return [(record, fate(record)) for record in believed]
 
 
@@ -362,12 +361,12 @@ def strangers(root: str) -> list[str]:
 def fate(record: Record) -> Fate:
     """What has become of its run, as far as can be known here; a start time tells a later process with the same pid."""
     if not record.machine:
-        return Fate.LIVING if run_record.held(record.path) else Fate.DAMAGED  # it has just begun to write, perhaps
+        return Fate.LIVING if held(record.path) else Fate.DAMAGED  # it has just begun to write, perhaps
     here = process_table.machine()
     if record.machine.partition("/")[0] != here.partition("/")[0]:
-        return Fate.LIVING if run_record.held(record.path) else Fate.REBOOTED  # NFS has locks between machines, too
+        return Fate.LIVING if held(record.path) else Fate.REBOOTED  # NFS has locks between machines, too
     if record.machine != here:
-        return Fate.LIVING if run_record.held(record.path) else Fate.ELSEWHERE
+        return Fate.LIVING if held(record.path) else Fate.ELSEWHERE
     if alive(record.supervisor):
         return Fate.LIVING
     return Fate.RESCUED if alive(record.front) else Fate.OVER
