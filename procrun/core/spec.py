@@ -152,6 +152,11 @@ class Manners(NamedTuple):
     alive: AliveCheck | None = None
     watch: tuple[str, ...] = ()
 
+    @property
+    def awaited(self) -> bool:
+        """Whether who starts it waits until it is ready."""
+        return self.ready is not None and self.ready.awaited
+
 
 class Spec(NamedTuple):
     """One instance (`worker.2`), ready to be started: everything that is known of it before it runs.

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+from procrun.core.descriptors import ALONE, reserve
 from procrun.core.errors import ConfigError
 from procrun.core.spec import APART, Spec
 from procrun.plan.policies import NAMES_PORT
 from procrun.system.host import process_table, sockets
-from procrun.system.limits import CLIENTS, _soft, room
 
 PORTS_PER_TYPE = 100
 
@@ -48,12 +48,6 @@ def refuse_shared_ports(specs: Iterable[Spec]) -> None:
                 raise ConfigError(f"{text}; start at most {PORTS_PER_TYPE} of {first.type}", "ports")
 
 
-STANDING = 16
-"""Descriptors of the supervisor besides the pipes of instances: front 2, loop 3, output 2, socket, lock, record, the
-pipes of two threads 4, the run's folder and the one around it 2.
-"""
-
-
 WATCHING = 6
 """Descriptors of what watches files: a pipe 2, inotify 1, epoll 1, eventfd 1, a look at a folder 1."""
 
@@ -63,25 +57,14 @@ def make_room(specs: Sequence[Spec], besides: int = 0) -> None:
 
     Raises ConfigError where the hard limit is too low for that.
     """
-    more = besides + sum(map(_descriptors, specs))
-    free = room(more + CLIENTS)
-    if free < more:
-        count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else "procrun alone"
-        allowed = _soft()
-        text = (
-            f"{allowed - free + more} file descriptors are needed to start {count}, and {allowed} are allowed at most"
-        )
-        fewer = "start fewer, or " if len(specs) > 1 else ""
-        raise ConfigError(f"{text}; {fewer}raise the hard limit (ulimit -Hn)", "ulimit -n")
+    count = f"{len(specs)} instance{'s' * (len(specs) != 1)}" if specs else ALONE
+    fewer = "start fewer, or " if len(specs) > 1 else ""
+    reserve(besides + sum(map(_descriptors, specs)), count, fewer)
 
 
 def _descriptors(spec: Spec) -> int:
     """Those of its console, a connection to ask it something, and the socket at which it tells how it is."""
     manners = spec.manners
-    asked = _is_awaited(spec) or manners.alive is not None
+    asked = manners.awaited or manners.alive is not None
     told = bool(manners.watchdog) or (manners.ready is not None and manners.ready.kind == "notify")
     return 2 + (spec.console == APART) + asked + told
-
-
-def _is_awaited(spec: Spec) -> bool:
-    return spec.manners.ready is not None and spec.manners.ready.awaited

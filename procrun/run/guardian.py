@@ -12,13 +12,12 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
+from procrun.core import descriptors
 from procrun.core.errors import ConfigError, require_processes
 from procrun.core.spec import Step
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop, Timer
 from procrun.eventloop.worker import PATIENCE
-from procrun.plan import preflight
-from procrun.recovery.run_record import leave_word
 from procrun.run.guardian_link import Link, Presses, listen_to
 from procrun.system import limits
 from procrun.system.host import process_table, subreaper
@@ -52,7 +51,7 @@ def lead(supervise: Callable[[Link], int], keys: bool = False) -> NoReturn:
     """
     require_processes()
     keys = keys and os.isatty(0) and os.isatty(1) and signal.getsignal(signal.SIGINT) != signal.SIG_IGN
-    preflight.make_room((), preflight.STANDING + 1)
+    descriptors.reserve(descriptors.STANDING + 1)
     # Before the supervisor can start anything, and die of a KILL. It needs ctypes itself, so that costs no time.
     subreaper.become_subreaper()
     others = _others()
@@ -110,6 +109,7 @@ class _Front:
         self._loop = Loop()
         # In this process, while the supervisor reads its plan in the other.
         from procrun.recovery.orphans import Dyno, Rescue
+        from procrun.recovery.run_record import leave_word
         from procrun.system.process_tree import Family
 
         self._keys: Keys | None = None
@@ -118,6 +118,7 @@ class _Front:
 
             self._keys = keys.Keys(self._loop, life)
         self._dyno = Dyno
+        self._leave_word = leave_word
         family = Family(process_table.identity(supervisor))
         sessions = {os.getsid(0)} | {row.sid for row in others}
         self._rescue = Rescue(self._loop, family, self._loop.stop, lambda _: self._over, sessions, others)
@@ -300,7 +301,7 @@ class _Front:
         """End as the supervisor did, or of the signal that procrun was told to stop with, so that a shell sees it."""
         how = f"was killed by {signal_name(-self._status)}" if self._status < 0 else f"ended (exit {self._status})"
         if not self._supervisor:
-            leave_word(self._record, f"its supervisor {how}", self._rescue.stopped)
+            self._leave_word(self._record, f"its supervisor {how}", self._rescue.stopped)
         number = self._fatal or (-self._status if -self._status in STOPPING else 0)
         if number:
             import resource

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from procrun.core import run_dir
+from procrun.core import descriptors, run_dir
 from procrun.core.events import Event, EventKind, as_event, step
 from procrun.core.spec import Step
 from procrun.core.stop_sequence import ending_step
@@ -85,7 +85,7 @@ def supervise(to_front: guardian_link.Link, names: tuple[str, ...], values: dict
 
                 made, wishes = settle(made, wishes, first)
             preflight.taken_ports(made.specs)
-            preflight.make_room(made.specs, preflight.STANDING + _files(made))
+            preflight.make_room(made.specs, descriptors.STANDING + _files(made))
             session = Session(to_front, made, wishes, values, why_not_run)
             session.begin(itertools.chain([first], folders), passed)
     gc.enable()  # it was off until here, see __main__

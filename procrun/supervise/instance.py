@@ -11,7 +11,7 @@ from procrun.supervise.health_checks import Ears, HealthChecks
 from procrun.supervise.members import Members, Program
 from procrun.supervise.restart_policy import Restarter, comes_back, ends_well
 from procrun.supervise.state_machine import TABLE, Action, Trigger
-from procrun.supervise.status import Status, awaited
+from procrun.supervise.status import Status
 from procrun.supervise.stopper import Owner, Stopper
 from procrun.supervise.surroundings import Surroundings
 from procrun.system import limits
@@ -221,12 +221,12 @@ class Instance:
             self.status = self.status._replace(settled=True, ready=ready)
             self.tell(EventKind.RUNNING, SETTLED_AFTER, "")
             if self.status.ready:
-                self.checks.watch(awaited(self.spec))
+                self.checks.watch(self.spec.manners.awaited)
 
     def _answered(self, by: str, reason: str) -> None:
         self.status = self.status._replace(probing=False, ready=not reason, unready=bool(reason))
         self.tell(EventKind.UNREADY if reason else EventKind.READY, monotonic() - self.started, reason or by)
-        self.checks.watch(self.status.ready and awaited(self.spec))
+        self.checks.watch(self.status.ready and self.spec.manners.awaited)
 
     def _begin(self) -> None:
         self.status = self.status._replace(ready=False, unready=False, probing=False)

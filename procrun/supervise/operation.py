@@ -6,7 +6,6 @@ from typing import NamedTuple
 from procrun.core.events import Event
 from procrun.supervise.dependencies import Dependencies
 from procrun.supervise.instance import Instance
-from procrun.supervise.status import awaited
 
 
 class Goal(NamedTuple):
@@ -81,4 +80,4 @@ class Operations:
 
 def _came_up(instance: Instance, until_ready: bool) -> bool:
     """Whether it runs or is done; and is ready in time where that is awaited, or asked for by `until_ready`."""
-    return instance.status.came_up(until_ready or awaited(instance.spec))
+    return instance.status.came_up(until_ready or instance.spec.manners.awaited)

@@ -112,7 +112,7 @@ class Status(NamedTuple):
             return not self.wanted or self.crashed
         if spec.manners.policy.once:
             return False  # it will have ended
-        return self.settled and not (self.probing and (until_ready or awaited(spec)))
+        return self.settled and not (self.probing and (until_ready or spec.manners.awaited))
 
     def word(self, spec: Spec) -> str:
         """What `ps` calls it."""
@@ -127,8 +127,3 @@ class Status(NamedTuple):
         if spec.manners.ready is None:
             return "up"
         return "starting" if self.probing else "unready" if self.unready else "ready"
-
-
-def awaited(spec: Spec) -> bool:
-    """Whether who starts it waits until it is ready."""
-    return spec.manners.ready is not None and spec.manners.ready.awaited

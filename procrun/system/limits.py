@@ -27,7 +27,7 @@ def room(wanted: int) -> int:
     Where that is less than `wanted` the soft limit is raised as far as it needs to be and the hard one allows.
     """
     needed = _open() + SPARE + wanted
-    soft = _soft()
+    soft = soft_limit()
     if soft < needed:
         soft = _raise(soft, needed)
     return soft - needed + wanted
@@ -35,7 +35,7 @@ def room(wanted: int) -> int:
 
 def scarce() -> bool:
     """Whether half of the spare descriptors are in use: one more control client would take what the run needs."""
-    return _soft() - _open() < SPARE // 2
+    return soft_limit() - _open() < SPARE // 2
 
 
 def shell(line: str, folder: str = "") -> list[str]:
@@ -56,7 +56,7 @@ def why(error: OSError, line: str = "", env: Mapping[str, str] | None = None) ->
     """The reason for people, with the limit that was reached; of a command line, with its environment, that failed."""
     match error.errno:
         case errno.EMFILE:
-            return f"no file descriptor is left, `ulimit -n` allows {_soft()}; raise it"
+            return f"no file descriptor is left, `ulimit -n` allows {soft_limit()}; raise it"
         case errno.ENFILE:
             return "no file descriptor is left on this machine; see /proc/sys/fs/file-nr"
         case errno.EAGAIN:
@@ -93,7 +93,7 @@ def _raise(soft: int, needed: int) -> int:
     return most
 
 
-def _soft() -> int:
+def soft_limit() -> int:
     """The soft limit; it bounds their numbers: none that is as high can be opened (getrlimit(2))."""
     limit = os.sysconf("SC_OPEN_MAX")
     return limit if limit >= 0 else 1 << 30
@@ -101,7 +101,7 @@ def _soft() -> int:
 
 def _open() -> int:
     """How many numbers below the soft limit are in use; all, where there is none left to look with."""
-    limit = _soft()
+    limit = soft_limit()
     try:
         return sum(int(name) < limit for name in os.listdir("/proc/self/fd")) - 1  # one is the look itself
     except OSError as error:

@@ -6,6 +6,7 @@ import signal
 import time
 from typing import Any
 
+from procrun.core import descriptors
 from procrun.core.errors import ConfigError
 from procrun.core.events import Event
 from procrun.core.text import shown, there_are
@@ -56,7 +57,7 @@ def _supervise(to_front: Link, names: tuple[str, ...], command: list[str] | None
     alone = sources._replace(config=sources.config._replace(log_dir=None))
     placed = placed._replace(plan=placed.plan._replace(sources=alone))
     tell_findings(placed.plan)
-    preflight.make_room(placed.plan.specs, preflight.STANDING + len(placed.claims) + 3)
+    preflight.make_room(placed.plan.specs, descriptors.STANDING + len(placed.claims) + 3)
     return _Smoke(to_front, placed, wishes, values, command).go()
 
 
