@@ -18,7 +18,7 @@ from procrun.core.errors import ConfigError, NoRunError, VanishedError, require_
 from procrun.core.text import there_are
 from procrun.core.values import split
 from procrun.engines.base import Engine, Run
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 from procrun.system.host import process_handles
 from procrun.system.signals import obey_at_once, signal_name
 
@@ -95,7 +95,7 @@ def chaos_command(
     up = _running([row for _, row, meant in there if meant])
     chosen, notes = targets(up, kinds or KINDS, bool(names))
     for note in notes:
-        warn(note)
+        stderr.tell(note)
     seed = seed if seed is not None else random.SystemRandom().randrange(10**6)
     plan = draw(seed, chosen, duration or 30.0, every or 2.0)
     if not plan:
@@ -106,7 +106,7 @@ def chaos_command(
     if not as_json:
         show(f"seed {seed}: {_count(plan)} on {', '.join(sorted({fault.instance for fault in plan}))}")
     if process_handles.refusal():
-        warn(process_handles.warning())
+        stderr.tell(process_handles.warning())
     runs = list(dict.fromkeys(run for run, _, _ in there))
     report = Chaos(runs, plan, recover or 90.0).run()
     obey_at_once()
@@ -128,7 +128,7 @@ def _instances(engine: Engine, names: tuple[str, ...]) -> list[tuple[Run, Row, b
 def _running(meant: Sequence[Row]) -> list[Row]:
     idle = [f"{row.name} is {row.state}" for row in meant if row.state not in RUNNING]
     if idle:
-        warn(f"left alone: {', '.join(idle)}")
+        stderr.tell(f"left alone: {', '.join(idle)}")
     return sorted((row for row in meant if row.state in RUNNING), key=lambda row: row.name)
 
 
@@ -164,7 +164,7 @@ def _show(seed: int, plan: Sequence[Fault], report: Report, as_json: bool) -> in
         show_lines(outcome_table(report.outcomes))
         show(_summary(seed, report))
     for line in report.trouble:
-        warn(line)
+        stderr.tell(line)
     if report.interrupted:
         return 128 + report.interrupted
     return 0 if report.ok else 1

@@ -10,7 +10,7 @@ from procrun.cli.options import APP, FORMATION, PLATFORM, PORT, TIMEOUT
 from procrun.cli.printing import show, show_json
 from procrun.core.masking import mask
 from procrun.core.spec import Spec
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 from procrun.plan.check import lint
 from procrun.plan.findings import lines, unaccepted
 from procrun.plan.layout import DEFAULTS, Plan, build, instances
@@ -55,7 +55,7 @@ def env_command(as_json: bool, reveal: bool, name: str | None, **wishes: Any) ->
         plan = build(Wishes(**wishes, names=(name,), defaults=DEFAULTS), os.environ)
         sources, shown = plan.sources, _of_instance(_in_formation(plan), plan.sources)
     for line in lines(unaccepted(sources.environment.findings, sources.config)):
-        warn(line)
+        stderr.tell(line)
     if not reveal:
         shown = {key: Variable(mask(key, variable.value), variable.source) for key, variable in shown.items()}
     if as_json:

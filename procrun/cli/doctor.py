@@ -13,7 +13,7 @@ from procrun.cli.printing import show, show_json, show_lines
 from procrun.core.errors import require_processes
 from procrun.core.events import Event, EventKind, Timeline, step
 from procrun.engines.local import Local
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 from procrun.recovery import leftovers, past_runs, run_record
 from procrun.recovery.cleanup import clear
 from procrun.recovery.leftovers import Found, Leftover
@@ -51,12 +51,14 @@ def doctor_command(clean: bool, everywhere: bool, timeout: float | None, as_json
         left = _chosen(_look(root), everywhere)
         doubtful = past_runs.give_up(root)
         if doubtful and not as_json:
-            warn(f"left alone, since it may be somebody else's: pid {', '.join(str(one.row.pid) for one in doubtful)}")
+            stderr.tell(
+                f"left alone, since it may be somebody else's: pid {', '.join(str(one.row.pid) for one in doubtful)}"
+            )
     if as_json:
         told = [_as_json(one) for one in earlier]
         show_json({"runs": told, "found": rows, "steps": steps, "left": len(left)})
     elif steps and not left:
-        warn("everything is gone")
+        stderr.tell("everything is gone")
     return 1 if left else 0
 
 
@@ -80,21 +82,23 @@ def _chosen(found: Found, everywhere: bool) -> list[Leftover]:
 
 def _show(root: str, earlier: list[Earlier], found: Found, everywhere: bool) -> None:
     for one in earlier:
-        warn(account(one))
+        stderr.tell(account(one))
     for record, _ in past_runs.rescued(root):
         pid = record.front.partition("-")[0]
-        warn(f"the procrun with pid {pid} is still stopping what its killed supervisor left; that is not listed here")
+        stderr.tell(
+            f"the procrun with pid {pid} is still stopping what its killed supervisor left; that is not listed here"
+        )
     for path in run_record.strangers(root):
-        warn(f"{path} is another user's or open to others, and not believed; its owner can run `procrun doctor`")
+        stderr.tell(f"{path} is another user's or open to others, and not believed; its owner can run `procrun doctor`")
     chosen = _chosen(found, everywhere)
     if chosen:
         show_lines(leftover_table(chosen))
     else:
         others = "1 process" if found.unseen == 1 else f"{found.unseen} processes"
         unseen = f" ({others} of other users or containers cannot be looked into)"
-        warn(f"nothing is left of earlier runs in {root}{unseen if found.unseen else ''}")
+        stderr.tell(f"nothing is left of earlier runs in {root}{unseen if found.unseen else ''}")
     if found.elsewhere and not everywhere:
-        warn(f"{len(found.elsewhere)} left by runs in other folders; --all lists them")
+        stderr.tell(f"{len(found.elsewhere)} left by runs in other folders; --all lists them")
 
 
 def _asked(chosen: list[Leftover]) -> bool:
@@ -110,7 +114,7 @@ def _asked(chosen: list[Leftover]) -> bool:
 def _stop(root: str, everywhere: bool, budget: float | None, as_json: bool, steps: list[dict[str, Any]]) -> None:
     timeline = Timeline()
     if process_handles.refusal():
-        warn(process_handles.warning())
+        stderr.tell(process_handles.warning())
 
     def tell(event: Event) -> None:
         steps.append({**event._asdict(), "seconds": round(event.seconds, 3), "text": step(event)})
@@ -120,4 +124,4 @@ def _stop(root: str, everywhere: bool, budget: float | None, as_json: bool, step
 
     for left in clear(lambda seen: _chosen(_look(root, seen), everywhere), budget, tell):
         if not as_json:
-            warn(f"pid {left.row.pid} ({process_table.title(left.row.pid)}) could not be stopped")
+            stderr.tell(f"pid {left.row.pid} ({process_table.title(left.row.pid)}) could not be stopped")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from procrun.core.errors import ConfigError, ProcrunError
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 from procrun.system import limits
 from procrun.system.limits import EXHAUSTED
 
@@ -14,18 +14,18 @@ def told(work: Callable[[], int]) -> int:
     try:
         return work()
     except ProcrunError as error:
-        warn(str(error))
+        stderr.tell(str(error))
         return error.exit_status
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not _has_folder():
-            warn("the current folder was removed; go to one that is there")
+            stderr.tell("the current folder was removed; go to one that is there")
             return ConfigError.exit_status
         if error.errno not in EXHAUSTED:
             raise
-        warn(limits.why(error))  # what a supervisor leaves now is the front's to stop
+        stderr.tell(limits.why(error))  # what a supervisor leaves now is the front's to stop
         return 1
     except MemoryError:
-        warn("out of memory")
+        stderr.tell("out of memory")
         return 1
 
 

@@ -16,7 +16,7 @@ from procrun.core.events import step as in_words
 from procrun.core.text import clean
 from procrun.core.values import seconds
 from procrun.engines.base import Run, Step
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 from procrun.output.json_stream import event_as_json
 
 _UNTIL = ("ready", "exit")
@@ -80,5 +80,5 @@ def wait_command(names: tuple[str, ...], until: str | None, timeout: float | Non
         left = max(_SHORTEST, end - time.monotonic()) if end is not None else None
         failed += run.wait(chosen, "exit" if until == "exit" else "ready", left).failed
     if failed:
-        warn(f"ended, or not ready in time: {', '.join(failed)}; `procrun ps` and its output tell more")
+        stderr.tell(f"ended, or not ready in time: {', '.join(failed)}; `procrun ps` and its output tell more")
     return 1 if failed else 0

@@ -9,7 +9,7 @@ from procrun.cli.click_options import one_of, takes
 from procrun.cli.options import APP, FORMATION, PORT
 from procrun.cli.printing import show
 from procrun.core.errors import ConfigError
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 from procrun.export.registry import Context, File, formats, render
 from procrun.plan.config import AUTO
 from procrun.plan.layout import Plan, lay_out
@@ -46,7 +46,7 @@ def export_command(
     context = Context(name, log or f"/var/log/{name}", user or name, shell, template_dir)
     for file in render(plan, format_, context):
         show(_write(folder, file))
-    warn("stop sequences and budgets are not carried over to the exported files yet; set them there by hand")
+    stderr.tell("stop sequences and budgets are not carried over to the exported files yet; set them there by hand")
     return 0
 
 
@@ -56,7 +56,7 @@ def _for_elsewhere(wishes: Wishes) -> Plan:
     if sources.config.port == AUTO:
         sources = sources._replace(config=sources.config._replace(port=None))
         if lay_out(sources, wishes).base_port == BASE_PORT:
-            warn(f'port = "{AUTO}" is for this checkout alone; the files have {BASE_PORT}, and -p gives another')
+            stderr.tell(f'port = "{AUTO}" is for this checkout alone; the files have {BASE_PORT}, and -p gives another')
     return lay_out(sources, wishes)
 
 

@@ -8,7 +8,7 @@ from procrun.core.events import EventKind
 from procrun.core.events import step as in_words
 from procrun.core.spec import STILL_ALIVE
 from procrun.engines.base import Operation, Step
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 
 
 def follow(operation: Operation, as_json: bool = False, *, waits: bool = False, stops: bool = False) -> int:
@@ -44,14 +44,14 @@ def follow(operation: Operation, as_json: bool = False, *, waits: bool = False, 
         show_json({"steps": steps, "failed": done.failed, "notes": done.notes})
         return status
     for note in done.notes:
-        warn(note)
+        stderr.tell(note)
     not_ready = [name for name in done.failed if name in late]
     left = [name for name in done.failed if name in outlived or stops]
     down = [name for name in done.failed if name not in late and name not in left]
     if not_ready:
-        warn(f"runs, but was not ready in time: {', '.join(not_ready)}")
+        stderr.tell(f"runs, but was not ready in time: {', '.join(not_ready)}")
     if left:
-        warn(f"could not be stopped, and something of it is still alive: {', '.join(left)}")
+        stderr.tell(f"could not be stopped, and something of it is still alive: {', '.join(left)}")
     if down:
-        warn(f"did not come up: {', '.join(down)}; its output says why")
+        stderr.tell(f"did not come up: {', '.join(down)}; its output says why")
     return status

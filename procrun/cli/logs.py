@@ -22,7 +22,7 @@ from procrun.core.text import matching, plain, there_are
 from procrun.core.values import UNITS, regex
 from procrun.engines.base import Run
 from procrun.engines.local import Local
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 from procrun.output import appearance, log_reader
 from procrun.output.ansi import tame
 from procrun.output.json_stream import lines_as_json
@@ -108,7 +108,7 @@ def _log_dir(root: str, there: Sequence[Run]) -> str | None:
     except ConfigError as error:
         if not there:
             raise
-        warn(f"{error}; so log files are left out")
+        stderr.tell(f"{error}; so log files are left out")
         return None
 
 

@@ -18,7 +18,7 @@ from procrun.cli.options import START, Option, by_flag
 from procrun.cli.printing import show, show_lines
 from procrun.cli.start import start
 from procrun.core.text import shown, there_are
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 """What a write says where there is no room, no terminal any more, or nothing open to be written to."""
@@ -90,14 +90,14 @@ def run() -> int:
         if error.filename is not None or error.errno not in _FULL:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python says it once more at its end
-        warn(f"standard output takes nothing more ({error.strerror})")
+        stderr.tell(f"standard output takes nothing more ({error.strerror})")
         return 1
     except click.UsageError as error:
         text = error.format_message().removesuffix(".")
-        warn(f"{text}; `{_at_fault(error)} --help` tells more")
+        stderr.tell(f"{text}; `{_at_fault(error)} --help` tells more")
         return error.exit_code
     except click.ClickException as error:
-        warn(error.format_message())
+        stderr.tell(error.format_message())
         return error.exit_code
     except click.Abort:
         return 128 + signal.SIGINT

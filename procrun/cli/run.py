@@ -12,7 +12,7 @@ import click
 from procrun.cli.click_options import process_names, takes
 from procrun.cli.options import APP, PORT
 from procrun.core.errors import CommandError, ConfigError
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 from procrun.plan import findings
 from procrun.plan.layout import lay_out
 from procrun.plan.options import Wishes
@@ -71,7 +71,7 @@ def _entry(sources: Sources, name: str, wishes: dict[str, Any]) -> NoReturn:
 
 def _warn(sources: Sources) -> None:
     for line in findings.lines(findings.unaccepted(sources.findings, sources.config)):
-        warn(line)
+        stderr.tell(line)
 
 
 def _become(argv: list[str], env: Mapping[str, str]) -> NoReturn:

@@ -75,8 +75,3 @@ def _write(fd: int, line: bytes) -> None:
         os.write(fd, line)
     except OSError:
         pass
-
-
-def warn(text: str) -> None:
-    """A line on stderr, in procrun's name."""
-    tell(text)

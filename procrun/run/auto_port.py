@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from procrun.core import run_dir
 from procrun.core.spec import Spec
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 from procrun.plan import ports
 from procrun.plan.layout import Plan, lay_out
 from procrun.plan.options import Wishes
@@ -46,7 +46,9 @@ def _free(made: Plan) -> int:
         return made.base_port
     for base in ports.after(made.base_port, len(made.types)):
         if not any(port - made.base_port + base in listening for port in wanted):
-            warn(f"port {taken} is taken by {_who(taken, listening)}; this checkout has the ports from {base} on now")
+            stderr.tell(
+                f"port {taken} is taken by {_who(taken, listening)}; this checkout has the ports from {base} on now"
+            )
             return base
     return made.base_port  # all are taken: to be told for the one that is wanted
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from procrun.core.errors import ConfigError
 from procrun.core.events import Event
+from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop
-from procrun.eventloop.stderr import warn
 from procrun.output import github_actions
 from procrun.output.backlog import Backlog
 from procrun.output.filter import Choice
@@ -42,7 +42,7 @@ def outputs(loop: Loop, made: Plan, look: Look, values: dict[str, Any]) -> Outpu
     """Everything between instances and standard output. Raises ConfigError where there can be no log files."""
     backlog = Backlog()
     archive = _archive(loop, made, lambda: outlet.drained())
-    sink = Sink(loop, 1, lambda: outlet.drained(), warn, lambda lost: stream.mark(lost))
+    sink = Sink(loop, 1, lambda: outlet.drained(), stderr.tell, lambda lost: stream.mark(lost))
     stream = _stream(sink, look, values)
     event = _nothing if isinstance(stream, Stream) else stream.event
     workflow = Workflow(stream.raw) if isinstance(stream, Stream) and github_actions.runs_here(os.environ) else None
@@ -74,7 +74,7 @@ def _archive(loop: Loop, made: Plan, on_drain: Callable[[], None]) -> "Archive |
     rotation = Rotation(config.log_size, config.log_keep, config.log_rotate)
     types = [OURS, *(entry.name for entry in made.types)]
     try:
-        return Archive(loop, folder, rotation, types, warn, on_drain)
+        return Archive(loop, folder, rotation, types, stderr.tell, on_drain)
     except OSError as error:
         raise ConfigError(f"{error.filename or folder}: {error.strerror}", f"{config.where}: log_dir") from None
 

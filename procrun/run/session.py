@@ -13,7 +13,6 @@ from procrun.core.spec import Step
 from procrun.core.stop_sequence import ending_step
 from procrun.eventloop import stderr
 from procrun.eventloop.loop import Loop
-from procrun.eventloop.stderr import warn
 from procrun.eventloop.worker import Occasional, patiently
 from procrun.output import appearance
 from procrun.output.github_actions import Workflow
@@ -108,7 +107,7 @@ def tell_findings(made: layout.Plan) -> dict[str, str]:
     """Tell what `check` would warn of, as lines on stderr; why programs cannot be run, by process type."""
     found = told_at_start(made)
     for line in findings.lines(found):
-        warn(line)
+        stderr.tell(line)
     return {name: each.text for each in found if each.code in findings.NOT_RUN for name in each.processes}
 
 
@@ -330,10 +329,10 @@ class Session:
         patience = PATIENCE_WHEN_TOLD if told_to else PATIENCE
         self._outputs.sink.close(patience)
         if self._outputs.sink.dropped.size:
-            warn(f"{self._outputs.sink.dropped} of output could not be shown")
+            stderr.tell(f"{self._outputs.sink.dropped} of output could not be shown")
         missing = self._outputs.archive.close(patience) if self._outputs.archive is not None else Amount()
         if missing.size:
-            warn(f"{missing} of output could not be written to the log files")
+            stderr.tell(f"{missing} of output could not be written to the log files")
         self._link.over(verdict.signal if verdict is not None and not outlived else None, status)
         return status
 

@@ -10,7 +10,7 @@ from procrun.core import descriptors
 from procrun.core.errors import ConfigError
 from procrun.core.events import Event
 from procrun.core.text import shown, there_are
-from procrun.eventloop.stderr import warn
+from procrun.eventloop import stderr
 from procrun.output.filter import LogWatch
 from procrun.output.github_actions import Workflow
 from procrun.output.prefix import OURS
@@ -146,7 +146,7 @@ class _Smoke(Session):
                 with open(page, "a", encoding="utf-8", errors="replace") as file:
                     file.write(report.markdown(result, status))
             except OSError as error:
-                warn(f"GITHUB_STEP_SUMMARY: {page}: {error.strerror}")
+                stderr.tell(f"GITHUB_STEP_SUMMARY: {page}: {error.strerror}")
 
     def _report(self, result: Result, status: int) -> int:
         """Write the JUnit report, if one is wanted: without it nothing has passed."""
@@ -154,6 +154,6 @@ class _Smoke(Session):
             try:
                 junit.write(self._values["junit"], result, lambda name: "\n".join(self._last_lines(name, LOG_LINES)))
             except OSError as error:
-                warn(f"--junit: {self._values['junit']}: {error.strerror}")
+                stderr.tell(f"--junit: {self._values['junit']}: {error.strerror}")
                 return status or 1
         return status
